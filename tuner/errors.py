@@ -1,0 +1,94 @@
+"""The errors of the service.
+
+TunerError
+├── SpecError            a search spec is wrong: every problem with its key's path
+├── DataError            the data cannot be read, split or matched to the study
+├── SpaceError           the search space cannot be loaded or built
+├── PreflightError       the first model or batch failed, before any trial
+├── SpecMismatch         a study exists with another spec
+├── ExportError          a champion could not be exported or verified
+├── PredictError         a model or its inputs cannot be read
+└── LaunchError          workers could not be started or ended badly
+
+Each is a user's error: its text is one clear line (or a short list) that says what was wrong, where, and what to do.
+``storage.errors.StorageError`` is the root of the storage package's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class TunerError(Exception):
+    """Root of everything the service raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in a spec: the dotted ``key`` and what is allowed there."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+
+class SpecError(TunerError):
+    """A search spec that cannot be used.
+
+    Attributes:
+        source: the file or place the spec came from.
+        problems: every problem found, in the order of the spec.
+    """
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__(f"{source}: " + "; ".join(str(problem) for problem in problems))
+
+
+class DataError(TunerError):
+    """Data that cannot be used.
+
+    Attributes:
+        files: the first offending files, if files are to blame.
+    """
+
+    def __init__(self, message: str, files: Sequence[str] = ()) -> None:
+        self.files = tuple(files)
+        super().__init__(message)
+
+
+class SpaceError(TunerError):
+    """A search space that cannot be imported, constructed or explored."""
+
+
+class PreflightError(TunerError):
+    """The model with default values, or its first batch, failed before the study was created."""
+
+
+class SpecMismatch(TunerError):
+    """A study of this name exists with another spec.
+
+    Attributes:
+        keys: the dotted keys that differ.
+    """
+
+    def __init__(self, study: str, keys: Sequence[str], message: str) -> None:
+        self.study = study
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
+class ExportError(TunerError):
+    """A trial that cannot be exported, or an export that did not reproduce its score."""
+
+
+class PredictError(TunerError):
+    """An exported model or an input to it that cannot be read."""
+
+
+class LaunchError(TunerError):
+    """Workers that could not be started, or that ended badly."""

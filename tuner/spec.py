@@ -1,0 +1,313 @@
+"""SearchSpec: the one description of a search that YAML, the command line and Python share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from tuner.errors import Problem, SpecError
+from tuner.objective import Objective, infer_direction
+
+SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
+PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
+SPACES = ("image",)
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def parse_duration(value: Any) -> Any:
+    """Seconds from ``90m``, ``2h``, ``1d``, ``45s`` or a number of seconds; anything else is left to the type check."""
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value.strip())
+        if not match:
+            raise ValueError("use a number of seconds, or one with a unit: 45s, 90m, 2h, 1d")
+        return float(match[1]) * _SECONDS[match[2] or "s"]
+    return value
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base", Path.cwd())
+    return Path(base, path.expanduser()).absolute()
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ImageDirectory(_Section):
+    """Folders of JPEG, PNG, BMP or GIF files, one folder per class."""
+
+    kind: Literal["image_directory"]
+    path: ResolvedPath | None = None
+    train: ResolvedPath | None = None
+    validation: ResolvedPath | None = None
+    test: ResolvedPath | None = None
+    image_size: tuple[PositiveInt, PositiveInt] = (32, 32)
+    color_mode: Literal["rgb", "grayscale"] = "rgb"
+    validation_split: float = Field(default=0.2, ge=0, lt=1)
+    test_split: float = Field(default=0.0, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    on_error: Literal["fail", "skip"] = "fail"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ImageDirectory:
+        if (self.path is None) == (self.train is None):
+            raise ValueError("give either path (one folder, split here) or train (and validation, test)")
+        if self.path is not None and (self.validation or self.test):
+            raise ValueError("validation and test folders go with train, not with path")
+        if self.validation is None and self.validation_split == 0:
+            raise ValueError("validation_split must be above 0 unless a validation folder is given")
+        if self.validation_split + self.test_split >= 1:
+            raise ValueError("validation_split and test_split must leave something to train on")
+        return self
+
+    @property
+    def channels(self) -> int:
+        return 3 if self.color_mode == "rgb" else 1
+
+
+class EarlyStopping(_Section):
+    patience: int = Field(default=5, ge=0)
+    min_delta: float = Field(default=0.0, ge=0)
+
+
+class Training(_Section):
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 32
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    trial_timeout: Duration | None = None
+    mixed_precision: bool = False
+    max_parameters: PositiveInt | None = None
+    deterministic: bool = False
+
+
+class Resources(_Section):
+    slots: PositiveInt | Literal["auto"] = "auto"
+    gpus_per_trial: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    trials_per_gpu: PositiveInt = 1
+    threads_per_slot: PositiveInt | Literal["auto"] = "auto"
+
+
+class _Named(BaseModel):
+    """A name with options: written ``tpe``, or ``{name: tpe, n_startup_trials: 20}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    names: ClassVar[tuple[str, ...]] = ()
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if cls.names and name not in cls.names:
+            raise ValueError(f"unknown name {name!r}; one of {', '.join(cls.names)}")
+        return name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Sampler(_Named):
+    names = SAMPLERS
+
+
+class Pruner(_Named):
+    names = PRUNERS
+
+
+class Space(_Named):
+    """``image``, ``package.module:HyperModelClass`` or ``path/to/file.py:HyperModelClass``, with options."""
+
+    @field_validator("name")
+    @classmethod
+    def _place(cls, name: str, info: ValidationInfo) -> str:
+        place, colon, attribute = name.rpartition(":")
+        if not colon:
+            if name not in SPACES:
+                raise ValueError(
+                    f"unknown space {name!r}; one of {', '.join(SPACES)}, or package.module:HyperModelClass, "
+                    "or path/to/file.py:HyperModelClass"
+                )
+            return name
+        if not attribute.isidentifier():
+            raise ValueError(f"{attribute!r} after the colon is not a class name")
+        return f"{_resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
+
+
+class SearchSpec(_Section):
+    """Everything that defines a study. Paths are absolute once it has been read."""
+
+    study: str
+    data: ImageDirectory
+    space: Space
+    objective: Objective
+    trials: PositiveInt = 30
+    timeout: Duration | None = None
+    target: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    sampler: Sampler = Sampler(name="tpe")
+    pruner: Pruner = Pruner(name="asha")
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    training: Training = Training()
+    resources: Resources = Resources()
+    keep_checkpoints: PositiveInt = 5
+    storage: str | None = None
+    artifacts: str | None = None
+
+    @field_validator("study")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not STUDY_NAME.fullmatch(name):
+            raise ValueError("letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100")
+        return name
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _with_direction(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"metric": value, "direction": infer_direction(value)}
+        return value
+
+    @field_validator("artifacts")
+    @classmethod
+    def _artifacts_place(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        if "://" in value:
+            raise ValueError("a folder; other stores are not supported yet")
+        return str(_resolve(Path(value), info))
+
+    def stored(self) -> dict[str, Any]:
+        """The spec as JSON for the study's record, without the storage URL, which may hold a password."""
+        return self.model_dump(mode="json", exclude={"storage"})
+
+
+def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
+    """Checks a spec that came as data.
+
+    Args:
+        raw: what YAML or JSON gave.
+        source: named in errors.
+        base: the folder that relative paths are relative to.
+
+    Raises:
+        SpecError: with every problem and its key's path.
+    """
+    if not isinstance(raw, Mapping):
+        raise SpecError(source, [Problem("", "a search spec is a mapping of keys, as `tuner init image` writes it")])
+    try:
+        return SearchSpec.model_validate(dict(raw), context={"base": base})
+    except ValidationError as error:
+        raise SpecError(source, [_problem(item) for item in error.errors()]) from None
+
+
+def load_spec(path: Path, overrides: Sequence[str] = ()) -> SearchSpec:
+    """Reads a YAML spec.
+
+    Args:
+        path: the file.
+        overrides: ``dotted.key=value`` each, the value read as YAML.
+
+    Raises:
+        SpecError: the file cannot be read, is not YAML, or does not describe a search.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(str(path), [Problem("", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        raise SpecError(str(path), [Problem("", f"is not UTF-8 text: {error.reason} at byte {error.start}")]) from None
+    except yaml.YAMLError as error:
+        raise SpecError(str(path), [Problem("", f"is not YAML: {_one_line(error)}")]) from None
+    for override in overrides:
+        raw = _override(raw, override, str(path))
+    return validate_spec(raw, source=str(path), base=path.absolute().parent)
+
+
+def _override(raw: Any, override: str, source: str) -> dict[str, Any]:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise SpecError("--set", [Problem("", f"{override!r} is not dotted.key=value")])
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError("--set", [Problem(key, f"the value is not YAML: {_one_line(error)}")]) from None
+    top = dict(raw) if isinstance(raw, Mapping) else {}
+    node = top
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = node.get(parent)
+        node[parent] = dict(child) if isinstance(child, Mapping) else {"name": child} if isinstance(child, str) else {}
+        node = node[parent]
+    node[last] = value
+    return top
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _problem(item: Any) -> Problem:
+    key = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
+    if item["type"] == "extra_forbidden":
+        return Problem(key, "unknown key")
+    if item["type"] == "missing":
+        return Problem(key, "is required")
+    message = item["msg"].removeprefix("Value error, ")
+    given = item.get("input")
+    if isinstance(given, str | int | float | bool) and item["type"] != "value_error":
+        message += f" (it is {given!r})"
+    return Problem(key, message)
+
+
+FREE_KEYS = ("trials", "timeout", "target")
+
+
+def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The dotted keys in which two stored specs differ, with both values.
+
+    ``resources`` describes the machine that runs the search, not the search, so it is not compared.
+    """
+    flat_stored, flat_given = _flatten(stored), _flatten(given)
+    keys = sorted(set(flat_stored) | set(flat_given))
+    return [
+        (key, flat_stored.get(key), flat_given.get(key))
+        for key in keys
+        if flat_stored.get(key) != flat_given.get(key) and not key.startswith("resources.")
+    ]
+
+
+def _flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
