@@ -49,9 +49,18 @@ class SearchSpace(keras_tuner.HyperModel):
 
     labels: ClassVar[Labels] = "integer"
 
-    def __init__(self, data: DataSummary) -> None:
+    def __init__(self, data: DataSummary, *, epochs: int = 20, batch_size: int = 32) -> None:
+        """Keeps what is known before training.
+
+        Args:
+            data: the data's summary.
+            epochs: the most epochs that a trial may train, for schedules.
+            batch_size: the batch size unless the space registers a hyperparameter named ``batch_size``.
+        """
         super().__init__()
         self.data = data
+        self.epochs = epochs
+        self.batch_size = batch_size
 
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
         """Registers every hyperparameter that ``build`` asks for.

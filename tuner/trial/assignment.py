@@ -1,0 +1,55 @@
+"""What a trial process is given: everything it needs, as data, so that it never opens the database."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tuner.spec import SearchSpec
+
+
+class Assignment(BaseModel):
+    """One attempt at one trial.
+
+    Attributes:
+        number: the trial's number in its study.
+        attempt: 1 for the first.
+        data: the prepared data's folder on this node.
+        folder: where the trial's model and resume checkpoints go.
+        log: the file that receives everything the process prints.
+        preset: hyperparameter values to use instead of sampled ones.
+        use_defaults: every hyperparameter without a preset takes its default: the first trial.
+        devices: the GPUs that the process may see, as CUDA names them; empty for none, None for no restriction.
+        share_device: let TensorFlow grow its memory, because other trials use the device too.
+        threads: CPU threads for TensorFlow.
+        answer_seconds: how long training waits for the worker's answer to an epoch.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: SearchSpec
+    number: int
+    attempt: int
+    data: Path
+    folder: Path
+    log: Path
+    preset: dict[str, Any] = {}
+    use_defaults: bool = False
+    devices: tuple[str, ...] | None = None
+    share_device: bool = False
+    threads: int = 1
+    answer_seconds: float = 5.0
+
+    @property
+    def seed(self) -> int:
+        """The trial's seed, from the study's seed and the trial's number."""
+        return trial_seed(self.spec.seed, self.number)
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """A seed in [0, 2**31) that differs between the trials of a study and is the same on every worker."""
+    digest = hashlib.sha256(f"{study_seed}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

@@ -1,0 +1,86 @@
+"""The trial process's end of the pipe."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from optuna.distributions import BaseDistribution, distribution_to_json
+
+from tuner.trial.messages import (
+    EpochDone,
+    Stop,
+    Suggest,
+    Suggested,
+    Verdict,
+    receive_from_worker,
+    send,
+)
+
+WORKER_GONE = 75
+
+
+class Channel:
+    """Asks the worker, and listens to it while training computes.
+
+    A thread reads everything the worker sends, so that a stop is seen within a batch and the death of the worker ends
+    this process at once: nobody would renew its lease.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._suggestions: queue.SimpleQueue[Suggested] = queue.SimpleQueue()
+        self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
+        self.stop_requested = threading.Event()
+        threading.Thread(target=self._listen, name="worker-listener", daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                message = receive_from_worker(self._connection)
+            except (EOFError, OSError):
+                os._exit(WORKER_GONE)
+            if isinstance(message, Stop):
+                self.stop_requested.set()
+            elif isinstance(message, Suggested):
+                self._suggestions.put(message)
+            else:
+                self._verdicts.put(message)
+
+    def send(self, message: Any) -> None:
+        send(self._connection, message)
+
+    def suggest(self, name: str, distribution: BaseDistribution, value: Any = None) -> Any:
+        """The trial's value of a hyperparameter.
+
+        Raises:
+            ValueError: the study cannot give one, for example because its choices changed between trials.
+        """
+        # A value from numpy is not JSON.
+        plain = value.item() if hasattr(value, "item") else value
+        self.send(Suggest(name=name, distribution=distribution_to_json(distribution), value=plain))
+        answer = self._suggestions.get()
+        if answer.error is not None:
+            raise ValueError(answer.error)
+        return answer.value
+
+    def report(self, message: EpochDone, wait_seconds: float) -> str:
+        """Reports an epoch and gives the worker's decision on it, or on an earlier one whose answer came late.
+
+        A worker that does not answer in time (its database is away) costs a pause, not the trial: training goes on.
+        """
+        self.send(message)
+        decision = "continue"
+        try:
+            while True:
+                verdict = self._verdicts.get(timeout=wait_seconds)
+                decision = verdict.decision
+                if verdict.epoch >= message.epoch or decision != "continue":
+                    return decision
+        except queue.Empty:
+            return decision
+
+

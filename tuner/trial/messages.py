@@ -1,0 +1,105 @@
+"""What a trial process and its worker say to each other, as JSON: no pickles cross the pipe.
+
+A trial process sends Suggest (answered by Suggested), EpochDone (answered by Verdict), and ends with Finished. A worker
+may send Stop at any time.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from tuner.trial.outcome import Outcome
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
+
+
+class Building(_Message):
+    """The process is ready and ``build`` begins."""
+
+    type: Literal["building"] = "building"
+
+
+class Suggest(_Message):
+    """Asks for a hyperparameter's value; ``value`` given means: record this one."""
+
+    type: Literal["suggest"] = "suggest"
+    name: str
+    distribution: str
+    value: Any = None
+
+
+class Built(_Message):
+    """The model stands."""
+
+    type: Literal["built"] = "built"
+    parameters: int
+
+
+class EpochDone(_Message):
+    """An epoch's metrics. ``epoch`` counts from 1; ``resume`` names the resume checkpoint if one was written."""
+
+    type: Literal["epoch"] = "epoch"
+    epoch: int
+    metrics: dict[str, float]
+    seconds: float
+    resume: str | None = None
+
+
+class Finished(_Message):
+    """The end of the attempt, failures as data. ``cause`` is equal for equal failures, ``reason`` is for people."""
+
+    type: Literal["finished"] = "finished"
+    outcome: Outcome
+    value: float | None = None
+    best_epoch: int | None = None
+    metrics: dict[str, float] = {}
+    cause: str | None = None
+    reason: str | None = None
+    traceback: str | None = None
+    resume: str | None = None
+
+
+class Suggested(_Message):
+    type: Literal["suggested"] = "suggested"
+    value: Any = None
+    error: str | None = None
+
+
+class Verdict(_Message):
+    """The answer to an epoch: go on, end here as pruned, end here as complete, or keep a checkpoint and leave."""
+
+    type: Literal["verdict"] = "verdict"
+    epoch: int
+    decision: Literal["continue", "prune", "finish", "stop"]
+
+
+class Stop(_Message):
+    """Leave now, within the current batch, with a resume checkpoint."""
+
+    type: Literal["stop"] = "stop"
+
+
+FromTrial = Annotated[Building | Suggest | Built | EpochDone | Finished, Field(discriminator="type")]
+ToTrial = Annotated[Suggested | Verdict | Stop, Field(discriminator="type")]
+
+_FROM_TRIAL: TypeAdapter[FromTrial] = TypeAdapter(FromTrial)
+_TO_TRIAL: TypeAdapter[ToTrial] = TypeAdapter(ToTrial)
+
+
+def send(connection: Connection, message: _Message) -> None:
+    connection.send_bytes(message.model_dump_json().encode())
+
+
+def receive_from_trial(connection: Connection) -> FromTrial:
+    """Raises EOFError when the process has gone."""
+    return _FROM_TRIAL.validate_json(connection.recv_bytes())
+
+
+def receive_from_worker(connection: Connection) -> ToTrial:
+    """Raises EOFError when the worker has gone."""
+    return _TO_TRIAL.validate_json(connection.recv_bytes())

@@ -1,0 +1,50 @@
+"""How a trial can end, and what follows from each end: the one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optuna.trial import TrialState
+
+
+class Outcome(StrEnum):
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    DIVERGED = "diverged"
+    INFEASIBLE = "infeasible"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What follows from an outcome.
+
+    Attributes:
+        told: the state that Optuna is told, which decides what the sampler learns and where the trial is counted;
+            None leaves the trial running, to be adopted.
+        retried: the same trial is attempted again, until its attempts are spent; then it has failed.
+        keeps_model: the best epoch's model is kept, subject to ``keep_checkpoints``.
+        blames_setup: several of these in a row with one cause mean that the setup is broken, not the trial.
+    """
+
+    told: TrialState | None
+    retried: bool = False
+    keeps_model: bool = False
+    blames_setup: bool = False
+
+
+POLICIES: dict[Outcome, Policy] = {
+    Outcome.COMPLETE: Policy(TrialState.COMPLETE, keeps_model=True),
+    Outcome.PRUNED: Policy(TrialState.PRUNED),
+    # A learning rate that diverges is knowledge: Optuna's samplers rank a pruned trial among the worse ones.
+    Outcome.DIVERGED: Policy(TrialState.PRUNED),
+    Outcome.INFEASIBLE: Policy(TrialState.FAIL, blames_setup=True),
+    Outcome.OUT_OF_MEMORY: Policy(TrialState.FAIL, blames_setup=True),
+    Outcome.TIMED_OUT: Policy(TrialState.FAIL, blames_setup=True),
+    Outcome.FAILED: Policy(TrialState.FAIL, blames_setup=True),
+    Outcome.INTERRUPTED: Policy(None, retried=True),
+}
