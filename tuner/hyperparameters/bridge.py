@@ -1,0 +1,120 @@
+"""The hyperparameters object that a search space is built with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras_tuner
+from keras_tuner.engine.hyperparameters import HyperParameter
+from optuna.distributions import BaseDistribution
+
+from tuner.hyperparameters.declared import Declared, declared_from
+from tuner.hyperparameters.encoding import Encoding, encoding_of, single
+
+Suggest = Callable[[str, BaseDistribution, Any], Any]
+"""Asks the study for a parameter: name, distribution, and the value to record, or None to sample.
+
+Returns the value that the trial has: on a resumed trial the one stored before, whatever was asked.
+"""
+
+
+class TrialHyperParameters(keras_tuner.HyperParameters):
+    """KerasTuner's hyperparameters, valued by an Optuna trial.
+
+    Optuna's parameters have KerasTuner's full names, with the conditions appended where there are
+    any (``units[model=a]``). ``tuner.hyperparameters.encoding`` tells of those that have a second
+    parameter.
+
+    A default that is not among the allowed values (KerasTuner does not check) is replaced by the
+    nearest one.
+
+    Args:
+        suggest: asks the study.
+        preset: values to record instead of sampling, by Optuna's or KerasTuner's name. Names that
+            nothing asks for are in ``unused_preset``.
+        use_defaults: record the default of every hyperparameter that has no preset: the first
+            trial of a study.
+    """
+
+    def __init__(
+        self,
+        suggest: Suggest,
+        preset: Mapping[str, Any] = MappingProxyType({}),
+        use_defaults: bool = False,
+    ) -> None:
+        super().__init__()
+        self._suggest = suggest
+        self._preset = dict(preset)
+        self._use_defaults = use_defaults
+        self._preset_used: set[str] = set()
+        self._suggested: dict[str, Any] = {}
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """Everything registered so far, active or not, in order."""
+        found = (declared_from(hyperparameter) for hyperparameter in self.space)
+        return tuple({each.optuna_name: each for each in found}.values())
+
+    @property
+    def suggested(self) -> Mapping[str, Any]:
+        """The value of every parameter asked for, by Optuna's name, as the model saw it."""
+        return MappingProxyType(self._suggested)
+
+    @property
+    def unused_preset(self) -> tuple[str, ...]:
+        return tuple(name for name in self._preset if name not in self._preset_used)
+
+    def copy(self) -> TrialHyperParameters:
+        """A copy that the same trial answers: what is asked for in it is suggested too."""
+        plain = super().copy()
+        duplicate = TrialHyperParameters(self._suggest, self._preset, self._use_defaults)
+        duplicate._hps, duplicate._space, duplicate.values = plain._hps, plain._space, plain.values
+        duplicate._preset_used, duplicate._suggested = self._preset_used, dict(self._suggested)
+        return duplicate
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> keras_tuner.HyperParameters:
+        """Plain hyperparameters with these values: a trial is not part of a configuration."""
+        return keras_tuner.HyperParameters.from_config(config)
+
+    def _register(self, hyperparameter: HyperParameter, overwrite: bool = False) -> Any:
+        known = hyperparameter.name in self.values
+        value = super()._register(hyperparameter, overwrite)
+        if known and not overwrite:
+            return value
+        if not self.is_active(hyperparameter):
+            return None
+        declared = declared_from(hyperparameter)
+        if declared.kind != "fixed":
+            self.values[declared.name] = self._ask(declared)
+        return self.values[declared.name]
+
+    def _ask(self, declared: Declared) -> Any:
+        name, encoding = declared.optuna_name, encoding_of(declared)
+        wanted = self._wanted(declared, encoding)
+        wanted_code = None if wanted is None else encoding.encode(wanted)
+        value = self._suggest(name + encoding.suffix, encoding.distribution, wanted_code)
+        if encoding.suffix:
+            # Decoding may be one rounding away from the value that was encoded.
+            value = wanted if wanted is not None and value == wanted_code else encoding.decode(value)
+            value = self._suggest(name, single(value), None)
+        self._suggested[name] = value
+        return value
+
+    def _wanted(self, declared: Declared, encoding: Encoding) -> Any:
+        for name in (declared.optuna_name, declared.name):
+            if name in self._preset:
+                self._preset_used.add(name)
+                return _allowed(name, self._preset[name], encoding)
+        return encoding.nearest(declared.default) if self._use_defaults else None
+
+
+def _allowed(name: str, value: Any, encoding: Encoding) -> Any:
+    try:
+        return encoding.coerce(value)
+    except ValueError as error:
+        raise ValueError(
+            f"hyperparameter {name}: the preset value {value!r} is not allowed; it takes {error}"
+        ) from None
