@@ -40,8 +40,9 @@ class DataSummary:
 class SearchSpace(keras_tuner.HyperModel):
     """A hypermodel that is told about the data.
 
-    The options that a spec gives beside the space's name are keyword arguments of the constructor. A plain ``keras_tuner.HyperModel`` works as a search space too; subclass this one to be constructed with the
-    data's summary and to choose how labels come.
+    A plain ``keras_tuner.HyperModel`` works as a search space too; subclass this one to be constructed with the data's
+    summary and to choose how labels come. Options that a spec gives beside the space's name are keyword arguments of
+    the constructor.
 
     Attributes:
         labels: ``"integer"`` gives labels of shape (batch,), int64; ``"one_hot"`` gives (batch, classes), float32.

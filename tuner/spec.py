@@ -220,7 +220,10 @@ def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
         SpecError: with every problem and its key's path.
     """
     if not isinstance(raw, Mapping):
-        raise SpecError(source, [Problem("", "a search spec is a mapping of keys, as `tuner init image` writes it")])
+        raise SpecError(
+            source,
+            [Problem("", "a search spec is a mapping of keys, as `tuner init image` writes it")],
+        )
     try:
         return SearchSpec.model_validate(dict(raw), context={"base": base})
     except ValidationError as error:

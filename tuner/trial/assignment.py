@@ -18,7 +18,8 @@ class Assignment(BaseModel):
         number: the trial's number in its study.
         attempt: 1 for the first.
         data: the prepared data's folder on this node.
-        folder: where the trial's model and resume checkpoints go.
+        checkpoint: the file for the best epoch's model.
+        resume_folder: where resume checkpoints go.
         log: the file that receives everything the process prints.
         preset: hyperparameter values to use instead of sampled ones.
         use_defaults: every hyperparameter without a preset takes its default: the first trial.
@@ -34,7 +35,8 @@ class Assignment(BaseModel):
     number: int
     attempt: int
     data: Path
-    folder: Path
+    checkpoint: Path
+    resume_folder: Path
     log: Path
     preset: dict[str, Any] = {}
     use_defaults: bool = False

@@ -82,5 +82,3 @@ class Channel:
                     return decision
         except queue.Empty:
             return decision
-
-

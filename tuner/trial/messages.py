@@ -103,3 +103,50 @@ def receive_from_trial(connection: Connection) -> FromTrial:
 def receive_from_worker(connection: Connection) -> ToTrial:
     """Raises EOFError when the worker has gone."""
     return _TO_TRIAL.validate_json(connection.recv_bytes())
+
+
+class DecodeProgress(_Message):
+    """Examples decoded so far, while the node's cache is built."""
+
+    type: Literal["decoding"] = "decoding"
+    done: int
+    total: int
+
+
+class Prepared(_Message):
+    """The data is decoded and split: where, and what it is."""
+
+    type: Literal["prepared"] = "prepared"
+    folder: str
+    fingerprint: str
+    description: dict[str, Any]
+
+
+class Listed(_Message):
+    """The search space: every hyperparameter, and the values of a grid if one was asked for."""
+
+    type: Literal["listed"] = "listed"
+    hyperparameters: list[dict[str, Any]]
+    grid: dict[str, list[Any]] | None = None
+
+
+class Checked(_Message):
+    """The model with default values ran a training and a validation batch."""
+
+    type: Literal["checked"] = "checked"
+    parameters: int
+    metrics: dict[str, float]
+
+
+class Refused(_Message):
+    """Why the study cannot run; ``kind`` says which of the service's errors it is."""
+
+    type: Literal["refused"] = "refused"
+    kind: Literal["data", "space", "preflight"]
+    message: str
+    files: list[str] = []
+    traceback: str | None = None
+
+
+FromPreparation = Annotated[DecodeProgress | Prepared | Listed | Checked | Refused, Field(discriminator="type")]
+FROM_PREPARATION: TypeAdapter[FromPreparation] = TypeAdapter(FromPreparation)

@@ -80,16 +80,19 @@ def _module_of_file(path: Path) -> ModuleType:
     # The file's neighbours are importable, as they are for a script.
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    if path.stem in sys.modules and getattr(sys.modules[path.stem], "__file__", None) == str(path):
-        return sys.modules[path.stem]
-    description = importlib.util.spec_from_file_location(path.stem, path)
+    # A space called json.py must not replace the standard library's module.
+    name = path.stem if path.stem not in sys.modules else f"space_{path.stem}"
+    for loaded in (path.stem, name):
+        if getattr(sys.modules.get(loaded), "__file__", None) == str(path):
+            return sys.modules[loaded]
+    description = importlib.util.spec_from_file_location(name, path)
     if description is None or description.loader is None:
         raise ImportError("not a Python file")
     module = importlib.util.module_from_spec(description)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     try:
         description.loader.exec_module(module)
     except BaseException:
-        del sys.modules[path.stem]
+        del sys.modules[name]
         raise
     return module

@@ -1,0 +1,293 @@
+"""The Python API. The command line is thin over it.
+
+Every function takes ``storage``, a database URL; without it $TUNER_STORAGE counts, then ``tuner.db`` in the working
+directory. Errors are ``tuner.errors.TunerError`` and ``storage.errors.StorageError``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from storage.artifacts import StudyArtifacts
+from storage.leaderboard import StudyOverview, StudyStatus, TrialDetail, TrialSummary
+from storage.studies import StudyRecord
+
+from storage import leaderboard
+from storage import studies as study_records
+from storage.database import Database, connect
+from tuner.data.cache import default_cache_root
+from tuner.errors import ExportError, SpecError, Problem
+from tuner.launch.local import LocalWorker
+from tuner.launch.preflight import preflight
+from tuner.launch.study import Event, open_or_create, read_split
+from tuner.places import storage_url
+from tuner.spec import SPACES, SearchSpec, load_spec
+from tuner.worker.settings import WorkerSettings
+
+__all__ = [
+    "Event",
+    "SplitRecord",
+    "best_trials",
+    "export_champion",
+    "launch",
+    "list_studies",
+    "list_trials",
+    "predict",
+    "search_space",
+    "show_trial",
+    "split_records",
+    "stop",
+    "study_spec",
+    "study_status",
+    "trial_log",
+    "watch",
+    "work",
+    "write_template",
+]
+
+OnStatus = Callable[[StudyStatus], None]
+OnEvent = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class SplitRecord:
+    """One example of a split: its file and its label."""
+
+    file: str
+    label: str
+
+
+@contextmanager
+def _open(storage: str | None, *, create: bool = False) -> Iterator[Database]:
+    database = connect(storage_url(storage), create=create)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def launch(
+    spec: SearchSpec | Path | str,
+    *,
+    storage: str | None = None,
+    trials: int | None = None,
+    slots: int | None = None,
+    overrides: Sequence[str] = (),
+    on_event: OnEvent | None = None,
+    on_status: OnStatus | None = None,
+    settings: dict[str, Any] | None = None,
+) -> StudyStatus:
+    """Runs a study with one worker on this machine, or resumes it, until it has ended or stopped.
+
+    Args:
+        spec: the spec or its YAML file.
+        trials: in place of the spec's; may be raised on an existing study.
+        slots: in place of the spec's, for this worker.
+        overrides: ``dotted.key=value`` each, over the spec's file.
+        on_event: told what happens before the first trial.
+        on_status: told the study's state about once a second.
+        settings: ``WorkerSettings`` fields to change.
+
+    Raises:
+        SpecError, DataError, SpaceError, PreflightError: before anything is stored.
+        SpecMismatch: a study of this name has another spec.
+        LaunchError: the worker could not work.
+        KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
+    """
+    if trials is not None:
+        overrides = [*overrides, f"trials={trials}"]
+    if not isinstance(spec, SearchSpec):
+        spec = load_spec(Path(spec), overrides)
+    elif overrides:
+        raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
+    url = storage_url(storage, spec)
+    with _open(url, create=True) as database:
+        record = open_or_create(database, spec, url, on_event or (lambda event: None))
+        return _work(database, record, spec.resources, url, slots, on_status, settings)
+
+
+def work(
+    study: str,
+    *,
+    storage: str | None = None,
+    slots: int | None = None,
+    on_status: OnStatus | None = None,
+    settings: dict[str, Any] | None = None,
+) -> StudyStatus:
+    """Joins a study as one more worker, until it has ended or stopped. Raises as ``launch`` does."""
+    url = storage_url(storage)
+    with _open(url) as database:
+        record = study_records.load_study(database, study)
+        resources = SearchSpec.model_validate(record.spec).resources
+        return _work(database, record, resources, url, slots, on_status, settings)
+
+
+def _work(
+    database: Database,
+    record: StudyRecord,
+    resources: Any,
+    url: str,
+    slots: int | None,
+    on_status: OnStatus | None,
+    settings: dict[str, Any] | None,
+) -> StudyStatus:
+    if slots is not None:
+        resources = resources.model_copy(update={"slots": slots})
+    orders = WorkerSettings(study=record.name, cache=default_cache_root(), resources=resources, **(settings or {}))
+    log = StudyArtifacts.at(record.artifacts, record.name).launcher_log()
+    watch = _Watch(database, record.name, on_status)
+    if record.state != "running":
+        return watch.look()
+    worker = LocalWorker(orders, url, log)
+    try:
+        while not worker.wait(watch.interval):
+            watch.look()
+    except KeyboardInterrupt:
+        _leave(worker)
+        raise
+    worker.raise_if_failed()
+    return watch.look()
+
+
+def _leave(worker: LocalWorker) -> None:
+    try:
+        worker.stop()
+        worker.wait(None)
+    except KeyboardInterrupt:
+        worker.kill()
+        raise
+
+
+class _Watch:
+    """Tells ``on_status`` what the database says; a database that is away for a moment is not the launcher's worry."""
+
+    interval = 0.5
+
+    def __init__(self, database: Database, study: str, on_status: OnStatus | None) -> None:
+        self._database = database
+        self._study = study
+        self._on_status = on_status
+
+    def look(self) -> StudyStatus:
+        status = leaderboard.status(self._database, self._study)
+        if self._on_status is not None:
+            self._on_status(status)
+        return status
+
+
+def list_studies(*, storage: str | None = None) -> list[StudyOverview]:
+    """Every study in the database, the newest first."""
+    with _open(storage) as database:
+        return leaderboard.overview(database)
+
+
+def study_status(study: str, *, storage: str | None = None) -> StudyStatus:
+    """A study's progress, its running trials and its workers."""
+    with _open(storage) as database:
+        return leaderboard.status(database, study)
+
+
+def best_trials(study: str, k: int = 5, *, storage: str | None = None) -> list[TrialSummary]:
+    """The ``k`` best complete trials, the best first."""
+    with _open(storage) as database:
+        return leaderboard.best(database, study, k)
+
+
+def list_trials(
+    study: str,
+    *,
+    state: str | None = None,
+    sort: str = "trial",
+    descending: bool = False,
+    limit: int | None = None,
+    storage: str | None = None,
+) -> list[TrialSummary]:
+    """Trials of a study. ``state`` is one of Optuna's states or an outcome."""
+    with _open(storage) as database:
+        return leaderboard.trials(database, study, state=state, sort=sort, descending=descending, limit=limit)
+
+
+def show_trial(study: str, number: int, *, storage: str | None = None) -> TrialDetail:
+    """Everything known about one trial."""
+    with _open(storage) as database:
+        return leaderboard.trial(database, study, number)
+
+
+def trial_log(study: str, number: int, *, storage: str | None = None) -> Path:
+    """The file with what the trial's process printed."""
+    with _open(storage) as database:
+        leaderboard.trial(database, study, number)
+        record = study_records.load_study(database, study)
+    return StudyArtifacts.at(record.artifacts, study).log(number)
+
+
+def split_records(study: str, split: str, *, storage: str | None = None) -> list[SplitRecord]:
+    """The files of ``train``, ``validation`` or ``test``, in order, with their labels.
+
+    Raises:
+        DataError: the study has no such split, or its record is gone.
+    """
+    with _open(storage) as database:
+        record = study_records.load_study(database, study)
+    return [SplitRecord(**item) for item in read_split(StudyArtifacts.at(record.artifacts, study), split)]
+
+
+def study_spec(study: str, *, storage: str | None = None) -> SearchSpec:
+    """The spec that a study was launched with."""
+    with _open(storage) as database:
+        return SearchSpec.model_validate(study_records.load_study(database, study).spec)
+
+
+def watch(study: str, on_status: OnStatus, *, storage: str | None = None, seconds: float = 0.5) -> StudyStatus:
+    """Tells ``on_status`` about a study every ``seconds`` until it neither runs nor stops."""
+    with _open(storage) as database:
+        watching = _Watch(database, study, on_status)
+        while (status := watching.look()).state in ("running", "stopping"):
+            time.sleep(seconds)
+        return status
+
+
+def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Every hyperparameter of a spec's search space, as JSON: name, kind, range, scale, default, condition.
+
+    Raises:
+        SpecError, DataError, SpaceError: it cannot be listed.
+    """
+    if not isinstance(spec, SearchSpec):
+        spec = load_spec(Path(spec), overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "space.log")
+        return preflight(spec, default_cache_root(), log, check=False, explore=True).hyperparameters
+
+
+def write_template(kind: str, path: Path | None = None) -> Path:
+    """Writes a spec with a comment on every key, and never over a file that is there.
+
+    Raises:
+        SpecError: there is no such kind, or the file exists.
+    """
+    template = resources.files("tuner").joinpath("templates", f"{kind}.yaml")
+    if kind not in SPACES:
+        raise SpecError("tuner init", [Problem("", f"no template {kind!r}; one of {', '.join(SPACES)}")])
+    path = path or Path(f"{kind}.yaml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template.read_text(encoding="utf-8"))
+    except FileExistsError:
+        raise SpecError(str(path), [Problem("", "exists already; name another file")]) from None
+    except OSError as error:
+        raise SpecError(str(path), [Problem("", f"cannot be written: {error.strerror}")]) from None
+    return path
+
+
+def stop(study: str, *, storage: str | None = None) -> str:
+    """Asks every worker of a study to leave after its epoch. Gives the study's state."""
+    with _open(storage) as database:
+        return study_records.request_stop(database, study)

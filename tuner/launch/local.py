@@ -1,0 +1,73 @@
+"""Workers on this machine: one subprocess each, in a session of its own so that Ctrl-C reaches only the launcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from pathlib import Path
+
+from tuner.errors import LaunchError
+from tuner.worker.entry import ERROR_PREFIX, SETTINGS_VARIABLE, STORAGE_VARIABLE
+from tuner.worker.settings import WorkerSettings
+
+_TAIL_LINES = 20
+
+
+class LocalWorker:
+    """One worker process, ended orderly when this one goes away."""
+
+    def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        settings = settings.model_copy(update={"follow_stdin": True})
+        environment = os.environ | {
+            SETTINGS_VARIABLE: settings.model_dump_json(),
+            STORAGE_VARIABLE: storage,
+            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1"),
+        }
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tuner.worker"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def wait(self, seconds: float | None) -> bool:
+        """Whether the worker has ended within ``seconds``."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Asks the worker to write checkpoints, release its leases and leave."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the worker at once; its trial processes see it go and end too. Its leases expire and are adopted."""
+        self._process.kill()
+        self._process.wait()
+
+    def raise_if_failed(self) -> None:
+        """Raises LaunchError with the worker's own last words if it ended badly."""
+        code = self._process.poll()
+        if code in (None, 0):
+            return
+        words = self._last_words()
+        said = next(
+            (line[len(ERROR_PREFIX) :] for line in reversed(words) if line.startswith(ERROR_PREFIX)),
+            None,
+        )
+        raise LaunchError(said or f"the worker ended with exit code {code}; its log is {self._log}")
+
+    def _last_words(self) -> list[str]:
+        with self._log.open(errors="replace") as file:
+            return [line.rstrip("\n") for line in deque(file, maxlen=_TAIL_LINES)]

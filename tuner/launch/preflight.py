@@ -1,0 +1,114 @@
+"""Runs the preflight in a process of its own, before a study is created."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import DataError, PreflightError, SpaceError
+from tuner.spec import SearchSpec
+from tuner.trial.messages import (
+    FROM_PREPARATION,
+    Checked,
+    DecodeProgress,
+    Listed,
+    Prepared,
+    Refused,
+)
+
+_ERRORS = {"space": SpaceError, "preflight": PreflightError}
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the preflight found.
+
+    Attributes:
+        folder: the decoded data on this node.
+        fingerprint: of the data.
+        description: the data in words and counts, as JSON.
+        hyperparameters: the search space; empty unless it was explored.
+        grid: the values of each parameter, for the grid sampler.
+        parameters: the default model's size.
+        metrics: what one epoch logs.
+    """
+
+    folder: str = ""
+    fingerprint: str = ""
+    description: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: list[dict[str, Any]] = field(default_factory=list)
+    grid: dict[str, list[Any]] | None = None
+    parameters: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def preflight(
+    spec: SearchSpec,
+    cache: Path,
+    log: Path,
+    *,
+    check: bool = True,
+    explore: bool = False,
+    on_decode: Callable[[int, int], None] | None = None,
+) -> Preflight:
+    """Opens the data, builds the default model and runs one batch of each kind.
+
+    Args:
+        check: build and run the model; without it only data and space are looked at.
+        explore: list the whole search space.
+        on_decode: called with the examples decoded so far and their number.
+
+    Raises:
+        DataError, SpaceError, PreflightError: what is wrong, in one line.
+    """
+    from tuner.trial.preflight import Request
+
+    request = Request(spec=spec, cache=cache, log=log, check=check, explore=explore)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuner.trial.preflight"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1")},
+    )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(request.model_dump_json().encode())
+        process.stdin.close()
+        return _listen(process.stdout, log, on_decode)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None) -> Preflight:
+    found: dict[str, Any] = {}
+    for line in lines:
+        message = FROM_PREPARATION.validate_json(line)
+        if isinstance(message, DecodeProgress):
+            if on_decode is not None:
+                on_decode(message.done, message.total)
+        elif isinstance(message, Prepared):
+            found |= message.model_dump(exclude={"type"})
+        elif isinstance(message, Checked):
+            found |= {"parameters": message.parameters, "metrics": message.metrics}
+        elif isinstance(message, Listed):
+            return Preflight(**found, hyperparameters=message.hyperparameters, grid=message.grid)
+        elif isinstance(message, Refused):
+            raise _error(message, log)
+    raise PreflightError(f"the preflight process died; its output is in {log}")
+
+
+def _error(refused: Refused, log: Path) -> Exception:
+    if refused.traceback:
+        with log.open("a") as file:
+            file.write(refused.traceback)
+    if refused.kind == "data":
+        return DataError(refused.message, refused.files)
+    return _ERRORS[refused.kind](refused.message)

@@ -1,0 +1,153 @@
+"""Opens a spec's study: creates it after the preflight, or takes it up again where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+from storage import studies
+from storage.artifacts import StudyArtifacts, atomic_write_text
+from storage.database import Database
+from storage.errors import UnknownStudy
+from storage.studies import StudyRecord
+from tuner.data.cache import default_cache_root
+from tuner.data.prepared import open_prepared
+from tuner.errors import DataError, SpecMismatch
+from tuner.launch.preflight import Preflight, preflight
+from tuner.places import artifacts_folder
+from tuner.spec import FREE_KEYS, SearchSpec, differences
+from tuner.worker.sampling import make_pruner, make_sampler
+
+PACKAGES = ("keras-champion", "keras", "keras-tuner", "tensorflow", "optuna", "numpy")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened before the first trial; ``done`` and ``total`` count examples while decoding."""
+
+    message: str
+    done: int | None = None
+    total: int | None = None
+
+
+OnEvent = Callable[[Event], None]
+
+
+def open_or_create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    """The spec's study, ready to be worked on.
+
+    Raises:
+        SpecMismatch: it exists with another spec.
+        SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
+    """
+    make_sampler(spec, 0)
+    make_pruner(spec)
+    try:
+        record = studies.load_study(database, spec.study)
+    except UnknownStudy:
+        return _create(database, spec, url, on_event)
+    return _resume(database, record, spec, on_event)
+
+
+def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    folder = artifacts_folder(spec, url)
+    artifacts = StudyArtifacts.at(folder, spec.study)
+    on_event(Event("Checking the data, the search space and one batch ..."))
+    found = preflight(
+        spec,
+        default_cache_root(),
+        artifacts.preflight_log(),
+        on_decode=lambda done, total: on_event(Event("decoding", done, total)),
+    )
+    for line in _said(spec, found):
+        on_event(Event(line))
+    if spec.sampler.name == "grid":
+        make_sampler(spec, 0, found.grid)
+    data = open_prepared(Path(found.folder))
+    records = {name: data.split_records(name) for name in data.splits}
+    atomic_write_text(artifacts.splits(), json.dumps(records))
+    return studies.create_study(
+        database,
+        spec.study,
+        objectives=[spec.objective.model_dump()],
+        spec=spec.stored(),
+        summary=found.description,
+        fingerprint=found.fingerprint,
+        artifacts=str(folder),
+        budget=spec.trials,
+        timeout=spec.timeout,
+        versions={package: version(package) for package in PACKAGES} | {"python": python_version()},
+        space={"hyperparameters": found.hyperparameters, "grid": found.grid},
+        presets=[],
+    )
+
+
+def read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, str]]:
+    """The files and labels of a split, as the study recorded them.
+
+    Raises:
+        DataError: there is no such split, or the record cannot be read.
+    """
+    path = artifacts.splits()
+    try:
+        records = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"the study's split record {path} cannot be read: {error}") from None
+    if not records.get(split):
+        raise DataError(f"the study has no {split!r} split; it has {', '.join(records)}")
+    return list(records[split])
+
+
+def _said(spec: SearchSpec, found: Preflight) -> list[str]:
+    data = found.description
+    counts = {name: split["examples"] for name, split in data["splits"].items()}
+    sizes = ", ".join(f"{count} {name}" for name, count in counts.items())
+    skipped = f"; {data['skipped']} files skipped" if data["skipped"] else ""
+    return [
+        f"Data: {sum(counts.values())} examples of {len(data['class_names'])} classes ({sizes}{skipped})",
+        f"Model: {found.parameters:,} parameters with default values; objective {spec.objective.metric} "
+        f"({spec.objective.direction})",
+    ]
+
+
+def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:
+    given = spec.stored()
+    changed = differences(record.spec, given)
+    refused = [item for item in changed if item[0] not in FREE_KEYS]
+    if refused:
+        listed = "; ".join(f"{key} is {new!r}, was {old!r}" for key, old, new in refused)
+        raise SpecMismatch(
+            record.name,
+            [key for key, _, _ in refused],
+            f"study {record.name} exists with another spec: {listed}. Only {', '.join(FREE_KEYS)} may change; "
+            "give the study another name, or restore the spec",
+        )
+    if spec.trials < record.budget:
+        raise SpecMismatch(
+            record.name,
+            ["trials"],
+            f"trials: can be raised, not lowered ({record.budget} to {spec.trials})",
+        )
+    if changed:
+        studies.update_spec(database, record.study_id, given)
+    if spec.trials > record.budget:
+        studies.raise_budget(database, record.study_id, spec.trials)
+    return _reopen(database, record, spec, on_event, changed)
+
+
+def _reopen(
+    database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent, changed: list[Any]
+) -> StudyRecord:
+    reopened = studies.reopen(database, record.study_id, timeout=spec.timeout)
+    record = studies.load_study(database, record.name)
+    if reopened:
+        raised = f" with {', '.join(key for key, _, _ in changed)} changed" if changed else ""
+        on_event(Event(f"Resuming study {record.name}{raised}"))
+    else:
+        on_event(Event(f"Study {record.name} has ended: all {record.budget} trials are done"))
+    return record

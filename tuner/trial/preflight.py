@@ -1,0 +1,175 @@
+"""Before a study: the data opened, the space listed, one model built and one batch run, each failure said in one line.
+
+``python -m tuner.trial.preflight`` reads a request from standard input and writes messages, one JSON object a line, to
+standard output. What libraries print goes to the log that the request names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from tuner.errors import DataError, PreflightError, SpaceError, TunerError
+from tuner.spec import SearchSpec
+from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, Refused
+from tuner.trial.process import redirect_output
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+    from tuner.data.cache import PreparedData
+
+Say = Callable[[Any], None]
+
+
+class Request(BaseModel):
+    """``check`` runs the model too; ``explore`` lists the whole space rather than what the defaults reach."""
+
+    spec: SearchSpec
+    cache: Path
+    log: Path
+    check: bool = True
+    explore: bool = False
+
+
+def prepare_data(spec: SearchSpec, cache: Path, say: Say) -> PreparedData:
+    """Decodes the data into the node's cache, or finds it there, and says where.
+
+    Raises:
+        DataError: it cannot be read or split.
+    """
+    from tuner.data.cache import prepare
+
+    data = prepare(spec.data, cache, lambda done, total: say(DecodeProgress(done=done, total=total)))
+    say(Prepared(folder=str(data.folder), fingerprint=data.fingerprint, description=data.describe()))
+    return data
+
+
+def run(request: Request, say: Say) -> None:
+    """Says Prepared, Listed and Checked, or Refused at the first failure."""
+    from tuner.trial.runtime import limit_threads
+
+    limit_threads(os.cpu_count() or 1)
+    try:
+        _run(request, say)
+    except TunerError as error:
+        say(refusal(error))
+    except Exception as error:
+        text = " ".join(str(error).split())
+        message = f"{type(error).__name__}: {text}"
+        say(Refused(kind="preflight", message=message, traceback=traceback.format_exc()))
+
+
+def refusal(error: TunerError) -> Refused:
+    kind = "data" if isinstance(error, DataError) else "space" if isinstance(error, SpaceError) else "preflight"
+    files = list(error.files) if isinstance(error, DataError) else []
+    origin = error.__cause__
+    trace = "".join(traceback.format_exception(origin)) if origin else None
+    return Refused(kind=kind, message=str(error), files=files, traceback=trace)  # type: ignore[arg-type]
+
+
+def _run(request: Request, say: Say) -> None:
+    from tuner.hyperparameters import explore, grid
+    from tuner.trial.space import load_space
+
+    spec = request.spec
+    data = prepare_data(spec, request.cache, say)
+    space = load_space(spec, data.summary())
+    if request.check:
+        say(_check(spec, space, data))
+    wants_grid = spec.sampler.name == "grid" and "search_space" not in spec.sampler.options
+    if not (request.explore or wants_grid):
+        say(Listed(hyperparameters=[]))
+        return
+    try:
+        declared = explore(getattr(space, "declare", space.build))
+        values = grid(declared) if wants_grid else None
+    except Exception as error:
+        raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
+    say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values))
+
+
+def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
+    """One model with default values, one training and one validation batch."""
+    from tuner.trial.training import returned_metrics
+
+    hp, model = _default_model(spec, space, data)
+    try:
+        result = _one_batch(spec, space, hp, model, data)
+        metrics = returned_metrics(result, spec.objective.metric)
+    except Exception as error:
+        raise PreflightError(
+            f"the model with default values failed on its first batch: {type(error).__name__}: {_short(error)}"
+        ) from error
+    if spec.objective.metric not in metrics:
+        raise PreflightError(
+            f"objective: no epoch logs {spec.objective.metric!r}; logged are {', '.join(sorted(metrics))}"
+        )
+    return Checked(parameters=int(model.count_params()), metrics=metrics)
+
+
+def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> tuple[Any, Any]:
+    import keras_tuner
+
+    from tuner.trial.failure import Infeasible
+    from tuner.trial.training import build_model
+
+    hp = keras_tuner.HyperParameters()
+    try:
+        return hp, build_model(space, hp, spec, data)
+    except Infeasible as error:
+        raise PreflightError(f"the model with default values cannot be built: {error}") from error.__cause__
+    except Exception as error:
+        raise PreflightError(
+            f"the model with default values cannot be built: {type(error).__name__}: {_short(error)}"
+        ) from error
+
+
+def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: Any, data: PreparedData) -> Any:
+    from tuner.data.batches import TrainingBatches, evaluation_batches
+    from tuner.trial.space import labels_of
+    from tuner.trial.training import batch_size_of
+
+    batch_size, labels, classes = batch_size_of(hp, spec), labels_of(space), len(data.class_names)
+    training = TrainingBatches(data.splits["train"], batch_size, spec.seed, labels, classes)
+    validation = evaluation_batches(data.splits["validation"], batch_size, labels, classes)
+    return space.fit(
+        hp,
+        model,
+        training.dataset.take(1),
+        validation_data=validation.take(1),
+        epochs=1,
+        callbacks=[],
+        verbose=2,
+    )
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:1000]
+
+
+def main() -> None:
+    """Keeps the real standard output for messages and gives its number away to the log."""
+    request = Request.model_validate_json(sys.stdin.read())
+    messages = os.fdopen(os.dup(1), "w", buffering=1)
+    redirect_output(request.log)
+
+    def say(message: Any) -> None:
+        messages.write(message.model_dump_json() + "\n")
+        messages.flush()
+
+    run(request, say)
+    messages.close()
+    sys.stdout.flush()
+    # Tearing TensorFlow down can hang; everything has been said.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The trial process: one attempt at one trial, isolated, from a forked start to a reported end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+
+from tuner.trial.assignment import Assignment
+from tuner.trial.messages import Finished
+
+
+def trial_main(connection: Connection, assignment_json: str) -> None:
+    """Runs an attempt and sends ``Finished`` whatever happens short of the process's death."""
+    assignment = Assignment.model_validate_json(assignment_json)
+    redirect_output(assignment.log)
+    print(f"--- trial {assignment.number}, attempt {assignment.attempt}", flush=True)
+    # Imported here so that the forkserver's parent, the worker, can import this module without TensorFlow.
+    from tuner.trial.channel import Channel
+    from tuner.trial.failure import describe
+
+    channel = Channel(connection)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        channel.stop_requested.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        finished = _attempt(assignment, channel)
+    except BaseException as error:
+        finished = describe(error)
+        if finished.traceback:
+            print(finished.traceback, file=sys.stderr)
+    channel.send(finished)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Tearing TensorFlow down can hang; everything that matters has been written and sent.
+    os._exit(0)
+
+
+def _attempt(assignment: Assignment, channel: object) -> Finished:
+    from tuner.trial.runtime import configure
+    from tuner.trial.training import run_trial
+
+    configure(assignment)
+    return run_trial(assignment, channel)  # type: ignore[arg-type]
+
+
+def redirect_output(log: Path) -> None:
+    """Sends file descriptors 1 and 2, and so TensorFlow's C++ messages too, to the end of ``log``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    sys.stdout = os.fdopen(1, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)

@@ -1,0 +1,32 @@
+"""Sets TensorFlow up in a trial process, before the first op initialises its runtime."""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import tensorflow as tf
+
+from tuner.trial.assignment import Assignment
+
+
+def configure(assignment: Assignment) -> None:
+    """Devices, threads, seeds and precision of this process.
+
+    It must run before any op: a forked process inherits imported libraries but no initialised runtime.
+    """
+    if assignment.devices is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices) or "-1"
+    if assignment.share_device:
+        os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    limit_threads(assignment.threads)
+    keras.utils.set_random_seed(assignment.seed)
+    if assignment.spec.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if assignment.spec.training.mixed_precision:
+        keras.mixed_precision.set_global_policy("mixed_float16")
+
+
+def limit_threads(threads: int) -> None:
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(max(2, threads))

@@ -1,0 +1,199 @@
+"""Builds a trial's model and trains it to its outcome."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+
+from tuner.data.batches import TrainingBatches, evaluation_batches
+from tuner.data.cache import PreparedData, open_prepared
+from tuner.hyperparameters import TrialHyperParameters
+from tuner.spec import SearchSpec
+from tuner.trial import resume
+from tuner.trial.assignment import Assignment
+from tuner.trial.callbacks import DivergenceGuard, Recorder, ResumeWriter, StopListener
+from tuner.trial.channel import Channel
+from tuner.trial.failure import Infeasible, Interrupted
+from tuner.trial.messages import Building, Built, Finished
+from tuner.trial.outcome import Outcome
+from tuner.trial.resume import Snapshot
+from tuner.trial.space import labels_of, load_space
+
+
+def run_trial(assignment: Assignment, channel: Channel) -> Finished:
+    """Trains the trial from its start or its latest resume checkpoint.
+
+    Raises:
+        Exception: whatever building and training raise; ``failure.describe`` says what each means.
+    """
+    spec = assignment.spec
+    data = open_prepared(assignment.data)
+    space = load_space(spec, data.summary())
+    hp = TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults)
+    channel.send(Building())
+    model = build_model(space, hp, spec, data)
+    channel.send(Built(parameters=int(model.count_params())))
+    if channel.stop_requested.is_set():
+        raise Interrupted(None)
+    recorder = _fit(assignment, channel, space, hp, model, data)
+    progress = recorder.progress
+    if recorder.decision != "prune":
+        resume.assign(model.variables, recorder.best or [])
+        save_model(model, assignment.checkpoint)
+    return Finished(
+        outcome=Outcome.PRUNED if recorder.decision == "prune" else Outcome.COMPLETE,
+        value=progress.best_value,
+        best_epoch=progress.best_epoch,
+        metrics=progress.best_metrics,
+    )
+
+
+def build_model(
+    space: keras_tuner.HyperModel,
+    hp: keras_tuner.HyperParameters,
+    spec: SearchSpec,
+    data: PreparedData,
+) -> keras.Model:
+    """The space's model, compiled and with its variables made.
+
+    Raises:
+        Infeasible: the space refused the configuration with a ValueError, or the model has too many parameters.
+        TypeError: what ``build`` returned is not a compiled Keras model.
+    """
+    try:
+        model = space.build(hp)
+    except ValueError as error:
+        raise Infeasible(f"build refused the configuration: {error}") from error
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"build returned {type(model).__name__}, not a keras.Model")
+    if not model.compiled:
+        raise TypeError("build returned a model that is not compiled; call model.compile(...) in build")
+    if not model.built:
+        model.build((None, *data.input_shape))
+    limit = spec.training.max_parameters
+    if limit is not None and model.count_params() > limit:
+        raise Infeasible(f"the model has {model.count_params():,} parameters, more than max_parameters {limit:,}")
+    return model
+
+
+def _fit(
+    assignment: Assignment,
+    channel: Channel,
+    space: keras_tuner.HyperModel,
+    hp: TrialHyperParameters,
+    model: keras.Model,
+    data: PreparedData,
+) -> Recorder:
+    spec = assignment.spec
+    batch_size, labels, classes = batch_size_of(hp, spec), labels_of(space), len(data.class_names)
+    training = TrainingBatches(data.splits["train"], batch_size, assignment.seed, labels, classes)
+    validation = evaluation_batches(data.splits["validation"], batch_size, labels, classes)
+    resumed = _restore(assignment.resume_folder, model)
+    writer = ResumeWriter(assignment.resume_folder)
+    stopping = early_stopping(spec)
+
+    def set_epoch(epoch: int) -> None:
+        training.epoch = epoch
+
+    recorder = Recorder(
+        objective=spec.objective,
+        channel=channel,
+        writer=writer,
+        answer_seconds=assignment.answer_seconds,
+        on_epoch=set_epoch,
+        stateful=stopping,
+        resumed=resumed,
+    )
+    # The recorder comes last: it sees what the others decided about this epoch.
+    callbacks = [DivergenceGuard(), StopListener(channel, writer), *stopping, recorder]
+    if not recorder.progress.stopping and recorder.progress.epoch < spec.training.epochs:
+        result = space.fit(
+            hp,
+            model,
+            training.dataset,
+            validation_data=validation,
+            epochs=spec.training.epochs,
+            initial_epoch=recorder.progress.epoch,
+            callbacks=callbacks,
+            verbose=2,
+        )
+        if recorder.progress.epoch == 0:
+            recorder.set_model(model)
+            recorder.record(returned_metrics(result, spec.objective.metric))
+    return recorder
+
+
+def batch_size_of(hp: keras_tuner.HyperParameters, spec: SearchSpec) -> int:
+    """The hyperparameter ``batch_size`` if ``build`` registered one, else the spec's."""
+    return int(hp.values.get("batch_size") or spec.training.batch_size)
+
+
+def early_stopping(spec: SearchSpec) -> list[keras.callbacks.Callback]:
+    settings = spec.training.early_stopping
+    if settings is None:
+        return []
+    return [
+        keras.callbacks.EarlyStopping(
+            monitor=spec.objective.metric,
+            mode=spec.objective.direction[:3],
+            patience=settings.patience,
+            min_delta=settings.min_delta,
+        )
+    ]
+
+
+def returned_metrics(result: Any, objective: str) -> dict[str, float]:
+    """The metrics of a ``fit`` that ran no callback: what it returned, as KerasTuner reads it.
+
+    Raises:
+        TypeError: it returned neither a History, nor a dict of numbers, nor a number.
+    """
+    if isinstance(result, keras.callbacks.History):
+        return {name: float(values[-1]) for name, values in result.history.items()}
+    if isinstance(result, Mapping):
+        return {str(name): float(value) for name, value in result.items()}
+    if isinstance(result, int | float):
+        return {objective: float(result)}
+    raise TypeError(
+        f"fit passed on no callbacks and returned {type(result).__name__}; pass callbacks to model.fit, or return "
+        "a History, a dict of metrics or the objective's value"
+    )
+
+
+def _restore(folder: Path, model: keras.Model) -> Snapshot | None:
+    snapshot = resume.read_latest(folder)
+    if snapshot is None:
+        return None
+    resume.assign(resume.training_variables(model), snapshot.variables)
+    resume.restore_random_state(snapshot.randomness)
+    print(f"resumed after epoch {snapshot.progress.epoch}")
+    if snapshot.best:
+        return snapshot
+    return Snapshot(
+        snapshot.progress,
+        snapshot.variables,
+        resume.values_of(model.variables),
+        snapshot.randomness,
+    )
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a model under a temporary name and renames it: never half a file.
+
+    Raises:
+        OSError: the disk is full, for example.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".writing-{path.name}")
+    try:
+        model.save(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,172 @@
+"""Ends trials: from a process's last word to a closed lease, and what that means for the study."""
+
+from __future__ import annotations
+
+import logging
+
+from storage.artifacts import StudyArtifacts
+from storage.leases import Lease, TrialResult
+from storage.studies import StudyRecord
+
+from storage import leases, studies
+from storage.database import Database
+from tuner.spec import SearchSpec
+from tuner.trial.messages import Finished
+from tuner.trial.outcome import POLICIES, Outcome
+from tuner.worker.optuna_trials import ATTEMPTS_ATTRIBUTE, LiveTrial, OptunaTrials
+from tuner.worker.running import RunningTrial
+
+_log = logging.getLogger(__name__)
+SAME_CAUSE_LIMIT = 5
+
+
+class TrialCloser:
+    """Closes leases with their results. Each step may be repeated by whoever adopts the lease after a crash."""
+
+    def __init__(
+        self,
+        database: Database,
+        record: StudyRecord,
+        spec: SearchSpec,
+        artifacts: StudyArtifacts,
+        max_attempts: int,
+    ) -> None:
+        self._database = database
+        self._record = record
+        self._spec = spec
+        self._artifacts = artifacts
+        self._max_attempts = max_attempts
+
+    def conclude(self, running: RunningTrial, finished: Finished) -> None:
+        """Releases the lease for another attempt, or closes it.
+
+        Raises:
+            LeaseLost: another worker has adopted the trial; nothing was written.
+        """
+        if POLICIES[finished.outcome].retried:
+            if running.stop_sent or not self._spent(running, finished):
+                leases.release(self._database, running.lease, spend_attempt=not running.stop_sent)
+                _log.info(
+                    "trial %d: %s; it will go on from its checkpoint",
+                    running.number,
+                    finished.reason,
+                )
+                return
+            finished = self._given_up(running.live, running.lease, finished)
+        self.close(running.lease, running.live, self._result(running.lease, finished, running))
+
+    def close(self, lease: Lease, live: LiveTrial, result: TrialResult) -> None:
+        """Closes the lease with its result, then tells Optuna.
+
+        In this order a stale worker cannot tell anything: closing is fenced, and the telling follows from what was
+        closed. A worker that dies in between leaves a trial for ``tell_untold``.
+        """
+        leases.close(self._database, lease, result)
+        self._tell(live, result)
+        self._tidy(result)
+        self._judge_study(live, result)
+
+    def tell_untold(self, trials: OptunaTrials) -> None:
+        """Tells Optuna of the trials whose leases were closed by a worker that died before it could."""
+        for result in leases.untold(self._database, self._record.study_id):
+            live = trials.open(result.trial_id, result.number)
+            self._tell(live, result)
+            self._tidy(result)
+            self._judge_study(live, result)
+
+    def _tell(self, live: LiveTrial, result: TrialResult) -> None:
+        state = POLICIES[Outcome(result.outcome)].told
+        assert state is not None
+        live.tell(state, result.value)
+        _log.info(
+            "trial %d: %s%s",
+            result.number,
+            result.outcome,
+            f" ({result.reason})" if result.reason else "",
+        )
+
+    def _tidy(self, result: TrialResult) -> None:
+        self._artifacts.remove_resume(result.number)
+        if POLICIES[Outcome(result.outcome)].keeps_model:
+            self._retain()
+        else:
+            self._artifacts.remove_checkpoint(result.number)
+
+    def _spent(self, running: RunningTrial, finished: Finished) -> bool:
+        """Writes the attempt's reason down, and says whether it was the last one."""
+        reasons = [*running.live.recall(ATTEMPTS_ATTRIBUTE, []), finished.reason]
+        running.live.remember(ATTEMPTS_ATTRIBUTE, reasons)
+        return running.lease.attempts >= self._max_attempts
+
+    def give_up(self, lease: Lease, live: LiveTrial) -> None:
+        """Closes a lease whose attempts are spent: the workers of the last ones died without a word."""
+        last = Finished(outcome=Outcome.INTERRUPTED, cause="its workers died", reason="its worker died")
+        self.close(lease, live, self._result(lease, self._given_up(live, lease, last)))
+
+    def _given_up(self, live: LiveTrial, lease: Lease, finished: Finished) -> Finished:
+        reasons = "; ".join(f"{i}: {text}" for i, text in enumerate(live.recall(ATTEMPTS_ATTRIBUTE, []), 1))
+        return finished.model_copy(
+            update={
+                "outcome": Outcome.FAILED,
+                "reason": f"given up after {lease.attempts} attempts ({reasons})",
+                "cause": finished.cause or finished.reason,
+            }
+        )
+
+    def _result(self, lease: Lease, finished: Finished, running: RunningTrial | None = None) -> TrialResult:
+        assert lease.trial_id is not None and lease.number is not None
+        trained = leases.trained(self._database, lease.trial_id)
+        keeps = POLICIES[finished.outcome].keeps_model
+        return TrialResult(
+            trial_id=lease.trial_id,
+            number=lease.number,
+            outcome=finished.outcome.value,
+            cause=finished.cause,
+            reason=finished.reason,
+            traceback=finished.traceback,
+            value=finished.value,
+            best_epoch=finished.best_epoch,
+            metrics=finished.metrics,
+            epochs=trained.epochs,
+            seconds=trained.seconds,
+            parameters=running.parameters if running else None,
+            checkpoint=str(self._artifacts.checkpoint(lease.number)) if keeps else None,
+            log=str(self._artifacts.log(lease.number)),
+        )
+
+    def _retain(self) -> None:
+        """Keeps the models of the best trials and deletes the others."""
+        kept = leases.checkpoints(self._database, self._record.study_id, self._spec.objective.direction)
+        for number in kept[self._spec.keep_checkpoints :]:
+            self._artifacts.remove_checkpoint(number)
+            leases.forget_checkpoint(self._database, self._record.study_id, number)
+
+    def _judge_study(self, live: LiveTrial, result: TrialResult) -> None:
+        outcome = Outcome(result.outcome)
+        if live.exhausted:
+            self._end("finished", "every configuration of the search space has been tried")
+        elif outcome is Outcome.COMPLETE and result.value is not None and reaches_target(self._spec, result.value):
+            self._end("finished", f"target {self._spec.target:g} reached by trial {result.number}")
+        elif POLICIES[outcome].blames_setup:
+            self._stop_if_broken()
+        if leases.counts(self._database, self._record.study_id).all_closed:
+            self._end("finished", None)
+
+    def _stop_if_broken(self) -> None:
+        recent = leases.recent_failures(self._database, self._record.study_id, SAME_CAUSE_LIMIT)
+        blamed = [cause for outcome, cause in recent if POLICIES[Outcome(outcome)].blames_setup]
+        if len(blamed) < SAME_CAUSE_LIMIT or len(set(blamed)) > 1:
+            return
+        if not leases.any_success(self._database, self._record.study_id):
+            self._end(
+                "failed",
+                f"{SAME_CAUSE_LIMIT} trials in a row failed with the same cause: {blamed[0]}",
+            )
+
+    def _end(self, state: studies.StudyState, reason: str | None) -> None:
+        if studies.set_state(self._database, self._record.study_id, state, reason, only_from=("running",)):
+            _log.info("the study has %s%s", state, f": {reason}" if reason else "")
+
+
+def reaches_target(spec: SearchSpec, value: float) -> bool:
+    return spec.target is not None and not spec.objective.better(spec.target, than=value)

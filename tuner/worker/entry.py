@@ -1,0 +1,31 @@
+"""A worker's process from its environment to its exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from storage.database import connect
+from storage.errors import StorageError
+from tuner.errors import TunerError
+from tuner.worker.settings import WorkerSettings
+from tuner.worker.supervisor import Supervisor
+
+SETTINGS_VARIABLE = "TUNER_WORKER"
+STORAGE_VARIABLE = "TUNER_STORAGE"
+# The launcher looks for this at the end of a worker's log.
+ERROR_PREFIX = "tuner worker: error: "
+
+
+def main() -> int:
+    """0 when the worker left in order, 1 when it could not work; its last line then says why."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    settings = WorkerSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
+    try:
+        Supervisor(settings, connect(os.environ[STORAGE_VARIABLE])).run()
+    except (TunerError, StorageError) as error:
+        logging.getLogger(__name__).debug("", exc_info=True)
+        print(f"{ERROR_PREFIX}{error}", flush=True)
+        return 1
+    return 0

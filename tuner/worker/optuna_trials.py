@@ -1,0 +1,126 @@
+"""The worker's side of Optuna: samples, reports, prunes and tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from storage.database import Database
+from storage.errors import optuna_errors
+from storage.studies import StudyRecord
+from tuner.spec import SearchSpec
+from tuner.worker.sampling import make_pruner, make_sampler
+
+ATTEMPTS_ATTRIBUTE = "tuner:attempts"
+
+
+class _Study(optuna.Study):
+    """A study whose sampler may say that it has nothing more to try."""
+
+    exhausted = False
+
+    def stop(self) -> None:
+        # Optuna's own refuses outside study.optimize, where the enumerating samplers expect to be.
+        self.exhausted = True
+
+
+class LiveTrial:
+    """A running Optuna trial, created by this worker or adopted."""
+
+    def __init__(self, study: _Study, trial_id: int) -> None:
+        self._study = study
+        self._trial = Trial(study, trial_id)
+        self._trial_id = trial_id
+        self._recorded: dict[str, Any] = dict(self._trial.params)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the sampler has tried everything; known once the trial is told."""
+        return self._study.exhausted
+
+    def suggest(self, name: str, distribution_json: str, value: Any = None) -> Any:
+        """The trial's value of a parameter: the stored one, else ``value``, else the sampler's.
+
+        Raises:
+            ValueError: the distribution cannot be sampled, or does not fit what earlier trials used.
+        """
+        if name in self._recorded:
+            return self._recorded[name]
+        distribution = json_to_distribution(distribution_json)
+        with optuna_errors():
+            if value is None:
+                value = _suggest(self._trial, name, distribution)
+            else:
+                internal = distribution.to_internal_repr(value)
+                self._trial.storage.set_trial_param(self._trial_id, name, internal, distribution)
+        self._recorded[name] = value
+        return value
+
+    def report(self, epoch: int, value: float) -> bool:
+        """Stores an epoch's objective and says whether the pruner would end the trial here."""
+        with optuna_errors():
+            if epoch not in self.frozen().intermediate_values:
+                self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, value)
+            return self._study.pruner.prune(self._study, self.frozen())
+
+    def remember(self, key: str, value: Any) -> None:
+        with optuna_errors():
+            self._trial.storage.set_trial_user_attr(self._trial_id, key, value)
+
+    def recall(self, key: str, default: Any = None) -> Any:
+        return self.frozen().user_attrs.get(key, default)
+
+    def frozen(self) -> FrozenTrial:
+        with optuna_errors():
+            return self._trial.storage.get_trial(self._trial_id)
+
+    def tell(self, state: TrialState, value: float | None) -> None:
+        """Ends the trial in Optuna. Telling again what was told is recognised: an answer may have been lost."""
+        with optuna_errors():
+            self._study.tell(
+                self.frozen().number,
+                value if state is TrialState.COMPLETE else None,
+                state=state,
+                skip_if_finished=True,
+            )
+
+
+def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        step = {} if distribution.log else {"step": distribution.step}
+        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log, **step)
+    if isinstance(distribution, FloatDistribution):
+        return trial.suggest_float(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+    raise ValueError(f"{name}: {type(distribution).__name__} is not known")
+
+
+class OptunaTrials:
+    """Opens the trials of one study for sampling, reporting and telling."""
+
+    def __init__(self, database: Database, record: StudyRecord, spec: SearchSpec) -> None:
+        self._database = database
+        self._record = record
+        self._spec = spec
+        self._pruner = make_pruner(spec)
+
+    def open(self, trial_id: int, number: int) -> LiveTrial:
+        """The trial, whoever created it. Parameters already set keep their values; new ones are sampled."""
+        with optuna_errors():
+            # Optuna's cache writes only to trials that it has seen: this one may be another worker's.
+            self._database.optuna.get_all_trials(self._record.study_id, deepcopy=False)
+            sampler = make_sampler(self._spec, number, self._record.space.get("grid"))
+            study = _Study(self._record.name, self._database.optuna, sampler=sampler, pruner=self._pruner)
+            return LiveTrial(study, trial_id)

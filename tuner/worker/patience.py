@@ -1,0 +1,53 @@
+"""Waits for a database that is away, instead of losing what a trial has earned."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_when_event_set,
+    wait_exponential,
+)
+from tenacity.nap import sleep_using_event
+
+from storage.errors import DatabaseUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Patience:
+    """Repeats database work until the database answers or the worker is told to leave.
+
+    Everything it is given must be safe to repeat: a commit whose answer was lost may have happened.
+    """
+
+    def __init__(self, leaving: threading.Event) -> None:
+        self._leaving = leaving
+
+    def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raises DatabaseUnavailable only when the worker is leaving and the database is still away."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(DatabaseUnavailable),
+            wait=wait_exponential(multiplier=0.2, max=5),
+            stop=stop_when_event_set(self._leaving),
+            sleep=sleep_using_event(self._leaving),
+            before_sleep=self._say_once,
+            reraise=True,
+        )
+        answer = retrying(work, *args, **kwargs)
+        if retrying.statistics.get("attempt_number", 1) > 1:
+            _log.info("the database is back")
+        return answer
+
+    @staticmethod
+    def _say_once(state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            _log.warning("%s; trials go on, their results wait", state.outcome.exception())

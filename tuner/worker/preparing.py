@@ -1,0 +1,42 @@
+"""Brings the study's data onto this node, and refuses data that is not the study's."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from storage.studies import StudyRecord
+from tuner.errors import DataError
+from tuner.spec import SearchSpec
+from tuner.trial.messages import FROM_PREPARATION, Prepared, Refused
+from tuner.trial.preparation import prepare_main
+from tuner.worker.trial_process import IsolatedProcess
+
+_log = logging.getLogger(__name__)
+
+
+def prepare_on_node(spec: SearchSpec, record: StudyRecord, cache: Path, log: Path) -> Path:
+    """The folder of the decoded data on this node.
+
+    Raises:
+        DataError: the data cannot be read here, or is not what the study was launched with.
+    """
+    process = IsolatedProcess(prepare_main, spec.model_dump_json(), str(cache), str(log))
+    try:
+        while True:
+            message = FROM_PREPARATION.validate_json(process.connection.recv_bytes())
+            if isinstance(message, Refused):
+                raise DataError(message.message, message.files)
+            if isinstance(message, Prepared):
+                break
+    except EOFError:
+        raise DataError(f"the process that prepares the data died; see {log}") from None
+    finally:
+        process.end(grace_seconds=5.0)
+    if message.fingerprint != record.fingerprint:
+        raise DataError(
+            f"the data here is not the data that study {record.name} was launched with: its fingerprint is "
+            f"{message.fingerprint[:12]}, the study's {record.fingerprint[:12]}; restore it or launch a new study"
+        )
+    _log.info("data is ready in %s", message.folder)
+    return Path(message.folder)

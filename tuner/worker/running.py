@@ -1,0 +1,57 @@
+"""A trial on a slot: its lease, its place in Optuna, its process, and what it has reported."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage.leases import Lease
+
+from tuner.trial.assignment import Assignment
+from tuner.trial.messages import Finished
+from tuner.worker.devices import SlotPlan
+from tuner.worker.optuna_trials import LiveTrial
+from tuner.worker.trial_process import TrialProcess
+
+
+@dataclass
+class RunningTrial:
+    """One attempt under way.
+
+    Attributes:
+        parameters: the model's parameter count, once it is built.
+        epochs: epochs trained, over all attempts.
+        stop_sent: this worker asked the process to leave, so leaving costs no attempt.
+        finished: the process's last word.
+    """
+
+    lease: Lease
+    live: LiveTrial
+    process: TrialProcess
+    assignment: Assignment
+    started: float = field(default_factory=time.monotonic)
+    parameters: int | None = None
+    epochs: int = 0
+    stop_sent: bool = False
+    finished: Finished | None = None
+
+    @property
+    def number(self) -> int:
+        return self.assignment.number
+
+    @property
+    def log(self) -> Path:
+        return self.assignment.log
+
+    def overdue(self) -> bool:
+        timeout = self.assignment.spec.training.trial_timeout
+        return timeout is not None and time.monotonic() - self.started > timeout
+
+
+@dataclass
+class Slot:
+    """Room for one running trial."""
+
+    plan: SlotPlan
+    running: RunningTrial | None = None

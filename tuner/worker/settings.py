@@ -1,0 +1,35 @@
+"""What a worker is told when it is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+
+from tuner.spec import Resources
+
+
+class WorkerSettings(BaseModel):
+    """One worker's orders. The storage URL is not among them: it may hold a password, so it comes by environment.
+
+    Attributes:
+        study: the study's name.
+        cache: where this node keeps decoded data.
+        resources: this node's slots, in place of the spec's.
+        lease_seconds: how long a lease lasts unless it is renewed.
+        poll_seconds: how often the study is asked for news.
+        max_attempts: how often a trial is tried before it has failed.
+        grace_seconds: how long trial processes may take to leave when the worker must.
+        follow_stdin: end orderly when standard input closes: the launcher has gone.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    study: str
+    cache: Path
+    resources: Resources
+    lease_seconds: PositiveFloat = 60.0
+    poll_seconds: PositiveFloat = 1.0
+    max_attempts: PositiveInt = 3
+    grace_seconds: PositiveFloat = 8.0
+    follow_stdin: bool = False

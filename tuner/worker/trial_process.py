@@ -1,0 +1,120 @@
+"""Starts, watches and ends isolated processes, from a forkserver that has imported TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
+from tuner.trial.outcome import Outcome
+from tuner.trial.process import trial_main
+
+# tuner.trial.preload reads this name; importing that module would import TensorFlow here.
+_FORKSERVER_LOG = "TUNER_FORKSERVER_LOG"
+_context = get_context("forkserver")
+# Words by which C++ code and the kernel speak of memory, in the last lines of a log.
+_MEMORY_WORDS = (
+    b"bad_alloc",
+    b"out of memory",
+    b"OOM",
+    b"Cannot allocate memory",
+    b"failed to allocate",
+)
+_LOG_TAIL_BYTES = 4096
+
+
+def start_forkserver(log: Path) -> None:
+    """Starts the forkserver now, so that its seconds of imports pass while the worker does other things."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    os.environ[_FORKSERVER_LOG] = str(log)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    _context.set_forkserver_preload(["tuner.trial.preload"])
+    from multiprocessing import forkserver
+
+    forkserver.ensure_running()
+
+
+class IsolatedProcess:
+    """A forked process and the worker's end of its pipe."""
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        ours, theirs = _context.Pipe()
+        self.connection: Connection = ours
+        self._process = _context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    def end(self, grace_seconds: float) -> int:
+        """Waits for the process to end by itself, then kills it. Gives its exit code, negative for a signal."""
+        self._process.join(grace_seconds)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        self.connection.close()
+        return self._process.exitcode or 0
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+class TrialProcess(IsolatedProcess):
+    """One attempt at one trial."""
+
+    def __init__(self, assignment_json: str) -> None:
+        self._oom_kills = _kernel_oom_kills()
+        super().__init__(trial_main, assignment_json)
+
+    def receive(self) -> FromTrial:
+        """Raises EOFError when the process has gone."""
+        try:
+            return receive_from_trial(self.connection)
+        except OSError as error:
+            raise EOFError from error
+
+    def send(self, message: ToTrial) -> None:
+        """Sends a message; a process that has gone is noticed when its end of the pipe is read."""
+        try:
+            send(self.connection, message)
+        except OSError:
+            return
+
+    def obituary(self, exit_code: int, log: Path) -> Finished:
+        """The end of a process that did not report one."""
+        name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
+        told = f"killed by {name}" if exit_code < 0 else f"ended with {name} and no result"
+        if _speaks_of_memory(log) or (exit_code == -signal.SIGKILL and _kernel_oom_kills() > self._oom_kills):
+            return Finished(
+                outcome=Outcome.OUT_OF_MEMORY,
+                cause="out of memory",
+                reason=f"out of memory ({told})",
+            )
+        return Finished(outcome=Outcome.INTERRUPTED, cause=f"the trial process was {told}", reason=told)
+
+
+def _kernel_oom_kills() -> int:
+    """How many processes the kernel has killed for memory on this node since it started."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _speaks_of_memory(log: Path) -> bool:
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - _LOG_TAIL_BYTES))
+            tail = file.read()
+    except OSError:
+        return False
+    return any(word in tail for word in _MEMORY_WORDS)
