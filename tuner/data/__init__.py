@@ -1,0 +1,1 @@
+"""Raw files to batches: scanned, decoded, split, fingerprinted and cached on the node."""

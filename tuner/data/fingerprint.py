@@ -1,0 +1,70 @@
+"""The identity of a data set: what is in its files and how the spec prepares them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tuner.data.bad_files import unreadable_reason
+from tuner.data.image_files import ImageFile, Scan
+from tuner.data.parallel import map_chunks
+from tuner.data.splits import split_fractions
+from tuner.spec import ImageDirectory
+
+CACHE_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The SHA-256 of a file's content, or why it cannot be read (and then ``sha256`` is empty)."""
+
+    sha256: bytes
+    problem: str | None = None
+
+
+def contents(files: Sequence[ImageFile]) -> list[Content]:
+    """Reads and hashes files, several at a time; the result has their order."""
+    hashed = map_chunks(lambda rows: [_content(files[i].absolute) for i in rows], len(files))
+    return [content for chunk in hashed for content in chunk]
+
+
+def fingerprint(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]]) -> str:
+    """SHA-256 (64 hexadecimal digits) of everything that the prepared arrays depend on.
+
+    The same files in another place, or on another machine, have the same fingerprint.
+    """
+    digest = hashlib.sha256()
+    for part in _parts(data, found, by_source):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _parts(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]]) -> Iterator[bytes]:
+    settings = {
+        "cache_format": CACHE_FORMAT,
+        "kind": data.kind,
+        "image_size": list(data.image_size),
+        "color_mode": data.color_mode,
+        "fractions": split_fractions(data),
+        "seed": data.seed,
+        "on_error": data.on_error,
+    }
+    yield json.dumps(settings, sort_keys=True).encode("ascii")
+    for source, files in found.sources.items():
+        for file, content in zip(files, by_source[source], strict=True):
+            yield source.encode("ascii")
+            yield os.fsencode(file.path)
+            yield os.fsencode(found.class_names[file.label])
+            yield content.sha256
+
+
+def _content(path: str) -> Content:
+    try:
+        with open(path, "rb") as file:
+            return Content(hashlib.file_digest(file, "sha256").digest())
+    except OSError as error:
+        return Content(b"", unreadable_reason(error))
