@@ -1,0 +1,56 @@
+"""What to predict: files as named, folders searched for images."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.data.bad_files import unreadable_reason
+from tuner.data.image_files import EXTENSIONS
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file to read, or the reason why it cannot be."""
+
+    file: Path
+    error: str | None = None
+
+
+def expand(inputs: Iterable[Path]) -> Iterator[Input]:
+    """The files that inputs stand for, in their order; a folder's images in the order of their paths.
+
+    Hidden files and folders inside a folder are left out. A file named by itself is taken whatever
+    its name. What is missing or unreadable, and a folder without images, gives an error.
+    """
+    for given in inputs:
+        if os.path.isdir(given):
+            yield from _images(given)
+        else:
+            yield _readable(given)
+
+
+def _images(folder: Path) -> Iterator[Input]:
+    empty = True
+    problems: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=problems.append):
+        folders[:] = sorted((name for name in folders if name[0] != "."), key=os.fsencode)
+        for name in sorted(files, key=os.fsencode):
+            if name[0] != "." and os.path.splitext(name)[1].lower() in EXTENSIONS:
+                empty = False
+                yield _readable(Path(parent, name))
+    for problem in problems:
+        yield Input(Path(problem.filename), unreadable_reason(problem))
+    if empty and not problems:
+        yield Input(folder, f"holds no images ({', '.join(sorted(EXTENSIONS))})")
+
+
+def _readable(file: Path) -> Input:
+    try:
+        mode = file.stat().st_mode
+    except OSError as error:
+        return Input(file, unreadable_reason(error))
+    return Input(file, None if stat.S_ISREG(mode) else "is not a regular file")
