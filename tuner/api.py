@@ -15,20 +15,24 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from storage.artifacts import StudyArtifacts
-from storage.leaderboard import StudyOverview, StudyStatus, TrialDetail, TrialSummary
-from storage.studies import StudyRecord
-
-from storage import leaderboard
+from storage import champions, leaderboard, progress
 from storage import studies as study_records
+from storage.artifacts import StudyArtifacts
 from storage.database import Database, connect
+from storage.leaderboard import TrialDetail, TrialSummary
+from storage.progress import StudyOverview, StudyStatus
+from storage.studies import StudyRecord
+from tuner.champion.export import ExportReport, export_model
+from tuner.champion.predict import predict
+from tuner.champion.selection import export_request
 from tuner.data.cache import default_cache_root
-from tuner.errors import ExportError, SpecError, Problem
+from tuner.errors import Problem, SpecError
 from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
 from tuner.launch.study import Event, open_or_create, read_split
 from tuner.places import storage_url
 from tuner.spec import SPACES, SearchSpec, load_spec
+from tuner.trial.outcome import Outcome
 from tuner.worker.settings import WorkerSettings
 
 __all__ = [
@@ -51,6 +55,9 @@ __all__ = [
     "work",
     "write_template",
 ]
+
+# Outcomes that are not also the name of a state.
+_OUTCOMES_ONLY = set(Outcome) - {Outcome.COMPLETE, Outcome.PRUNED, Outcome.FAILED}
 
 OnStatus = Callable[[StudyStatus], None]
 OnEvent = Callable[[Event], None]
@@ -176,7 +183,7 @@ class _Watch:
         self._on_status = on_status
 
     def look(self) -> StudyStatus:
-        status = leaderboard.status(self._database, self._study)
+        status = progress.status(self._database, self._study)
         if self._on_status is not None:
             self._on_status(status)
         return status
@@ -185,13 +192,13 @@ class _Watch:
 def list_studies(*, storage: str | None = None) -> list[StudyOverview]:
     """Every study in the database, the newest first."""
     with _open(storage) as database:
-        return leaderboard.overview(database)
+        return progress.overview(database)
 
 
 def study_status(study: str, *, storage: str | None = None) -> StudyStatus:
     """A study's progress, its running trials and its workers."""
     with _open(storage) as database:
-        return leaderboard.status(database, study)
+        return progress.status(database, study)
 
 
 def best_trials(study: str, k: int = 5, *, storage: str | None = None) -> list[TrialSummary]:
@@ -211,7 +218,8 @@ def list_trials(
 ) -> list[TrialSummary]:
     """Trials of a study. ``state`` is one of Optuna's states or an outcome."""
     with _open(storage) as database:
-        return leaderboard.trials(database, study, state=state, sort=sort, descending=descending, limit=limit)
+        chosen = {"outcome": state} if state in _OUTCOMES_ONLY else {"state": state}
+        return leaderboard.trials(database, study, **chosen, sort=sort, descending=descending, limit=limit)
 
 
 def show_trial(study: str, number: int, *, storage: str | None = None) -> TrialDetail:
@@ -291,3 +299,31 @@ def stop(study: str, *, storage: str | None = None) -> str:
     """Asks every worker of a study to leave after its epoch. Gives the study's state."""
     with _open(storage) as database:
         return study_records.request_stop(database, study)
+
+
+def export_champion(
+    study: str, to: Path | str, *, trial: int | None = None, storage: str | None = None
+) -> ExportReport:
+    """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
+
+    Args:
+        to: the folder to write; an earlier export there is replaced.
+        trial: a trial's number, in place of the best one's.
+
+    Raises:
+        ExportError: there is no model to export, or it does not score what the study says; nothing was written.
+    """
+    with _open(storage) as database:
+        record = study_records.load_study(database, study)
+        request = export_request(database, record, trial, default_cache_root())
+        log = StudyArtifacts.at(record.artifacts, study).export_log()
+        report = export_model(request, Path(to), log)
+        champions.register(
+            database,
+            record.study_id,
+            request.trial,
+            path=str(report.folder),
+            value=request.value,
+            verification=report.verification.model_dump(mode="json"),
+        )
+        return report

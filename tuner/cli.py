@@ -176,7 +176,8 @@ def show_command(
     style: Style = Format.TABLE,
 ) -> None:
     """Show one trial: hyperparameters, metrics of every epoch, timing, outcome, checkpoint, traceback."""
-    record = asdict(api.show_trial(study, trial, storage=storage))
+    detail = asdict(api.show_trial(study, trial, storage=storage))
+    record = detail.pop("summary") | detail
     if style is Format.JSON:
         print_json(record)
     elif style is Format.CSV:
@@ -235,8 +236,13 @@ def export(
 ) -> None:
     """Export the champion, or a chosen trial, and prove that it scores what the study says."""
     report = api.export_champion(study, to, trial=trial, storage=storage)
-    for line in report.lines():
-        _say(line)
+    checked, champion = report.verification, report.champion
+    _say(f"trial {champion.trial} of study {study}: {champion.objective.metric} {show(champion.value)}")
+    if checked.verified:
+        _say(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} raw validation files")
+    else:
+        _say(f"NOT verified: {checked.reason}")
+    _say(f"wrote {report.folder}")
 
 
 @app.command()

@@ -14,13 +14,14 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from storage.leaderboard import RunningTrial, StudyStatus, TrialSummary
 
+from storage.leaderboard import TrialDetail
+from storage.progress import RunningTrial, StudyStatus
 from tuner.api import Event
 from tuner.objective import Objective
 from tuner.tables import show
 
-ReadTrial = Callable[[int], TrialSummary]
+ReadTrial = Callable[[int], TrialDetail]
 _DECODING_LINE_SECONDS = 5.0
 
 
@@ -86,14 +87,14 @@ class Progress:
             self._console.print(Text(line))
 
     def _print_finished(self, number: int, status: StudyStatus) -> None:
-        trial = self._read_trial(number)
-        if trial.state == "running":
+        detail = self._read_trial(number)
+        trial = detail.summary
+        if trial.outcome is None:
             return
         value = "" if trial.value is None else f"  {self._objective.metric} {show(trial.value)}"
         mark = "  best so far" if status.best_trial == number else ""
-        reason = getattr(trial, "reason", None)
-        why = f"  {reason}" if reason else ""
-        line = f"trial {number}  {trial.outcome or trial.state}{value}  {trial.epochs or 0} epochs{mark}{why}"
+        why = f"  {detail.reason}" if detail.reason else ""
+        line = f"trial {number}  {trial.outcome}{value}  {trial.epochs} epochs{mark}{why}"
         self._console.print(Text(line, style="green" if mark else ""))
 
     def _panel(self, status: StudyStatus) -> Group:
@@ -111,7 +112,7 @@ class Progress:
             value, best = trial.metrics.get(self._objective.metric), self._best.get(trial.trial)
             slots.add_row(
                 f"  trial {trial.trial}",
-                f"epoch {trial.epoch}/{self._epochs}",
+                f"epoch {trial.epoch or 0}/{self._epochs}",
                 f"{self._objective.metric} {show(value)}" if value is not None else "starting",
                 f"best {show(best)}" if best is not None else "",
             )

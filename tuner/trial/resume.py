@@ -98,13 +98,14 @@ def write(folder: Path, snapshot: Snapshot) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"resume-{snapshot.progress.epoch:06d}.npz"
     header = json.dumps({"progress": asdict(snapshot.progress), "randomness": snapshot.randomness})
-    arrays = {f"v{i}": value for i, value in enumerate(snapshot.variables)}
+    arrays = {"header": np.frombuffer(header.encode(), dtype=np.uint8)}
+    arrays |= {f"v{i}": value for i, value in enumerate(snapshot.variables)}
     if snapshot.progress.best_epoch != snapshot.progress.epoch:
         arrays |= {f"b{i}": value for i, value in enumerate(snapshot.best)}
     temporary = folder / f".{name}.writing"
     try:
         with temporary.open("wb") as file:
-            np.savez(file, header=np.frombuffer(header.encode(), dtype=np.uint8), **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for allow_pickle
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, folder / name)

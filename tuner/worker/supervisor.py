@@ -6,6 +6,7 @@ It never imports TensorFlow. Everything that must not be lost is in the database
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -67,7 +68,7 @@ class Supervisor:
         self._trials = OptunaTrials(database, self._record, self._spec)
         self._closer = TrialCloser(database, self._record, self._spec, self._artifacts, settings.max_attempts)
         self._state: str = self._record.state
-        self._polled = 0.0
+        self._polled = -math.inf
         self._renewed = 0.0
 
     def run(self) -> None:
@@ -293,6 +294,8 @@ class Supervisor:
     def _conclude(self, slot: Slot, running: RunningTrial, finished: Finished) -> None:
         slot.running = None
         self._patiently(self._closer.conclude, running, finished)
+        # What was concluded may have ended the study, and no trial starts after that.
+        self._polled = -math.inf
 
     def _abandon(self, slot: Slot) -> None:
         """Another worker has adopted the trial: end our process and write nothing."""
@@ -346,11 +349,11 @@ class Supervisor:
             for ready in wait(self._connections(), timeout=left):
                 self._hear(ready)
         for slot in self._slots:
-            if (running := slot.running) is not None:
-                running.process.kill()
-                running.process.end(grace_seconds=1.0)
-                reason = "did not leave in time; killed"
-                self._conclude(slot, running, Finished(outcome=Outcome.INTERRUPTED, reason=reason))
+            if slot.running is not None:
+                slot.running.process.kill()
+                slot.running.process.end(grace_seconds=1.0)
+                late = Finished(outcome=Outcome.INTERRUPTED, reason="did not leave in time; killed")
+                self._conclude(slot, slot.running, late)
 
     def _leave(self) -> None:
         for running in self._running():

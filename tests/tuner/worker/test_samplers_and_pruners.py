@@ -1,0 +1,81 @@
+"""Every sampler and pruner that a spec may name, end to end: worker, trial processes, database."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage import leaderboard, progress, studies
+from tuner.errors import SpecError
+from tuner.spec import PRUNERS, SAMPLERS
+from tuner.worker.sampling import make_pruner, make_sampler
+
+GRID_OF_FAST = {"units": [4, 8], "rate": [0.001, 0.01], "dropped": [False, True]}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_fills_the_budget(name, create_study, run_worker, make_spec, database):
+    options = {"n_startup_trials": 3} if name in ("tpe", "gp", "cmaes") else {}
+    options = {"population_size": 3} if name == "nsga2" else options
+    spec = make_spec("Fast", trials=5, sampler={"name": name, **options}, training={"epochs": 1, "batch_size": 16})
+    create_study(spec, grid=GRID_OF_FAST)
+    run_worker(spec)
+
+    trials = leaderboard.trials(database, spec.study)
+    assert [t.outcome for t in trials] == ["complete"] * 5
+    assert all(set(t.params) == {"units", "rate", "dropped"} for t in trials)
+    assert {t.params["units"] for t in trials} <= {4, 8}
+    if name in ("grid", "brute_force"):
+        assert len({tuple(t.params.items()) for t in trials}) == 5
+
+
+@pytest.mark.parametrize("name", ["grid", "brute_force"])
+def test_an_enumerated_space_ends_the_study(name, create_study, run_worker, make_spec, database):
+    spec = make_spec("Fast", trials=20, sampler=name, training={"epochs": 1, "batch_size": 16})
+    create_study(spec, grid=GRID_OF_FAST)
+    run_worker(spec)
+
+    now = progress.status(database, spec.study)
+    assert (now.state, now.complete, now.open) == ("finished", 8, 12)
+    assert now.reason == "every configuration of the search space has been tried"
+
+
+OPTIONS = {"threshold": {"lower": 0.55}, "patient": {"patience": 0, "wrapped": {"name": "median", "n_startup_trials": 1}}}
+OPTIONS |= {"median": {"n_startup_trials": 1}, "percentile": {"n_startup_trials": 1}}
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_a_pruner_decides(name, create_study, run_worker, make_spec, database):
+    spec = make_spec(
+        "Ranked",
+        trials=6,
+        sampler="grid",
+        pruner={"name": name, **OPTIONS.get(name, {})},
+        training={"epochs": 3, "batch_size": 16, "early_stopping": None},
+        objective={"metric": "val_score", "direction": "maximize"},
+    )
+    create_study(spec, grid={"score": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]})
+    run_worker(spec)
+
+    trials = leaderboard.trials(database, spec.study)
+    assert {t.outcome for t in trials} <= {"complete", "pruned"}
+    pruned = [t for t in trials if t.outcome == "pruned"]
+    assert (not pruned) == (name == "none")
+    assert all(t.epochs < 3 or name == "hyperband" for t in pruned)
+    assert studies.load_study(database, spec.study).state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("section", "named", "said"),
+    [
+        ("sampler", {"name": "tpe", "startup": 3}, "sampler: tpe: unknown option 'startup'"),
+        ("sampler", {"name": "qmc", "qmc_type": "nope"}, "sampler: qmc:"),
+        ("pruner", {"name": "asha", "reduction_factor": 1}, "pruner: asha:"),
+        ("pruner", {"name": "threshold"}, "pruner: threshold:"),
+        ("pruner", {"name": "patient", "wrapped": "patient"}, "pruner: patient: wrapped: one of"),
+    ],
+)
+def test_impossible_options_are_refused_with_their_key(section, named, said, make_spec):
+    spec = make_spec(**{section: named})
+    with pytest.raises(SpecError) as refused:
+        make_sampler(spec, 0) if section == "sampler" else make_pruner(spec)
+    assert said in str(refused.value)
