@@ -1,0 +1,124 @@
+"""Image classification: networks from scratch and pretrained, with all preprocessing in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import keras
+import keras_tuner
+
+from search_spaces import image_hyperparameters as ask
+from search_spaces.base import DataSummary, Labels, SearchSpace
+from search_spaces.image_backbones import Weights, require_backbones
+from search_spaces.image_config import FAMILIES, Family, ImageConfig
+from search_spaces.image_layers import assemble
+from search_spaces.image_optimization import compile_model
+
+
+class ImageSpace(SearchSpace):
+    """Classifiers of images, for data sets about which nothing is known but their size.
+
+    Models take float32 (batch, height, width, channels) in [0, 255] and give float32 probabilities
+    (batch, classes). They consist of Keras's own layers, so that a saved one loads
+    without this package.
+
+    Args:
+        data: the data's summary; ``input_shape`` is (height, width, channels).
+        pretrained: also try networks of keras.applications with weights learned on ImageNet, which
+            are fetched now unless they are on this machine.
+        families: which kinds of network to try: ``"plain"``, ``"residual"``, ``"separable"``,
+            ``"pretrained"``; the first is that of the first trial, unless pretrained ones are tried.
+            By default all, of which pretrained ones only if ``pretrained`` is true.
+        epochs: the length of a full training, which learning-rate schedules span.
+        batch_size: the default batch size.
+        max_width: no stage has more filters (twice as many where they are separable): it bounds
+            the models' size, at the default and 32 x 32 pixels to 3 million parameters.
+        weights: of pretrained networks; None gives their architecture with random weights.
+
+    Raises:
+        ValueError: the data is not images in classes, an option is impossible, or pretrained
+            networks are asked for and cannot be had.
+    """
+
+    labels: ClassVar[Labels] = "one_hot"
+
+    def __init__(
+        self,
+        data: DataSummary,
+        *,
+        pretrained: bool = False,
+        families: Sequence[str] | None = None,
+        epochs: int = 20,
+        batch_size: int = 32,
+        max_width: int = 160,
+        weights: Weights = "imagenet",
+    ) -> None:
+        super().__init__(data)
+        _check_data(data)
+        self.families = _families(families, pretrained)
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.max_width = _checked_width(max_width)
+        self.weights = weights
+        if "pretrained" in self.families:
+            require_backbones(data.input_shape, weights)
+
+    def configure(self, hp: keras_tuner.HyperParameters) -> ImageConfig:
+        """Asks for every hyperparameter; builds nothing."""
+        shape, families = self.data.input_shape, self.families
+        family = ask.ask_family(hp, families)
+        return ImageConfig(
+            family=family,
+            framing=ask.ask_framing(hp, shape, families),
+            augmentation=ask.ask_augmentation(hp),
+            network=ask.ask_network(hp, family, min(shape[:2]), families),
+            backbone=ask.ask_backbone(hp, family, families),
+            head=ask.ask_head(hp),
+            optimization=ask.ask_optimization(hp, families, self.data.examples["train"], self.batch_size),
+        )
+
+    def declare(self, hp: keras_tuner.HyperParameters) -> None:
+        self.configure(hp)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return self.build_config(self.configure(hp))
+
+    def build_config(self, config: ImageConfig) -> keras.Model:
+        """The compiled model of a configuration."""
+        model = assemble(
+            config,
+            self.data.input_shape,
+            self.data.num_classes,
+            max_width=self.max_width,
+            weights=self.weights,
+        )
+        compile_model(model, config.optimization, self.data.examples["train"], self.epochs)
+        return model
+
+
+def _check_data(data: DataSummary) -> None:
+    if len(data.input_shape) != 3:
+        raise ValueError(f"the image space takes examples of shape (height, width, channels), not {data.input_shape}")
+    if data.num_classes < 2:
+        raise ValueError(f"the image space needs at least two classes, not {data.num_classes}")
+
+
+def _families(families: Sequence[str] | None, pretrained: bool) -> tuple[Family, ...]:
+    if families is None:
+        return tuple(each for each in FAMILIES if pretrained or each != "pretrained")
+    unknown = [each for each in families if each not in FAMILIES]
+    if unknown or not families or isinstance(families, str):
+        raise ValueError(f"families is a list of {', '.join(FAMILIES)}; it is {families!r}")
+    if pretrained != ("pretrained" in families):
+        raise ValueError(
+            f"pretrained is {pretrained} and families are {', '.join(families)}: "
+            "pretrained networks are tried when both name them"
+        )
+    return tuple(dict.fromkeys(each for each in families if each in FAMILIES))  # type: ignore[misc]
+
+
+def _checked_width(max_width: int) -> int:
+    if max_width < 8 or max_width % 8:
+        raise ValueError(f"max_width is a multiple of 8, at least 8; it is {max_width!r}")
+    return max_width

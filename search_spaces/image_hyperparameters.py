@@ -1,0 +1,180 @@
+"""Asks for the hyperparameters of the image space. Every default is a good first trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras_tuner
+
+from search_spaces.image_backbones import BACKBONES
+from search_spaces.image_config import (
+    Augmentation,
+    Backbone,
+    Family,
+    Framing,
+    Head,
+    Network,
+    Optimization,
+)
+
+_SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
+_LARGEST = 224
+# Below this, detail is so scarce that a larger copy helps; above, a smaller one saves time.
+_SMALL = 64
+_BATCH_SIZES = (16, 32, 64, 128)
+
+
+def ask_family(hp: keras_tuner.HyperParameters, families: Sequence[Family]) -> Family:
+    default = "pretrained" if "pretrained" in families else families[0]
+    return hp.Choice("family", list(families), default=default)
+
+
+def ask_framing(hp: keras_tuner.HyperParameters, shape: Sequence[int], families: Sequence[Family]) -> Framing:
+    """Asks how images of ``shape``, (height, width, channels), are cropped and resized."""
+    side = min(shape[:2])
+    own = [each for each in families if each != "pretrained"]
+    if own:
+        with hp.conditional_scope("family", own):
+            hp.Choice("resolution", resolutions(side), default=default_resolution(side))
+    if "pretrained" in families:
+        sizes = [size for size in _SIZES if 96 <= size <= max(96, 3 * side)]
+        with hp.conditional_scope("family", ["pretrained"]):
+            hp.Choice("resolution", sizes, default=160 if side > 96 else 96)
+    crop = hp.Choice("center_crop", [0.875, 1.0], default=1.0) if side >= 32 else 1.0
+    scale = hp.get("resolution") / side
+    return Framing(crop, (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))))
+
+
+def resolutions(side: int) -> list[int]:
+    """The lengths in pixels that the short side, ``side``, may be resized to."""
+    if side <= _SMALL:
+        lowest, highest = side / 1.5, max(side * 1.5, 16)
+    else:
+        lowest, highest = min(side / 2.5, 96), min(side, _LARGEST)
+    sizes = {size for size in _SIZES if lowest <= size <= highest}
+    return sorted(sizes | ({side} if _SIZES[0] <= side <= _LARGEST else set()))
+
+
+def default_resolution(side: int) -> int:
+    """The length of the short side in the first trial."""
+    sizes = resolutions(side)
+    if side < 16:
+        return sizes[-1]
+    return side if side <= _SMALL else max(size for size in sizes if size <= 128)
+
+
+def ask_augmentation(hp: keras_tuner.HyperParameters) -> Augmentation | None:
+    active = hp.Boolean("augment", default=True)
+    with hp.conditional_scope("augment", [True]):
+        # Digits and letters must not be flipped, and nothing here says what the images show.
+        strengths = {
+            "flip": hp.Choice("flip", ["none", "horizontal", "horizontal_and_vertical"]),
+            "translation": hp.Float("translation", 0.0, 0.2, step=0.05, default=0.1),
+            "rotation": hp.Float("rotation", 0.0, 0.1, step=0.02, default=0.02),
+            "zoom": hp.Float("zoom", 0.0, 0.3, step=0.1, default=0.1),
+            "contrast": hp.Float("contrast", 0.0, 0.4, step=0.1, default=0.0),
+        }
+    return Augmentation(**strengths) if active else None
+
+
+def ask_network(
+    hp: keras_tuner.HyperParameters, family: Family, side: int, families: Sequence[Family]
+) -> Network | None:
+    """Asks for networks of all ``families``; gives that of ``family``, None if it is pretrained.
+
+    Args:
+        side: the short side of the input in pixels.
+    """
+    own = [each for each in families if each != "pretrained"]
+    if not own:
+        return None
+    most = most_stages(default_resolution(side))
+    with hp.conditional_scope("family", own):
+        asked: dict[str, Any] = {
+            "stages": hp.Int("stages", 2, most, default=min(most, 4)),
+            "width": hp.Choice("width", [16, 24, 32, 48], default=32),
+            "normalization": hp.Choice("normalization", ["batch", "group"]),
+            "activation": hp.Choice("activation", ["relu", "silu"]),
+        }
+    for each in own:
+        with hp.conditional_scope("family", [each]):
+            # A residual block has two convolutions, the others' have one.
+            hp.Int("blocks", 1, 2 if each == "residual" else 3, default=1)
+            if each == "residual":
+                asked["squeeze_excitation"] = bool(hp.Boolean("squeeze_excitation"))
+            if each == "separable":
+                asked["kernel_size"] = hp.Choice("kernel_size", [3, 5]) or 3
+    return None if family == "pretrained" else Network(blocks=hp.get("blocks"), **asked)
+
+
+def most_stages(side: int) -> int:
+    """So many that the last of a network for ``side`` pixels sees about 4 x 4 places."""
+    return min(max(int(math.log2(side / stem_stride(side) / 4)) + 1, 2), 5)
+
+
+def stem_stride(side: int) -> int:
+    """How much smaller than the input, whose short side is ``side``, the first stage is."""
+    return 1 if side < 96 else 2 if side < 192 else 4
+
+
+def ask_backbone(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Backbone | None:
+    if "pretrained" not in families:
+        return None
+    with hp.conditional_scope("family", ["pretrained"]):
+        name = hp.Choice("backbone", list(BACKBONES))
+        fine_tune = hp.Boolean("fine_tune", default=False)
+    return Backbone(name, fine_tune) if family == "pretrained" else None
+
+
+def ask_head(hp: keras_tuner.HyperParameters) -> Head:
+    return Head(
+        pooling=hp.Choice("pooling", ["avg", "max"]),
+        units=hp.Choice("dense_units", [0, 64, 128, 256], default=0),
+        dropout=hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2),
+    )
+
+
+def ask_optimization(
+    hp: keras_tuner.HyperParameters,
+    families: Sequence[Family],
+    examples: int,
+    batch_size: int,
+) -> Optimization:
+    """Asks for the optimizer and everything around it.
+
+    Args:
+        examples: the number of training examples, which no batch size exceeds.
+        batch_size: the default.
+    """
+    own = [each for each in families if each != "pretrained"]
+    if own:
+        with hp.conditional_scope("family", own):
+            _ask_optimizer(hp)
+    if "pretrained" in families:
+        with hp.conditional_scope("family", ["pretrained"]):
+            hp.Fixed("optimizer", "adamw")
+            hp.Float("learning_rate", 1e-5, 1e-2, sampling="log", default=1e-3)
+            hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=1e-2)
+    sizes = sorted({size for size in _BATCH_SIZES if size <= examples} | {batch_size})
+    return Optimization(
+        optimizer=hp.get("optimizer"),
+        learning_rate=hp.get("learning_rate"),
+        weight_decay=hp.get("weight_decay"),
+        momentum=hp.get("momentum") if "momentum" in hp else None,
+        schedule=hp.Choice("schedule", ["constant", "cosine", "warmup_cosine"], default="warmup_cosine"),
+        label_smoothing=hp.Float("label_smoothing", 0.0, 0.2, step=0.05, default=0.0),
+        batch_size=hp.Choice("batch_size", sizes, default=batch_size),
+    )
+
+
+def _ask_optimizer(hp: keras_tuner.HyperParameters) -> None:
+    hp.Choice("optimizer", ["adamw", "sgd"])
+    with hp.conditional_scope("optimizer", ["adamw"]):
+        hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=2e-3)
+        hp.Float("weight_decay", 1e-4, 3e-1, sampling="log", default=2e-2)
+    with hp.conditional_scope("optimizer", ["sgd"]):
+        hp.Float("learning_rate", 3e-3, 3e-1, sampling="log", default=5e-2)
+        hp.Float("weight_decay", 1e-5, 1e-2, sampling="log", default=5e-4)
+        hp.Float("momentum", 0.8, 0.98, sampling="reverse_log", default=0.9)

@@ -1,0 +1,139 @@
+"""Which configurations the image space has, without building them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import keras_tuner
+import pytest
+
+from search_spaces.base import DataSummary
+from search_spaces.image import ImageSpace
+from search_spaces.image_config import Augmentation
+from search_spaces.image_hyperparameters import default_resolution, most_stages, resolutions
+
+Summary = Callable[..., DataSummary]
+
+
+def test_the_first_trial_on_small_images(summary: Summary) -> None:
+    config = ImageSpace(summary((32, 32, 3))).configure(keras_tuner.HyperParameters())
+    assert config.family == "plain"
+    assert config.framing.size == (32, 32)
+    assert config.framing.crop == 1.0
+    assert config.augmentation == Augmentation("none", 0.1, 0.02, 0.1, 0.0)
+    assert config.optimization.optimizer == "adamw"
+    assert config.optimization.batch_size == 32
+    assert json.loads(json.dumps(asdict(config)))["network"]["stages"] == 4
+
+
+def test_hyperparameters_of_other_families_are_inactive(summary: Summary) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.values["family"] = "residual"
+    hp.values["optimizer"] = "sgd"
+    ImageSpace(summary((32, 32, 3))).configure(hp)
+    assert "squeeze_excitation" in hp
+    assert "momentum" in hp
+    assert "kernel_size" not in hp
+    ranges = {hp.space.index(each): each.max_value for each in hp.space if each.name == "blocks"}
+    assert list(ranges.values()) == [3, 2, 3]
+
+
+def test_augmentation_off_asks_for_no_strength(summary: Summary) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.values["augment"] = False
+    assert ImageSpace(summary((32, 32, 3))).configure(hp).augmentation is None
+    assert "rotation" not in hp
+
+
+def test_declaring_asks_for_what_building_asks_for(summary: Summary) -> None:
+    space = ImageSpace(summary((16, 16, 1)))
+    declared, built = keras_tuner.HyperParameters(), keras_tuner.HyperParameters()
+    space.declare(declared)
+    space.build(built)
+    assert declared.get_config() == built.get_config()
+
+
+@pytest.mark.parametrize(
+    ("side", "sizes", "default"),
+    [
+        (1, [8, 16], 16),
+        (8, [8, 16], 16),
+        (28, [24, 28, 32], 28),
+        (32, [24, 32, 48], 32),
+        (64, [48, 64, 96], 64),
+        (100, [48, 64, 96, 100], 100),
+        (224, [96, 128, 160, 192, 224], 128),
+        (512, [96, 128, 160, 192, 224], 128),
+    ],
+)
+def test_resolutions(side: int, sizes: list[int], default: int) -> None:
+    assert resolutions(side) == sizes
+    assert default_resolution(side) == default
+    assert 2 <= most_stages(default) <= 5
+
+
+def test_the_aspect_ratio_is_kept(summary: Summary) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.values["resolution"] = 48
+    assert ImageSpace(summary((96, 64, 3))).configure(hp).framing.size == (72, 48)
+
+
+def test_batch_sizes_do_not_exceed_the_data(summary: Summary) -> None:
+    hp = keras_tuner.HyperParameters()
+    ImageSpace(summary((8, 8, 1), train=40), batch_size=10).configure(hp)
+    assert hp.get("batch_size") == 10
+    assert next(each for each in hp.space if each.name == "batch_size").values == [10, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"families": ["plain", "vit"]}, "families is a list of plain, residual"),
+        ({"families": []}, "families is a list of"),
+        ({"families": "plain"}, "families is a list of"),
+        ({"families": ["pretrained"]}, "pretrained is False and families are pretrained"),
+        ({"families": ["plain"], "pretrained": True}, "pretrained is True and families are plain"),
+        ({"max_width": 12}, "max_width is a multiple of 8"),
+    ],
+)
+def test_impossible_options(options: dict[str, Any], message: str, summary: Summary) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImageSpace(summary((32, 32, 3)), **options)
+
+
+def test_data_that_is_not_images_in_classes(summary: Summary) -> None:
+    with pytest.raises(ValueError, match=r"\(height, width, channels\), not \(10,\)"):
+        ImageSpace(summary((10,)))
+    with pytest.raises(ValueError, match="at least two classes, not 1"):
+        ImageSpace(summary((32, 32, 3), classes=1))
+
+
+def test_one_family(summary: Summary) -> None:
+    hp = keras_tuner.HyperParameters()
+    config = ImageSpace(summary((32, 32, 3)), families=["separable"]).configure(hp)
+    assert config.family == "separable"
+    assert config.network is not None
+
+
+def test_every_configuration_can_be_asked_for(summary: Summary) -> None:
+    """Random values of every hyperparameter, as KerasTuner draws them, give a whole configuration."""
+    draw = random.Random(0)
+    space = ImageSpace(summary((48, 64, 3)))
+    families = set()
+    for _ in range(200):
+        hp = keras_tuner.HyperParameters()
+        space.configure(hp)
+        for each in list(hp.space):
+            if hp.is_active(each):
+                hp.values[each.name] = each.random_sample(draw.random())
+        again = keras_tuner.HyperParameters()
+        again.values = {name: hp.values[name] for name in hp.values}
+        config = space.configure(again)
+        families.add(config.family)
+        assert config.network is not None
+        assert config.optimization.momentum is None or config.optimization.optimizer == "sgd"
+    assert families == {"plain", "residual", "separable"}
