@@ -1,0 +1,91 @@
+"""SQLAlchemy engines: how each kind of database is opened, and how its transactions begin."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+from storage.errors import InvalidUrl
+from storage.urls import mask_password
+
+CONNECT_SECONDS = 5
+BUSY_SECONDS = 30
+_ANSWER_SECONDS = 60
+_WRITING = "tuner_writing"
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection with the settings that several processes on one file need."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        self.execute("PRAGMA foreign_keys = ON")
+        self.execute("PRAGMA synchronous = NORMAL")
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """``create_engine``'s options, the same for Optuna's engine and for ours."""
+    return {"pool_pre_ping": True, "pool_size": 2, "connect_args": _connect_args(url)}
+
+
+def _connect_args(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": BUSY_SECONDS, "factory": SqliteConnection}
+    if url.drivername == "mysql+pymysql":
+        # Without these a vanished server would block a worker for ever.
+        limits = {"read_timeout": _ANSWER_SECONDS, "write_timeout": _ANSWER_SECONDS}
+        return {"connect_timeout": CONNECT_SECONDS, **limits}
+    if url.drivername == "postgresql+psycopg":
+        alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+        return {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 30_000, **alive}
+    return {}
+
+
+def make_engine(url: URL) -> Engine:
+    """Our own engine; nothing is connected yet.
+
+    Raises:
+        InvalidUrl: the driver is not installed, or the URL has an option that it does not know.
+    """
+    options = engine_options(url)
+    if url.get_backend_name() != "sqlite":
+        # A lease is claimed by what is committed, not by what a transaction saw at its start.
+        options["isolation_level"] = "READ COMMITTED"
+    try:
+        engine = create_engine(url, **options)
+    except ImportError as error:
+        raise InvalidUrl(mask_password(url), f"driver {error.name!r} is not installed") from None
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise InvalidUrl(mask_password(url), str(error)) from None
+    if url.get_backend_name() == "sqlite":
+        _let_us_begin(engine)
+    return engine
+
+
+def for_writing(engine: Engine) -> Engine:
+    return engine.execution_options(**{_WRITING: True})
+
+
+def for_reading(engine: Engine) -> Engine:
+    """An engine whose transactions see one snapshot of the database."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ")
+
+
+def _let_us_begin(engine: Engine) -> None:
+    """Takes BEGIN away from sqlite3, which would begin late and deferred, and lose a race after the first read."""
+
+    @event.listens_for(engine, "connect")
+    def _no_implicit_begin(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = connection.get_execution_options().get(_WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

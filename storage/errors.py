@@ -1,0 +1,226 @@
+"""The errors of the storage package.
+
+StorageError
+├── InvalidUrl           a storage URL that cannot be read, or whose driver is missing
+├── DatabaseUnavailable  the database cannot be reached or used now; trying again may help
+│   └── Conflict         a transaction lost against others, more than once
+├── NoDatabase           nothing to query: no SQLite file, or a database without any study
+├── SchemaTooNew         made by a newer version of this software
+├── SchemaTooOld         made by an older version: needs an upgrade first
+├── StudyExists          the name is taken
+├── UnknownStudy         no study of this name
+├── UnknownTrial         no trial of this number
+├── UnknownColumn        nothing of this name to sort by
+├── LeaseLost            the lease belongs to another worker now: stop and write nothing
+└── TrialTaken           the trial already belongs to another lease
+
+Each is a user's error: one clear line that says what was wrong, where, and what to do. URLs in them are masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+
+class StorageError(Exception):
+    """Root of everything the storage package raises on purpose."""
+
+
+class InvalidUrl(StorageError):
+    """A storage URL that cannot be used at all.
+
+    Attributes:
+        url: the URL, masked.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(
+            f"storage URL {url!r}: {reason}; use sqlite:///FILE, postgresql://USER@HOST/NAME or mysql://USER@HOST/NAME"
+        )
+
+
+class DatabaseUnavailable(StorageError):
+    """A database that cannot be reached, or that refused to work now.
+
+    Attributes:
+        url: the database's URL, masked.
+        reason: what the driver said, on one line.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"cannot use the database {url}: {reason}")
+
+
+class Conflict(DatabaseUnavailable):
+    """A deadlock or serialization failure that repeating the transaction did not resolve."""
+
+
+class NoDatabase(StorageError):
+    """A query of a database that holds nothing yet.
+
+    Attributes:
+        url: the database's URL, masked.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        super().__init__(f"there are no studies in {url}: launch a study first or name one with --storage")
+
+
+class SchemaTooNew(StorageError):
+    """A database made by a newer version of this software.
+
+    Attributes:
+        found: the revision in the database.
+        known: the newest revision that this version knows.
+    """
+
+    def __init__(self, url: str, found: str, known: str) -> None:
+        self.url = url
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"the database {url} has schema {found}, this version knows up to {known}: update keras-champion here"
+        )
+
+
+class SchemaTooOld(StorageError):
+    """A database made by an older version of this software, not upgraded yet.
+
+    Attributes:
+        found: the revision in the database.
+        known: the revision that this version works with.
+    """
+
+    def __init__(self, url: str, found: str, known: str) -> None:
+        self.url = url
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"the database {url} has schema {found}, this version needs {known}: upgrade it "
+            "once no worker of the older version uses it"
+        )
+
+
+class StudyExists(StorageError):
+    """A study of this name is already there.
+
+    Attributes:
+        name: the study's name.
+    """
+
+    def __init__(self, name: str, detail: str = "") -> None:
+        self.name = name
+        super().__init__(f"study {name!r} exists already{detail}; choose another name")
+
+
+class UnknownStudy(StorageError):
+    """No study of this name.
+
+    Attributes:
+        name: the name asked for.
+        known: every study's name.
+    """
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"no study {name!r}{_near(name, self.known)}")
+
+
+class UnknownTrial(StorageError):
+    """No trial of this number.
+
+    Attributes:
+        study: the study's name.
+        number: the number asked for.
+        count: how many trials the study has; they are numbered from 0.
+    """
+
+    def __init__(self, study: str, number: int, count: int) -> None:
+        self.study = study
+        self.number = number
+        self.count = count
+        has = f"it has trials 0 to {count - 1}" if count else "it has no trials yet"
+        super().__init__(f"study {study!r} has no trial {number}: {has}")
+
+
+class UnknownColumn(StorageError):
+    """A name to sort by that is neither a column, a hyperparameter nor a metric of the study.
+
+    Attributes:
+        name: the name asked for.
+        known: what can be sorted by.
+    """
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        super().__init__(f"cannot sort by {name!r}: one of {', '.join(self.known)}")
+
+
+class LeaseLost(StorageError):
+    """The lease was adopted, released or closed: whoever held it must stop and write nothing.
+
+    Attributes:
+        lease_id: the lease.
+    """
+
+    def __init__(self, lease_id: int) -> None:
+        self.lease_id = lease_id
+        super().__init__(f"lease {lease_id} is no longer held here: another worker has its trial")
+
+
+class TrialTaken(StorageError):
+    """A trial that belongs to another lease, or a lease that has another trial.
+
+    Attributes:
+        lease_id: the lease that asked for the trial.
+        trial_id: Optuna's id of the trial.
+    """
+
+    def __init__(self, lease_id: int, trial_id: int) -> None:
+        self.lease_id = lease_id
+        self.trial_id = trial_id
+        super().__init__(f"trial id {trial_id} and lease {lease_id} cannot be bound: one of them is bound already")
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return ": there are no studies yet"
+    near = get_close_matches(name, known, n=5, cutoff=0.5) or list(known[:5])
+    return f"; there is {', '.join(repr(each) for each in near)}"
+
+
+@contextmanager
+def optuna_errors(url: str = "of the study") -> Iterator[None]:
+    """Gives what Optuna's storage raises about its database as this package's errors.
+
+    Wrap every use of ``Database.optuna`` in it.
+
+    Args:
+        url: the database's masked URL, for the message.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be used now.
+        StorageError: the database refused what Optuna wrote.
+    """
+    # Imported here so that catching this package's errors does not import Optuna.
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from storage.translation import one_line, translated
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        known = translated(cause, url) if isinstance(cause, SQLAlchemyError) else None
+        raise known or StorageError(f"the database {url}: {one_line(cause or error)}") from error

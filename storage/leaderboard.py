@@ -1,0 +1,283 @@
+"""Queries about trials and studies. They read what they return: the best five of 10,000 trials are five rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isnan
+from typing import Any
+
+from optuna.storages._rdb.models import (
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialParamModel,
+)
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from storage.database import Database
+from storage.errors import UnknownColumn, UnknownTrial
+from storage.progress import RunningTrial, StudyOverview, StudyStatus, overview, status
+from storage.summaries import (
+    StudyKey,
+    TrialSummary,
+    best_ids,
+    epochs_column,
+    external,
+    find_study,
+    joined,
+    public_params,
+    seconds_column,
+    state_column,
+    summaries,
+    value_column,
+)
+from storage.tables import EpochRow, LeaseRow, TrialRow
+
+__all__ = [
+    "SORT_COLUMNS",
+    "Epoch",
+    "RunningTrial",
+    "StudyOverview",
+    "StudyStatus",
+    "TrialDetail",
+    "TrialSummary",
+    "best",
+    "overview",
+    "public_params",
+    "status",
+    "trial",
+    "trials",
+]
+
+_COLUMNS: dict[str, Callable[[], Any]] = {
+    "trial": lambda: TrialModel.number,
+    "value": value_column,
+    "state": state_column,
+    "outcome": lambda: TrialRow.outcome,
+    "epochs": epochs_column,
+    "seconds": seconds_column,
+}
+SORT_COLUMNS = tuple(_COLUMNS)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch: its metrics, how long it took, and when it ended (UTC). Plain Optuna studies have neither time."""
+
+    epoch: int
+    metrics: dict[str, float]
+    seconds: float | None
+    at: datetime | None
+
+
+@dataclass(frozen=True)
+class TrialDetail:
+    """Everything known about one trial.
+
+    Attributes:
+        summary: as in the listings.
+        curve: its epochs, in order.
+        started_at: UTC.
+        ended_at: UTC; None while it has not ended.
+        best_epoch: the epoch of the summary's value and metrics.
+        parameters: the model's parameter count.
+        attempts: how often it was started; None for plain Optuna studies, as are ``worker`` and ``preset``.
+        worker: the worker that has it, or had it last.
+        preset: hyperparameter values that it was told to try.
+    """
+
+    summary: TrialSummary
+    curve: list[Epoch]
+    started_at: datetime | None
+    ended_at: datetime | None
+    cause: str | None
+    reason: str | None
+    traceback: str | None
+    best_epoch: int | None
+    parameters: int | None
+    checkpoint: str | None
+    log: str | None
+    attempts: int | None
+    worker: str | None
+    preset: dict[str, Any] | None
+
+
+def best(db: Database, study: str, k: int) -> list[TrialSummary]:
+    """The ``k`` best complete trials, the best first; ties by lower number. Values that are not finite do not count.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+    """
+    with db.reading() as session:
+        return summaries(session, best_ids(session, find_study(session, study), k))
+
+
+def trials(
+    db: Database,
+    study: str,
+    *,
+    state: str | None = None,
+    outcome: str | None = None,
+    sort: str = "trial",
+    descending: bool = False,
+    limit: int | None = None,
+) -> list[TrialSummary]:
+    """Trials of a study.
+
+    Args:
+        state: only trials in this state, or with this outcome.
+        outcome: only trials with this outcome.
+        sort: one of ``SORT_COLUMNS``, a hyperparameter or a metric. Trials without it come last; ties by number.
+        limit: at most this many.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+        UnknownColumn: nothing of the name ``sort`` in the study.
+    """
+    with db.reading() as session:
+        key = find_study(session, study)
+        conditions = [TrialModel.study_id == key.study_id]
+        if state is not None:
+            conditions.append(or_(state_column() == state, TrialRow.outcome == state))
+        if outcome is not None:
+            conditions.append(TrialRow.outcome == outcome)
+        if sort in _COLUMNS:
+            ids = _sorted_by_column(session, conditions, sort, descending, limit)
+        else:
+            ids = _sorted_by_name(session, key, conditions, sort, descending)[:limit]
+        return summaries(session, ids)
+
+
+def _sorted_by_column(
+    session: Session,
+    conditions: list[ColumnElement[bool]],
+    sort: str,
+    descending: bool,
+    limit: int | None,
+) -> list[int]:
+    column = _COLUMNS[sort]()
+    order = column.desc() if descending else column.asc()
+    listing = joined(TrialModel.trial_id).where(*conditions)
+    return list(session.scalars(listing.order_by(column.is_(None), order, TrialModel.number).limit(limit)))
+
+
+def _sorted_by_name(
+    session: Session,
+    key: StudyKey,
+    conditions: list[ColumnElement[bool]],
+    name: str,
+    descending: bool,
+) -> list[int]:
+    """Sorts by a hyperparameter or metric, reading that one alone of every trial."""
+    values = _param_values(session, key, name) or _metric_values(session, key, name)
+    listing = joined(TrialModel.trial_id).where(*conditions).order_by(TrialModel.number)
+    ids = list(session.scalars(listing))
+    if not values:
+        if ids:
+            raise UnknownColumn(name, _names(session, key))
+        return ids
+    present = [trial_id for trial_id in ids if trial_id in values]
+    comparable = all(isinstance(values[each], int | float) for each in present)
+    present.sort(key=lambda each: values[each] if comparable else str(values[each]), reverse=descending)
+    return present + [trial_id for trial_id in ids if trial_id not in values]
+
+
+def _param_values(session: Session, key: StudyKey, name: str) -> dict[int, Any]:
+    conditional = TrialParamModel.param_name.startswith(f"{name}[", autoescape=True)
+    rows = session.execute(
+        select(
+            TrialParamModel.trial_id,
+            TrialParamModel.param_name,
+            TrialParamModel.param_value,
+            TrialParamModel.distribution_json,
+        )
+        .join(TrialModel, TrialModel.trial_id == TrialParamModel.trial_id)
+        .where(
+            TrialModel.study_id == key.study_id,
+            or_(TrialParamModel.param_name == name, conditional),
+        )
+    )
+    return {
+        trial_id: external(distribution, value)
+        for trial_id, stored, value, distribution in rows
+        if name in public_params({stored: value})
+    }
+
+
+def _metric_values(session: Session, key: StudyKey, name: str) -> dict[int, Any]:
+    rows = session.execute(select(TrialRow.trial_id, TrialRow.metrics).where(TrialRow.study_id == key.study_id))
+    values = {trial_id: metrics.get(name) for trial_id, metrics in rows if metrics}
+    # NaN has no place in an order.
+    return {trial_id: value for trial_id, value in values.items() if value is not None and not isnan(value)}
+
+
+def _names(session: Session, key: StudyKey) -> list[str]:
+    params = session.scalars(
+        select(TrialParamModel.param_name)
+        .join(TrialModel, TrialModel.trial_id == TrialParamModel.trial_id)
+        .where(TrialModel.study_id == key.study_id)
+        .distinct()
+    )
+    latest = session.scalar(
+        select(TrialRow.metrics).where(TrialRow.study_id == key.study_id).order_by(TrialRow.closed_at.desc()).limit(1)
+    )
+    return [*SORT_COLUMNS, *sorted(public_params(dict.fromkeys(params))), *sorted(latest or {})]
+
+
+def trial(db: Database, study: str, number: int) -> TrialDetail:
+    """Everything about one trial.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+        UnknownTrial: the study has no trial of this number.
+    """
+    with db.reading() as session:
+        key = find_study(session, study)
+        ours = TrialModel.study_id == key.study_id
+        row = session.execute(joined(TrialModel, TrialRow, LeaseRow).where(ours, TrialModel.number == number)).first()
+        if row is None:
+            count = session.scalars(select(func.count(TrialModel.trial_id)).where(ours)).one()
+            raise UnknownTrial(study, number, count)
+        return _detail(session, *row)
+
+
+def _detail(session: Session, stored: Any, result: TrialRow | None, lease: LeaseRow | None) -> TrialDetail:
+    return TrialDetail(
+        summary=summaries(session, [stored.trial_id])[0],
+        curve=_curve(session, stored.trial_id),
+        started_at=_aware(stored._datetime_start_utc),
+        ended_at=result.closed_at if result else _aware(stored._datetime_complete_utc),
+        cause=result.cause if result else None,
+        reason=result.reason if result else None,
+        traceback=result.traceback if result else None,
+        best_epoch=result.best_epoch if result else None,
+        parameters=result.parameters if result else None,
+        checkpoint=result.checkpoint if result else None,
+        log=result.log if result else None,
+        attempts=lease.attempts if lease else None,
+        worker=lease.worker_id if lease else None,
+        preset=lease.preset if lease else None,
+    )
+
+
+def _curve(session: Session, trial_id: int) -> list[Epoch]:
+    rows = session.scalars(select(EpochRow).where(EpochRow.trial_id == trial_id).order_by(EpochRow.epoch))
+    curve = [Epoch(row.epoch, row.metrics, row.seconds, row.at) for row in rows]
+    return curve or _reported(session, trial_id)
+
+
+def _reported(session: Session, trial_id: int) -> list[Epoch]:
+    model = TrialIntermediateValueModel
+    steps = session.execute(
+        select(model.step, model.intermediate_value, model.intermediate_value_type)
+        .where(model.trial_id == trial_id)
+        .order_by(model.step)
+    )
+    decoded = ((step, model.stored_repr_to_intermediate_value(*stored)) for step, *stored in steps)
+    return [Epoch(step, {"value": value}, None, None) for step, value in decoded]
+
+
+def _aware(stored: datetime | None) -> datetime | None:
+    return None if stored is None else stored.replace(tzinfo=UTC)

@@ -1,0 +1,238 @@
+"""Leases: the exact budget. Each is one trial to run, held by one worker at a time.
+
+Every write of a worker is fenced: it counts only while the lease still has the token that the worker acquired it
+with. An expiry alone takes nothing away; the adoption that may follow it raises the token. Every function here may be
+repeated when the answer to its commit was lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from storage.binding import LEASE_ATTRIBUTE, bind, find_trial_of_lease, start_trial
+from storage.database import Database, retried
+from storage.errors import LeaseLost
+from storage.fencing import Lease, expired, fenced, still_held, trial_of
+from storage.results import (
+    TrialResult,
+    any_success,
+    checkpoints,
+    forget_checkpoint,
+    recent_failures,
+    store_result,
+    trained,
+    untold,
+)
+from storage.tables import EpochRow, LeaseRow
+
+__all__ = [
+    "LEASE_ATTRIBUTE",
+    "Lease",
+    "LeaseCounts",
+    "TrialResult",
+    "acquire",
+    "any_success",
+    "bind",
+    "checkpoints",
+    "close",
+    "counts",
+    "find_trial_of_lease",
+    "forget_checkpoint",
+    "recent_failures",
+    "record_epoch",
+    "release",
+    "renew",
+    "save_resume",
+    "start_trial",
+    "trained",
+    "untold",
+]
+
+_CANDIDATES = 16
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class LeaseCounts:
+    """How a study's leases stand; an expired lease counts as open, for anyone may acquire it."""
+
+    open: int
+    held: int
+    closed: int
+
+    @property
+    def all_closed(self) -> bool:
+        return self.open == 0 and self.held == 0
+
+
+@retried
+def acquire(db: Database, study_id: int, worker_id: str, seconds: float) -> Lease | None:
+    """The next lease to work on, held for ``seconds`` by the database's clock; None if there is none now.
+
+    Trials that wait to be gone on with come first (expired leases, then released ones), then presets, then the
+    lowest ordinal. None does not mean that the study is done: see ``counts``.
+    """
+    with db.writing() as session:
+        for _ in range(_ROUNDS):
+            candidates = _candidates(session, db, study_id)
+            for lease_id, token in candidates:
+                row = _claim(session, db, lease_id, token)
+                if row is not None:
+                    return _held_by(session, db, row, worker_id, seconds)
+            if not candidates:
+                return None
+    return None
+
+
+def _candidates(session: Session, db: Database, study_id: int) -> list[tuple[int, int]]:
+    ids = select(LeaseRow.id, LeaseRow.token).where(LeaseRow.study_id == study_id).limit(_CANDIDATES)
+    adoptable = ids.where(expired(db)).order_by(LeaseRow.expires_at)
+    waiting = ids.where(LeaseRow.state == "open").order_by(LeaseRow.rank, LeaseRow.ordinal)
+    found = [*session.execute(adoptable), *session.execute(waiting)]
+    return [(row.id, row.token) for row in found]
+
+
+def _claim(session: Session, db: Database, lease_id: int, token: int) -> LeaseRow | None:
+    # By primary key: locking in the query that sorts would make MySQL lock every row that it looks at.
+    return session.scalar(
+        select(LeaseRow)
+        .where(LeaseRow.id == lease_id, LeaseRow.token == token)
+        .where(or_(LeaseRow.state == "open", expired(db)))
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _held_by(session: Session, db: Database, row: LeaseRow, worker_id: str, seconds: float) -> Lease:
+    session.execute(
+        update(LeaseRow)
+        .where(LeaseRow.id == row.id)
+        .values(
+            state="held",
+            token=LeaseRow.token + 1,
+            attempts=LeaseRow.attempts + 1,
+            worker_id=worker_id,
+            acquired_at=db.now(),
+            expires_at=db.now(seconds),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return Lease(
+        id=row.id,
+        study_id=row.study_id,
+        ordinal=row.ordinal,
+        token=row.token + 1,
+        attempts=row.attempts + 1,
+        trial_id=row.trial_id,
+        number=row.number,
+        preset=row.preset or {},
+        resume=row.resume,
+    )
+
+
+@retried
+def renew(db: Database, leases: Sequence[Lease], seconds: float) -> frozenset[int]:
+    """Extends leases to ``seconds`` from now by the database's clock. Gives the ids of those that were lost.
+
+    A lease that had expired without being adopted is kept.
+    """
+    if not leases:
+        return frozenset()
+    ours = still_held(leases)
+    with db.writing() as session:
+        session.execute(
+            update(LeaseRow).where(ours).values(expires_at=db.now(seconds)).execution_options(synchronize_session=False)
+        )
+        kept = session.scalars(select(LeaseRow.id).where(ours)).all()
+    return frozenset(lease.id for lease in leases) - frozenset(kept)
+
+
+@retried
+def record_epoch(db: Database, lease: Lease, epoch: int, metrics: Mapping[str, float], seconds: float) -> None:
+    """Stores an epoch of the lease's trial; the same epoch again replaces it.
+
+    Args:
+        metrics: by name; NaN and infinities are kept.
+        seconds: how long the epoch took.
+
+    Raises:
+        LeaseLost: another worker has the lease.
+        ValueError: the lease has no trial yet.
+    """
+    trial_id = trial_of(lease)
+    with db.writing() as session:
+        fenced(session, lease)
+        row = session.get(EpochRow, (trial_id, epoch))
+        if row is None:
+            row = EpochRow(trial_id=trial_id, epoch=epoch, study_id=lease.study_id)
+            session.add(row)
+        row.metrics = dict(metrics)
+        row.seconds = seconds
+        row.at = db.now()  # type: ignore[assignment]  # an SQL expression, filled in by the flush
+
+
+@retried
+def save_resume(db: Database, lease: Lease, resume: Mapping[str, Any]) -> None:
+    """Stores the reference to the latest resume checkpoint.
+
+    Raises:
+        LeaseLost: another worker has the lease.
+    """
+    with db.writing() as session:
+        fenced(session, lease).resume = dict(resume)
+
+
+@retried
+def release(db: Database, lease: Lease, *, spend_attempt: bool) -> None:
+    """Opens the lease for anyone; its trial and resume checkpoint stay. Releasing again changes nothing.
+
+    Args:
+        spend_attempt: False gives the attempt back, for a worker that leaves in order.
+
+    Raises:
+        LeaseLost: another worker has the lease, or it is closed.
+    """
+    with db.writing() as session:
+        row = session.get(LeaseRow, lease.id, with_for_update=True)
+        if row is None or row.token != lease.token or row.state == "closed":
+            raise LeaseLost(lease.id)
+        if row.state == "held":
+            row.state, row.worker_id, row.expires_at = "open", None, None
+            row.attempts -= 0 if spend_attempt else 1
+
+
+@retried
+def close(db: Database, lease: Lease, result: TrialResult) -> None:
+    """Ends the lease with its trial's result, in one transaction. Closing it again is recognised as done.
+
+    Raises:
+        LeaseLost: another worker has the lease.
+        ValueError: the result is of another trial than the lease's.
+    """
+    if result.trial_id != trial_of(lease):
+        raise ValueError(f"lease {lease.id} has trial id {lease.trial_id}, not {result.trial_id}")
+    with db.writing() as session:
+        row = session.get(LeaseRow, lease.id, with_for_update=True)
+        if row is None or row.token != lease.token or row.state == "open":
+            raise LeaseLost(lease.id)
+        if row.state == "held":
+            row.state, row.expires_at = "closed", None
+            store_result(session, db, lease.study_id, lease.id, result)
+
+
+def counts(db: Database, study_id: int) -> LeaseCounts:
+    """How the study's leases stand now, by the database's clock."""
+    held_now = and_(LeaseRow.state == "held", LeaseRow.expires_at > db.now())
+    current = select(
+        func.count(),
+        func.count(case((LeaseRow.state == "closed", 1))),
+        func.count(case((held_now, 1))),
+    ).where(LeaseRow.study_id == study_id)
+    with db.reading() as session:
+        total, closed, held = session.execute(current).one()
+    return LeaseCounts(open=total - closed - held, held=held, closed=closed)

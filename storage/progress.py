@@ -1,0 +1,235 @@
+"""How studies stand: counts that always add up to the budget, running trials, workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from optuna.storages._rdb.models import StudyModel, TrialIntermediateValueModel, TrialModel
+from optuna.trial import TrialState
+from sqlalchemy import Select, case, func, select, type_coerce
+from sqlalchemy.orm import Session
+
+from storage.columns import UtcDateTime, seconds_between
+from storage.database import Database
+from storage.summaries import (
+    StudyKey,
+    TrialSummary,
+    best_ids,
+    find_study,
+    joined,
+    state_column,
+    summaries,
+)
+from storage.tables import EpochRow, LeaseRow, TrialRow
+from storage.workers import Worker, workers_in
+
+# The state of a study that this software did not launch.
+PLAIN = "optuna"
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial under way.
+
+    Attributes:
+        worker: the worker that has it; None for plain Optuna studies.
+        epoch: the last epoch reported; None before the first.
+        metrics: of that epoch.
+        started_at: when the trial began, UTC.
+        seconds: since then, at least 0 (MySQL rounds Optuna's times to seconds).
+    """
+
+    trial: int
+    worker: str | None
+    epoch: int | None
+    metrics: dict[str, float]
+    started_at: datetime | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """One moment of a study: ``budget == complete + pruned + failed + running + open``, always.
+
+    Attributes:
+        state: a ``StudyState``; ``"optuna"`` for a plain Optuna study, whose budget is the trials it has.
+        running: trials that a worker holds now.
+        open: trials still to be begun or gone on with.
+        outcomes: number of ended trials by outcome.
+    """
+
+    study: str
+    state: str
+    reason: str | None
+    budget: int
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    open: int
+    outcomes: dict[str, int]
+    best_value: float | None
+    best_trial: int | None
+    running_trials: list[RunningTrial]
+    workers: list[Worker]
+
+
+@dataclass(frozen=True)
+class StudyOverview:
+    """A study in one line; ``done`` of its ``budget`` trials have ended."""
+
+    study: str
+    state: str
+    done: int
+    budget: int
+    best_value: float | None
+    best_trial: int | None
+    created_at: datetime | None
+
+
+def status(db: Database, study: str) -> StudyStatus:
+    """How a study stands, in one snapshot of the database.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+    """
+    with db.reading() as session:
+        key = find_study(session, study)
+        counts = _counts(session, db, key)
+        best = _best(session, key)
+        return StudyStatus(
+            study=study,
+            state=key.row.state if key.row else PLAIN,
+            reason=key.row.reason if key.row else None,
+            budget=sum(counts.values()),
+            **counts,
+            outcomes=_outcomes(session, key),
+            best_value=best.value if best else None,
+            best_trial=best.trial if best else None,
+            running_trials=_running_trials(session, db, key),
+            workers=workers_in(session, db, key.study_id),
+        )
+
+
+def overview(db: Database) -> list[StudyOverview]:
+    """Every study, plain Optuna studies included, the newest first."""
+    with db.reading() as session:
+        newest_first = select(StudyModel.study_name).order_by(StudyModel.study_id.desc())
+        names = session.scalars(newest_first).all()
+        return [_overview(session, db, find_study(session, name)) for name in names]
+
+
+def _overview(session: Session, db: Database, key: StudyKey) -> StudyOverview:
+    counts = _counts(session, db, key)
+    best = _best(session, key)
+    return StudyOverview(
+        study=key.name,
+        state=key.row.state if key.row else PLAIN,
+        done=counts["complete"] + counts["pruned"] + counts["failed"],
+        budget=sum(counts.values()),
+        best_value=best.value if best else None,
+        best_trial=best.trial if best else None,
+        created_at=key.row.created_at if key.row else _first_start(session, key),
+    )
+
+
+def _counts(session: Session, db: Database, key: StudyKey) -> dict[str, int]:
+    """Number of trials by state; what is left of the budget is ``open``."""
+    counted = _lease_states(db, key) if key.row else _trial_states(key)
+    counts = dict.fromkeys(("complete", "pruned", "failed", "running", "open"), 0)
+    for state, count in session.execute(counted):
+        counts["open" if state == "waiting" else state] += count
+    return counts
+
+
+def _lease_states(db: Database, key: StudyKey) -> Select[Any]:
+    # From the leases, not the trials: they are the budget.
+    held = (LeaseRow.state == "held") & (LeaseRow.expires_at > db.now())
+    state = case((held, "running"), (LeaseRow.state != "closed", "open"), else_=state_column())
+    each = (
+        select(state.label("state"))
+        .select_from(LeaseRow)
+        .outerjoin(TrialModel, TrialModel.trial_id == LeaseRow.trial_id)
+        .outerjoin(TrialRow, TrialRow.trial_id == LeaseRow.trial_id)
+        .where(LeaseRow.study_id == key.study_id)
+        .subquery()
+    )
+    return select(each.c.state, func.count()).group_by(each.c.state)
+
+
+def _trial_states(key: StudyKey) -> Select[Any]:
+    each = joined(state_column().label("state")).where(TrialModel.study_id == key.study_id).subquery()
+    return select(each.c.state, func.count()).group_by(each.c.state)
+
+
+def _outcomes(session: Session, key: StudyKey) -> dict[str, int]:
+    counted = (
+        select(TrialRow.outcome, func.count().label("count"))
+        .where(TrialRow.study_id == key.study_id)
+        .group_by(TrialRow.outcome)
+        .order_by(TrialRow.outcome)
+    )
+    return {outcome: count for outcome, count in session.execute(counted)}  # noqa: C416 - mypy takes rows for no pairs
+
+
+def _best(session: Session, key: StudyKey) -> TrialSummary | None:
+    return next(iter(summaries(session, best_ids(session, key, 1))), None)
+
+
+def _first_start(session: Session, key: StudyKey) -> datetime | None:
+    first = func.min(TrialModel._datetime_start_utc)
+    found: datetime | None = session.scalar(
+        select(type_coerce(first, UtcDateTime)).where(TrialModel.study_id == key.study_id)
+    )
+    return found
+
+
+def _running_trials(session: Session, db: Database, key: StudyKey) -> list[RunningTrial]:
+    started = TrialModel._datetime_start_utc
+    rows = session.execute(
+        joined(
+            TrialModel.trial_id,
+            TrialModel.number,
+            LeaseRow.worker_id,
+            type_coerce(started, UtcDateTime).label("started_at"),
+            seconds_between(started, db.now()).label("seconds"),
+        )
+        .where(TrialModel.study_id == key.study_id, TrialModel.state == TrialState.RUNNING)
+        .where(state_column() == "running")
+        .order_by(TrialModel.number)
+    ).all()
+    latest = _latest_epochs(session, [row.trial_id for row in rows])
+    return [
+        RunningTrial(
+            trial=row.number,
+            worker=row.worker_id,
+            epoch=latest.get(row.trial_id, (None, {}))[0],
+            metrics=latest.get(row.trial_id, (None, {}))[1],
+            started_at=row.started_at,
+            seconds=None if row.seconds is None else max(0.0, row.seconds),
+        )
+        for row in rows
+    ]
+
+
+def _latest_epochs(session: Session, ids: Sequence[int]) -> dict[int, tuple[int | None, dict[str, float]]]:
+    found: dict[int, tuple[int | None, dict[str, float]]] = {}
+    reported = TrialIntermediateValueModel
+    steps = (
+        select(reported.trial_id, func.max(reported.step)).where(reported.trial_id.in_(ids)).group_by(reported.trial_id)
+    )
+    for trial_id, step in session.execute(steps):
+        found[trial_id] = (step, {})
+    last = (
+        select(EpochRow.trial_id, func.max(EpochRow.epoch).label("epoch"))
+        .where(EpochRow.trial_id.in_(ids))
+        .group_by(EpochRow.trial_id)
+        .subquery()
+    )
+    same = (EpochRow.trial_id == last.c.trial_id) & (EpochRow.epoch == last.c.epoch)
+    for row in session.scalars(select(EpochRow).join(last, same)):
+        found[row.trial_id] = (row.epoch, row.metrics)
+    return found

@@ -1,0 +1,132 @@
+"""Results of closed leases: stored once, and asked about by workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from optuna.storages._rdb.models import TrialModel
+from optuna.trial import TrialState
+from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from storage.database import Database, retried
+from storage.tables import EpochRow, TrialRow
+
+# Outcomes that show that the search space and the data can train.
+SUCCESSES = ("complete", "pruned")
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended.
+
+    Attributes:
+        trial_id: Optuna's id.
+        number: the trial's number in its study.
+        outcome: ``complete``, ``pruned``, ``failed`` ...
+        cause: what failures of the same kind have in common; None unless it failed.
+        reason: what happened, for people.
+        value: the best epoch's objective; NaN and infinities are stored as None.
+        best_epoch: the epoch of ``value`` and ``metrics``.
+        metrics: every metric of the best epoch.
+        epochs: epochs trained over all attempts.
+        seconds: wall time of training them.
+        parameters: the model's parameter count.
+        checkpoint: the place of the best epoch's model, while it is kept.
+        log: the place of what the trial's process printed.
+    """
+
+    trial_id: int
+    number: int
+    outcome: str
+    cause: str | None = None
+    reason: str | None = None
+    traceback: str | None = None
+    value: float | None = None
+    best_epoch: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    epochs: int = 0
+    seconds: float = 0.0
+    parameters: int | None = None
+    checkpoint: str | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Epochs stored for a trial, and the seconds that they took."""
+
+    epochs: int
+    seconds: float
+
+
+def store_result(session: Session, db: Database, study_id: int, lease_id: int, result: TrialResult) -> None:
+    """Adds the result to a transaction of the caller's."""
+    row = TrialRow(study_id=study_id, lease_id=lease_id, **asdict(result))
+    row.closed_at = db.now()  # type: ignore[assignment]  # an SQL expression, filled in by the flush
+    session.add(row)
+
+
+def trained(db: Database, trial_id: int) -> Trained:
+    """What the stored epochs of a trial add up to."""
+    total = select(func.count(), func.coalesce(func.sum(EpochRow.seconds), 0.0))
+    with db.reading() as session:
+        epochs, seconds = session.execute(total.where(EpochRow.trial_id == trial_id)).one()
+    return Trained(epochs=epochs, seconds=float(seconds))
+
+
+def recent_failures(db: Database, study_id: int, n: int) -> list[tuple[str, str | None]]:
+    """Outcome and cause of the ``n`` trials closed last, the latest first, failures or not."""
+    latest = (
+        select(TrialRow.outcome, TrialRow.cause)
+        .where(TrialRow.study_id == study_id)
+        .order_by(TrialRow.closed_at.desc(), TrialRow.trial_id.desc())
+        .limit(n)
+    )
+    with db.reading() as session:
+        return [(row.outcome, row.cause) for row in session.execute(latest)]
+
+
+def any_success(db: Database, study_id: int) -> bool:
+    """Whether any closed trial trained as it should: complete or pruned."""
+    success = exists().where(TrialRow.study_id == study_id, TrialRow.outcome.in_(SUCCESSES))
+    with db.reading() as session:
+        return bool(session.scalar(select(success)))
+
+
+def untold(db: Database, study_id: int) -> list[TrialResult]:
+    """Results whose trials Optuna still has as running: their worker died before it told them."""
+    unfinished = (
+        select(TrialRow)
+        .join(TrialModel, TrialModel.trial_id == TrialRow.trial_id)
+        .where(TrialModel.study_id == study_id, TrialModel.state == TrialState.RUNNING)
+        .order_by(TrialRow.trial_id)
+    )
+    with db.reading() as session:
+        return [_result(row) for row in session.scalars(unfinished)]
+
+
+def checkpoints(db: Database, study_id: int, direction: Literal["maximize", "minimize"]) -> list[int]:
+    """Numbers of the trials whose model is kept, the best value first; ties by lower number."""
+    value: ColumnElement[float | None] = TrialRow.value.desc() if direction == "maximize" else TrialRow.value.asc()
+    kept = (
+        select(TrialRow.number)
+        .where(TrialRow.study_id == study_id, TrialRow.checkpoint.is_not(None))
+        .order_by(TrialRow.value.is_(None), value, TrialRow.number)
+    )
+    with db.reading() as session:
+        return list(session.scalars(kept))
+
+
+@retried
+def forget_checkpoint(db: Database, study_id: int, number: int) -> None:
+    """Notes that a trial's model was deleted."""
+    with db.writing() as session:
+        session.execute(
+            update(TrialRow).where(TrialRow.study_id == study_id, TrialRow.number == number).values(checkpoint=None)
+        )
+
+
+def _result(row: TrialRow) -> TrialResult:
+    return TrialResult(**{name: getattr(row, name) for name in TrialResult.__dataclass_fields__})

@@ -1,0 +1,273 @@
+"""Studies: their records, their states and their budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages._rdb.models import TrialModel
+from optuna.study import StudyDirection
+from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from storage.columns import database_clock
+from storage.database import Database, retried
+from storage.errors import StudyExists, UnknownStudy, optuna_errors
+from storage.tables import LeaseRow, StudyRow
+
+StudyState = Literal["running", "stopping", "stopped", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What a study is and where it stands.
+
+    Attributes:
+        study_id: Optuna's id.
+        objectives: ``{"metric", "direction"}`` each, direction ``"maximize"`` or ``"minimize"``.
+        summary: what is known about the data.
+        fingerprint: of the data.
+        artifacts: the place of its files.
+        reason: why it is in its state, if there is something to say.
+        budget: how many trials it shall have: the number of its leases.
+        created_at: by the database's clock, UTC.
+        deadline: no trial starts after it; by the database's clock, UTC.
+        versions: of the software that launched it.
+        space: its hyperparameters, as explored.
+    """
+
+    study_id: int
+    name: str
+    spec: Any
+    summary: Any
+    fingerprint: str
+    artifacts: str
+    objectives: Any
+    state: StudyState
+    reason: str | None
+    budget: int
+    created_at: datetime
+    deadline: datetime | None
+    versions: Any
+    space: Any
+
+
+def create_study(
+    db: Database,
+    name: str,
+    *,
+    objectives: Sequence[Mapping[str, str]],
+    spec: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    fingerprint: str,
+    artifacts: str,
+    budget: int,
+    timeout: float | None = None,
+    versions: Mapping[str, str],
+    space: Any,
+    presets: Sequence[Mapping[str, Any]] = (),
+) -> StudyRecord:
+    """Creates a study with its leases, in state ``running``.
+
+    Optuna's study comes first, ours in one transaction after it. A crash in between leaves an Optuna study without
+    trials or record, which the next call with this name completes. Of two racing callers one wins.
+
+    Args:
+        objectives: ``{"metric", "direction"}`` each.
+        budget: number of trials, at least 1.
+        timeout: seconds from now, by the database's clock, after which no trial starts.
+        presets: hyperparameter values to try in the trial of the lease with the same ordinal; empty means none.
+
+    Raises:
+        StudyExists: the name is taken, also by a plain Optuna study with trials or with other directions.
+        ValueError: no budget, or more presets than budget.
+    """
+    if budget < 1 or len(presets) > budget:
+        raise ValueError(f"a budget of {budget} with {len(presets)} presets")
+    study_id = _optuna_study(db, name, [each["direction"] for each in objectives])
+    row = {
+        "study_id": study_id,
+        "name": name,
+        "spec": dict(spec),
+        "summary": dict(summary),
+        "fingerprint": fingerprint,
+        "artifacts": artifacts,
+        "objectives": [dict(each) for each in objectives],
+        "state": "running",
+        "budget": budget,
+        "deadline": _from_now(timeout),
+        "versions": dict(versions),
+        "space": space,
+    }
+    try:
+        _insert(db, row, presets)
+    except IntegrityError:
+        raise StudyExists(name) from None
+    return load_study(db, name)
+
+
+@retried
+def _insert(db: Database, row: dict[str, Any], presets: Sequence[Mapping[str, Any]]) -> None:
+    with db.writing() as session:
+        if session.scalar(select(exists().where(TrialModel.study_id == row["study_id"]))):
+            raise StudyExists(row["name"], " as an Optuna study with trials")
+        session.execute(insert(StudyRow).values(**row, created_at=db.now()))
+        _add_leases(session, row["study_id"], range(row["budget"]), presets)
+
+
+def _optuna_study(db: Database, name: str, directions: list[str]) -> int:
+    wanted = [StudyDirection[each.upper()] for each in directions]
+    with optuna_errors(db.url):
+        try:
+            return db.optuna.create_new_study(wanted, name)
+        except DuplicatedStudyError:
+            study_id = db.optuna.get_study_id_from_name(name)
+        if db.optuna.get_study_directions(study_id) != wanted:
+            raise StudyExists(name, " with other directions")
+    return study_id
+
+
+def _add_leases(session: Session, study_id: int, ordinals: range, presets: Sequence[Mapping[str, Any]] = ()) -> None:
+    rows = []
+    for ordinal in ordinals:
+        preset = dict(presets[ordinal]) if ordinal < len(presets) else {}
+        rows.append(
+            {
+                "study_id": study_id,
+                "ordinal": ordinal,
+                "state": "open",
+                "rank": 1 if preset else 2,
+                "token": 0,
+                "attempts": 0,
+                "preset": preset or None,
+            }
+        )
+    if rows:
+        session.execute(insert(LeaseRow), rows)
+
+
+def load_study(db: Database, name: str) -> StudyRecord:
+    """The study of this name.
+
+    Raises:
+        UnknownStudy: there is none; a plain Optuna study counts as none.
+    """
+    with db.reading() as session:
+        row = session.scalar(select(StudyRow).where(StudyRow.name == name))
+        if row is None:
+            raise UnknownStudy(name, list(session.scalars(select(StudyRow.name))))
+        return _record(row)
+
+
+def list_studies(db: Database) -> list[StudyRecord]:
+    """Every study, the newest first."""
+    with db.reading() as session:
+        newest_first = select(StudyRow).order_by(StudyRow.study_id.desc())
+        return [_record(row) for row in session.scalars(newest_first)]
+
+
+@retried
+def set_state(
+    db: Database,
+    study_id: int,
+    state: StudyState,
+    reason: str | None = None,
+    only_from: Sequence[StudyState] | None = None,
+) -> bool:
+    """Sets the state and its reason, if the study is in one of ``only_from`` (None: any). Says whether it did."""
+    allowed = get_args(StudyState) if only_from is None else only_from
+    change = (
+        update(StudyRow)
+        .where(StudyRow.study_id == study_id, StudyRow.state.in_(allowed))
+        .values(state=state, reason=reason)
+    )
+    with db.writing() as session:
+        return _changed(session, change)
+
+
+def request_stop(db: Database, name: str) -> StudyState:
+    """Asks a running study's workers to leave; a study without any is stopped at once. Gives its state then.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+    """
+    study_id = load_study(db, name).study_id
+    set_state(db, study_id, "stopping", "stop was requested", only_from=("running",))
+    settle_stopping(db, study_id)
+    return load_study(db, name).state
+
+
+@retried
+def settle_stopping(db: Database, study_id: int) -> bool:
+    """Turns ``stopping`` into ``stopped`` once no worker holds a lease. Says whether it did."""
+    held = exists().where(LeaseRow.study_id == study_id, LeaseRow.state == "held", LeaseRow.expires_at > db.now())
+    settled = (
+        update(StudyRow)
+        .where(StudyRow.study_id == study_id, StudyRow.state == "stopping", ~held)
+        .values(state="stopped")
+    )
+    with db.writing() as session:
+        return _changed(session, settled)
+
+
+@retried
+def reopen(db: Database, study_id: int, *, timeout: float | None) -> bool:
+    """Takes a study up again if part of its budget is left. Says whether any is.
+
+    Args:
+        timeout: seconds from now, by the database's clock, in place of the former deadline.
+    """
+    left = exists().where(LeaseRow.study_id == study_id, LeaseRow.state != "closed")
+    again = (
+        update(StudyRow)
+        .where(StudyRow.study_id == study_id, left)
+        .values(state="running", reason=None, deadline=_from_now(timeout))
+    )
+    with db.writing() as session:
+        return _changed(session, again)
+
+
+def past_deadline(db: Database, study_id: int) -> bool:
+    """Whether the study has a deadline and the database's clock is past it."""
+    past = exists().where(StudyRow.study_id == study_id, StudyRow.deadline <= db.now())
+    with db.reading() as session:
+        return bool(session.scalar(select(past)))
+
+
+@retried
+def raise_budget(db: Database, study_id: int, budget: int) -> int:
+    """Adds open leases up to ``budget``; says how many. Exact also when several callers raise it at once.
+
+    A budget that is not above the present one changes nothing.
+    """
+    with db.writing() as session:
+        study = session.scalars(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update()).one()
+        present = session.scalars(select(func.count()).select_from(LeaseRow).where(LeaseRow.study_id == study_id)).one()
+        if budget <= present:
+            return 0
+        _add_leases(session, study_id, range(present, budget))
+        study.budget = budget
+        return budget - present
+
+
+@retried
+def update_spec(db: Database, study_id: int, spec: Mapping[str, Any]) -> None:
+    """Replaces the stored spec."""
+    with db.writing() as session:
+        session.execute(update(StudyRow).where(StudyRow.study_id == study_id).values(spec=dict(spec)))
+
+
+def _from_now(timeout: float | None) -> database_clock | None:
+    return None if timeout is None else database_clock(timeout)
+
+
+def _changed(session: Session, statement: Any) -> bool:
+    return bool(session.connection().execute(statement).rowcount)
+
+
+def _record(row: StudyRow) -> StudyRecord:
+    return StudyRecord(**{name: getattr(row, name) for name in StudyRecord.__dataclass_fields__})

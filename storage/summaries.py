@@ -1,0 +1,238 @@
+"""Trials in short: Optuna's rows joined with ours. Works on plain Optuna studies too.
+
+Optuna's table models are private; setup.cfg pins the minor version that they are of, and the tests hold queries to
+Optuna's public answers.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages._rdb.models import (
+    StudyDirectionModel,
+    StudyModel,
+    TrialIntermediateValueModel,
+    TrialModel,
+    TrialParamModel,
+    TrialValueModel,
+)
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from storage.columns import database_clock, seconds_between
+from storage.errors import UnknownStudy
+from storage.results import SUCCESSES
+from storage.tables import EpochRow, LeaseRow, StudyRow, TrialRow
+
+_CONDITIONS = re.compile(r"\[[^\[\]]*\]$")
+_CHUNK = 500
+_LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True)
+class TrialSummary:
+    """One trial.
+
+    Attributes:
+        trial: its number.
+        value: the objective; of a trial that was not completed, the best that it reached.
+        state: ``complete``, ``pruned``, ``failed``, ``running``, or ``waiting`` to be gone on with.
+        outcome: how it ended, more precisely; None while it has not, and for plain Optuna studies.
+        params: hyperparameters by their public names.
+        metrics: of the best epoch.
+        epochs: epochs trained (for plain Optuna studies: steps reported).
+        seconds: wall time of training (for plain Optuna studies: from start to end).
+    """
+
+    trial: int
+    value: float | None
+    state: str
+    outcome: str | None
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    epochs: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class StudyKey:
+    """A study as queries need it; ``row`` is None for a plain Optuna study."""
+
+    study_id: int
+    name: str
+    maximize: bool
+    row: StudyRow | None
+
+
+def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Hyperparameters as people know them.
+
+    In Optuna a conditional one is ``name[conditions]``, and ``name@transform`` is what the sampler sees in its place:
+    the former loses its conditions, the latter is left out.
+    """
+    shown = {name: value for name, value in params.items() if "@" not in name}
+    return {_CONDITIONS.sub("", name): value for name, value in shown.items()}
+
+
+def find_study(session: Session, name: str) -> StudyKey:
+    """The study of this name, plain Optuna studies included.
+
+    Raises:
+        UnknownStudy: there is none.
+    """
+    found = session.execute(
+        select(StudyModel.study_id, StudyDirectionModel.direction, StudyModel.study_name)
+        .join(StudyDirectionModel, StudyDirectionModel.study_id == StudyModel.study_id)
+        .where(StudyModel.study_name == name, StudyDirectionModel.objective == 0)
+    ).all()
+    # MySQL compares the names in Optuna's tables without regard to case.
+    for study_id, direction, exact in found:
+        if exact == name:
+            row = session.get(StudyRow, study_id)
+            return StudyKey(study_id, name, direction is StudyDirection.MAXIMIZE, row)
+    raise UnknownStudy(name, list(session.scalars(select(StudyModel.study_name))))
+
+
+def joined(*columns: Any) -> Select[Any]:
+    """Those columns of every trial, from Optuna's rows and, where there are any, ours."""
+    return (
+        select(*columns)
+        .select_from(TrialModel)
+        .outerjoin(
+            TrialValueModel,
+            and_(TrialValueModel.trial_id == TrialModel.trial_id, TrialValueModel.objective == 0),
+        )
+        .outerjoin(TrialRow, TrialRow.trial_id == TrialModel.trial_id)
+        .outerjoin(LeaseRow, LeaseRow.trial_id == TrialModel.trial_id)
+    )
+
+
+def state_column() -> ColumnElement[str]:
+    """``TrialSummary.state`` in SQL."""
+    running = TrialModel.state == TrialState.RUNNING
+    unheld = or_(LeaseRow.state != "held", LeaseRow.expires_at <= database_clock())
+    return case(
+        (TrialModel.state == TrialState.COMPLETE, "complete"),
+        (TrialModel.state == TrialState.PRUNED, "pruned"),
+        (TrialModel.state == TrialState.FAIL, "failed"),
+        # Closed, but its worker has not told Optuna yet.
+        (and_(running, TrialRow.outcome.in_(SUCCESSES)), TrialRow.outcome),
+        (and_(running, TrialRow.outcome.is_not(None)), "failed"),
+        (and_(running, or_(LeaseRow.id.is_(None), ~unheld)), "running"),
+        else_="waiting",
+    )
+
+
+def value_column() -> ColumnElement[float | None]:
+    """``TrialSummary.value`` in SQL, to sort by; infinities are the largest finite numbers."""
+    kind = TrialValueModel.value_type
+    return case(
+        (kind == TrialValueModel.TrialValueType.INF_POS, _LARGEST),
+        (kind == TrialValueModel.TrialValueType.INF_NEG, -_LARGEST),
+        else_=func.coalesce(TrialRow.value, TrialValueModel.value),
+    )
+
+
+def epochs_column() -> ColumnElement[int]:
+    """``TrialSummary.epochs`` in SQL."""
+    stored = select(func.count()).where(EpochRow.trial_id == TrialModel.trial_id)
+    steps = select(func.count()).where(TrialIntermediateValueModel.trial_id == TrialModel.trial_id)
+    return func.coalesce(TrialRow.epochs, func.nullif(stored.scalar_subquery(), 0), steps.scalar_subquery())
+
+
+def seconds_column() -> ColumnElement[float | None]:
+    """``TrialSummary.seconds`` in SQL."""
+    stored = select(func.sum(EpochRow.seconds)).where(EpochRow.trial_id == TrialModel.trial_id)
+    start, end = TrialModel._datetime_start_utc, TrialModel._datetime_complete_utc
+    return func.coalesce(TrialRow.seconds, stored.scalar_subquery(), seconds_between(start, end))
+
+
+def best_ids(session: Session, study: StudyKey, k: int) -> list[int]:
+    """Ids of the ``k`` best complete trials, the best first; ties by lower number. Finite values only."""
+    value = TrialValueModel.value
+    ranked = (
+        select(TrialModel.trial_id)
+        .join(TrialValueModel, TrialValueModel.trial_id == TrialModel.trial_id)
+        .where(
+            TrialModel.study_id == study.study_id,
+            TrialModel.state == TrialState.COMPLETE,
+            TrialValueModel.objective == 0,
+            TrialValueModel.value_type == TrialValueModel.TrialValueType.FINITE,
+            # PostgreSQL holds NaN above every number, SQLite stores it as NULL: this leaves both out.
+            value.between(-_LARGEST, _LARGEST),
+        )
+        .order_by(value.desc() if study.maximize else value.asc(), TrialModel.number)
+        .limit(k)
+    )
+    return list(session.scalars(ranked))
+
+
+def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
+    """The trials of these ids, in their order."""
+    found: dict[int, TrialSummary] = {}
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        params = _params(session, chunk)
+        columns = joined(
+            TrialModel.trial_id,
+            TrialModel.number,
+            value_column().label("value"),
+            state_column().label("state"),
+            TrialRow.outcome,
+            TrialRow.metrics,
+            epochs_column().label("epochs"),
+            seconds_column().label("seconds"),
+        )
+        for row in session.execute(columns.where(TrialModel.trial_id.in_(chunk))):
+            found[row.trial_id] = TrialSummary(
+                trial=row.number,
+                value=_with_infinities(row.value),
+                state=row.state,
+                outcome=row.outcome,
+                params=public_params(params.get(row.trial_id, {})),
+                metrics=row.metrics or {},
+                epochs=row.epochs,
+                seconds=row.seconds,
+            )
+    return [found[trial_id] for trial_id in ids]
+
+
+def _with_infinities(value: float | None) -> float | None:
+    if value is not None and abs(value) >= _LARGEST:
+        return float("inf") if value > 0 else float("-inf")
+    return value
+
+
+def _params(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    rows = session.execute(
+        select(
+            TrialParamModel.trial_id,
+            TrialParamModel.param_name,
+            TrialParamModel.param_value,
+            TrialParamModel.distribution_json,
+        )
+        .where(TrialParamModel.trial_id.in_(ids))
+        .order_by(TrialParamModel.param_id)
+    )
+    params: dict[int, dict[str, Any]] = {}
+    for trial_id, name, value, distribution in rows:
+        params.setdefault(trial_id, {})[name] = external(distribution, value)
+    return params
+
+
+def external(distribution: str, value: float) -> Any:
+    """A hyperparameter's value from how Optuna stores it."""
+    return _distribution(distribution).to_external_repr(value)
+
+
+@lru_cache(maxsize=4096)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)

