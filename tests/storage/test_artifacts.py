@@ -19,7 +19,7 @@ def test_every_path_is_inside_the_study(tmp_path: Path) -> None:
         artifacts.worker_log("node-1"),
         artifacts.launcher_log(),
         artifacts.preflight_log(),
-        artifacts.exports(),
+        artifacts.export_log(),
     ]
     assert len(set(paths)) == len(paths)
     assert all(path.is_relative_to(tmp_path / "digits") for path in paths)
