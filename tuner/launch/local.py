@@ -20,7 +20,7 @@ class LocalWorker:
     """One worker process, ended orderly when this one goes away."""
 
     def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
-        self._log = log
+        self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         settings = settings.model_copy(update={"follow_stdin": True})
         environment = os.environ | {
@@ -37,6 +37,10 @@ class LocalWorker:
                 stderr=output,
                 start_new_session=True,
             )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def wait(self, seconds: float | None) -> bool:
         """Whether the worker has ended within ``seconds``."""
@@ -66,8 +70,8 @@ class LocalWorker:
             (line[len(ERROR_PREFIX) :] for line in reversed(words) if line.startswith(ERROR_PREFIX)),
             None,
         )
-        raise LaunchError(said or f"the worker ended with exit code {code}; its log is {self._log}")
+        raise LaunchError(said or f"the worker ended with exit code {code}; its log is {self.log}")
 
     def _last_words(self) -> list[str]:
-        with self._log.open(errors="replace") as file:
+        with self.log.open(errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, maxlen=_TAIL_LINES)]

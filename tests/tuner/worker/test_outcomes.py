@@ -64,7 +64,10 @@ def test_a_full_disk_fails_the_trial_and_the_study_goes_on(create_study, run_wor
     create_study(spec, grid={"full": [False, True]})
     run_worker(spec)
 
-    ends = {t.params["full"]: leaderboard.trial(database, spec.study, t.trial) for t in leaderboard.trials(database, "shapes")}
+    ends = {
+        t.params["full"]: leaderboard.trial(database, spec.study, t.trial)
+        for t in leaderboard.trials(database, "shapes")
+    }
     assert ends[False].summary.outcome == "complete"
     assert ends[True].summary.outcome == "failed"
     assert "File too large" in ends[True].reason

@@ -39,7 +39,10 @@ def test_an_enumerated_space_ends_the_study(name, create_study, run_worker, make
     assert now.reason == "every configuration of the search space has been tried"
 
 
-OPTIONS = {"threshold": {"lower": 0.55}, "patient": {"patience": 0, "wrapped": {"name": "median", "n_startup_trials": 1}}}
+OPTIONS = {
+    "threshold": {"lower": 0.55},
+    "patient": {"patience": 0, "wrapped": {"name": "median", "n_startup_trials": 1}},
+}
 OPTIONS |= {"median": {"n_startup_trials": 1}, "percentile": {"n_startup_trials": 1}}
 
 

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.database import Database
+from tuner.launch.local import LocalWorker
+from tuner.spec import SearchSpec
+from tuner.worker.settings import WorkerSettings
+
+StartWorker = Callable[..., LocalWorker]
+
+
+@pytest.fixture
+def start_worker(database: Database, cache: Path, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts a worker as a process of its own, as launching does."""
+    started: list[LocalWorker] = []
+
+    def start(spec: SearchSpec, url: str | None = None, **settings: Any) -> LocalWorker:
+        orders = WorkerSettings(study=spec.study, cache=cache, resources=spec.resources, poll_seconds=0.05, **settings)
+        url = url or database.engine.url.render_as_string(hide_password=False)
+        started.append(LocalWorker(orders, url, tmp_path / f"worker-{len(started)}.log"))
+        return started[-1]
+
+    yield start
+    for worker in started:
+        worker.kill()

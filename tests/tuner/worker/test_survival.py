@@ -1,0 +1,264 @@
+"""Workers and trial processes that are stopped, killed and frozen: the budget stays exact and nothing is done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from storage import leaderboard, leases, progress, studies
+from storage.database import connect
+
+
+def eventually(condition, seconds=60.0):
+    """The first true answer of a question to another process; only its state can be asked for."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.02)
+    return answer
+
+
+def curve(database, study, number):
+    """Epochs and metrics of a trial, as stored."""
+    return [(epoch.epoch, epoch.metrics) for epoch in leaderboard.trial(database, study, number).curve]
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return tmp_path / "gate"
+
+
+@pytest.fixture
+def slow(make_spec, gate):
+    """One epoch is free; the others wait for the gate."""
+    return make_spec("Slow", options={"gate": str(gate)}, trials=2, training={"epochs": 3, "batch_size": 16})
+
+
+def trained_an_epoch(database, study):
+    return lambda: [t for t in progress.status(database, study).running_trials if t.epoch]
+
+
+def trial_processes(worker):
+    """The processes that the worker's forkserver has forked."""
+    forkservers = [
+        child
+        for child in psutil.Process(worker.pid).children(recursive=True)
+        if "forkserver" in " ".join(child.cmdline())
+    ]
+    parents = {child.pid for child in forkservers}
+    return [child for child in forkservers if child.ppid() in parents]
+
+
+def assert_exact(database, record, epochs):
+    """Every lease closed once, by a trial of its own, with every epoch there once."""
+    trials = leaderboard.trials(database, record.name)
+    assert [t.trial for t in trials] == list(range(record.budget))
+    assert {t.outcome for t in trials} == {"complete"}
+    assert leases.counts(database, record.study_id).closed == record.budget
+    for trial in trials:
+        assert [epoch for epoch, _ in curve(database, record.name, trial.trial)] == list(range(1, epochs + 1))
+
+
+def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_worker, make_spec, database, tmp_path):
+    spec = make_spec(
+        "Deterministic",
+        trials=2,
+        sampler="random",
+        seed=3,
+        training={"epochs": 25, "batch_size": 16, "deterministic": True, "early_stopping": {"patience": 22}},
+    )
+    undisturbed = spec.model_copy(update={"study": "undisturbed"})
+    create_study(undisturbed)
+    run_worker(undisturbed)
+
+    record = create_study(spec)
+    stops = 0
+    while studies.load_study(database, spec.study).state != "finished":
+        studies.reopen(database, record.study_id, timeout=None)
+        watcher = threading.Thread(
+            target=_stop_after_more_epochs, args=(str(database.engine.url), spec.study, stops < 3)
+        )
+        watcher.start()
+        run_worker(spec, poll_seconds=0.02)
+        watcher.join()
+        stops += 1
+    assert stops > 1
+    for number in range(2):
+        assert curve(database, spec.study, number) == curve(database, "undisturbed", number)
+        assert leaderboard.trial(database, spec.study, number).attempts == 1
+    assert _values(database, spec.study) == _values(database, "undisturbed")
+
+
+def _stop_after_more_epochs(url, study, stop):
+    database = connect(url)
+    before = sum(len(curve(database, study, t.trial)) for t in leaderboard.trials(database, study))
+    if stop:
+        eventually(
+            lambda: sum(len(curve(database, study, t.trial)) for t in leaderboard.trials(database, study)) > before
+        )
+        studies.request_stop(database, study)
+    database.close()
+
+
+def _values(database, study):
+    return [(t.value, t.params, t.metrics, t.epochs) for t in leaderboard.trials(database, study)]
+
+
+def test_sigterm_leaves_a_checkpoint_and_an_open_lease(create_study, start_worker, slow, gate, database):
+    record = create_study(slow)
+    worker = start_worker(slow)
+    eventually(trained_an_epoch(database, slow.study))
+    worker.stop()
+    assert worker.wait(10)
+    worker.raise_if_failed()
+
+    assert leases.counts(database, record.study_id).held == 0
+    waiting = leaderboard.trial(database, slow.study, 0)
+    assert (waiting.summary.state, waiting.attempts) == ("waiting", 0)
+    assert list(Path(record.artifacts, record.name, "trials", "00000", "resume").glob("resume-*.npz"))
+    gate.touch()
+    assert start_worker(slow).wait(60)
+    assert_exact(database, record, epochs=3)
+    assert "resumed after epoch 1" in Path(leaderboard.trial(database, slow.study, 0).log).read_text()
+
+
+def test_a_killed_worker_takes_its_trials_along_and_another_adopts_them(
+    create_study, start_worker, slow, gate, database
+):
+    record = create_study(slow)
+    worker = start_worker(slow, lease_seconds=2)
+    eventually(trained_an_epoch(database, slow.study))
+    orphans = trial_processes(worker)
+    assert orphans
+    worker.kill()
+    psutil.wait_procs(orphans, timeout=20)
+    assert not any(process.is_running() for process in orphans)
+
+    gate.touch()
+    assert start_worker(slow, lease_seconds=2).wait(60)
+    assert_exact(database, record, epochs=3)
+    assert leaderboard.trial(database, slow.study, 0).attempts == 2
+
+
+def test_a_killed_trial_process_is_restarted_at_once(create_study, start_worker, slow, gate, database):
+    record = create_study(slow)
+    worker = start_worker(slow)
+    eventually(trained_an_epoch(database, slow.study))
+    for process in trial_processes(worker):
+        process.kill()
+    gate.touch()
+    assert worker.wait(60)
+    assert_exact(database, record, epochs=3)
+    first = leaderboard.trial(database, slow.study, 0)
+    assert (first.attempts, first.summary.outcome) == (2, "complete")
+
+
+def test_a_frozen_worker_writes_nothing_once_its_trial_is_adopted(create_study, start_worker, slow, gate, database):
+    record = create_study(slow)
+    frozen = start_worker(slow, lease_seconds=1)
+    eventually(trained_an_epoch(database, slow.study))
+    os.kill(frozen.pid, signal.SIGSTOP)
+    adopter = start_worker(slow, lease_seconds=1)
+    eventually(lambda: leaderboard.trial(database, slow.study, 0).attempts == 2)
+    os.kill(frozen.pid, signal.SIGCONT)
+    eventually(lambda: "was adopted by another worker" in frozen.log.read_text())
+    gate.touch()
+    assert adopter.wait(60)
+    assert frozen.wait(60)
+    frozen.raise_if_failed()
+    assert_exact(database, record, epochs=3)
+
+
+def test_two_workers_share_a_study(create_study, start_worker, make_spec, database):
+    spec = make_spec("Fast", trials=8, sampler="random")
+    record = create_study(spec)
+    workers = [start_worker(spec), start_worker(spec)]
+    for worker in workers:
+        assert worker.wait(90)
+        worker.raise_if_failed()
+    assert_exact(database, record, epochs=2)
+
+
+def test_a_trial_whose_worker_died_before_telling_is_told(create_study, run_worker, make_spec, database):
+    spec = make_spec("Fast", trials=2)
+    record = create_study(spec)
+    lease = leases.start_trial(database, leases.acquire(database, record.study_id, "dead", 60))
+    result = leases.TrialResult(lease.trial_id, lease.number, "complete", value=0.25, best_epoch=1)
+    leases.close(database, lease, result)
+    run_worker(spec)
+    told = leaderboard.trial(database, spec.study, 0).summary
+    assert (told.state, told.value) == ("complete", 0.25)
+    assert progress.status(database, spec.study).complete == 2
+
+
+def test_attempts_that_nobody_survived_are_given_up(create_study, run_worker, make_spec, database):
+    spec = make_spec("Fast", trials=1)
+    record = create_study(spec)
+    for _ in range(3):
+        lease = leases.acquire(database, record.study_id, "dead", 0)
+        leases.start_trial(database, lease)
+    run_worker(spec)
+    ended = leaderboard.trial(database, spec.study, 0)
+    assert ended.summary.outcome == "failed"
+    assert "given up after 4 attempts" in ended.reason
+
+
+def test_no_trial_starts_after_the_timeout(create_study, run_worker, make_spec, database):
+    spec = make_spec("Fast", trials=50, timeout=1)
+    create_study(spec)
+    run_worker(spec)
+    now = progress.status(database, spec.study)
+    assert (now.state, now.reason) == ("finished", "the timeout has passed")
+    assert now.open > 40
+    assert now.running == 0
+
+
+def test_the_target_ends_the_study(create_study, run_worker, make_spec, database):
+    spec = make_spec("Fast", trials=50, target=0.1)
+    create_study(spec)
+    run_worker(spec)
+    now = progress.status(database, spec.study)
+    assert (now.state, now.complete, now.open) == ("finished", 1, 49)
+    assert "target 0.1 reached by trial 0" in now.reason
+    assert leaderboard.trial(database, spec.study, 0).summary.epochs == 1
+
+
+def test_other_data_than_the_studys_is_refused(create_study, start_worker, make_spec, database):
+    spec = make_spec("Fast")
+    create_study(spec)
+    next(Path(spec.data.path, "dark").iterdir()).unlink()
+    worker = start_worker(spec)
+    assert worker.wait(60)
+    with pytest.raises(Exception, match="is not the data that study shapes was launched with"):
+        worker.raise_if_failed()
+    assert leases.counts(database, 1).open == 3
+
+
+def test_a_fit_of_its_own_that_returns_a_number(create_study, run_worker, make_spec, database):
+    spec = make_spec("ReturnsNumber", trials=1)
+    create_study(spec)
+    run_worker(spec)
+    only = leaderboard.trial(database, spec.study, 0).summary
+    assert (only.outcome, only.value, only.epochs) == ("complete", 0.5, 1)
+
+
+def test_only_the_best_models_are_kept(create_study, run_worker, make_spec, database):
+    spec = make_spec(
+        "Ranked",
+        trials=5,
+        sampler="brute_force",
+        keep_checkpoints=2,
+        objective={"metric": "val_score", "direction": "maximize"},
+    )
+    record = create_study(spec)
+    run_worker(spec)
+    best = [t.trial for t in leaderboard.best(database, spec.study, 2)]
+    kept = sorted(int(path.parent.name) for path in Path(record.artifacts).rglob("best.keras"))
+    assert kept == sorted(best)
+    assert leases.checkpoints(database, record.study_id, "maximize") == best
