@@ -44,8 +44,7 @@ class Fast(keras_tuner.HyperModel):
 
 
 class Ranked(keras_tuner.HyperModel):
-    """A model whose metric ``score`` is a hyperparameter and sinks a little with every step, so that a pruner's decision
-    is known beforehand."""
+    """A metric ``score`` that is a hyperparameter and sinks with every step: a pruner's decision is known beforehand."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         value = hp.Choice("score", [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], ordered=False)

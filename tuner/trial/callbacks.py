@@ -181,7 +181,7 @@ def objective_value(objective: Objective, metrics: dict[str, float]) -> float:
 
 def _states(callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, dict[str, Any]]:
     return {
-        type(callback).__name__: {name: _plain(getattr(callback, name)) for name in names}
+        type(callback).__name__: {name: _plain(getattr(callback, name)) for name in names if hasattr(callback, name)}
         for callback in callbacks
         for kind, names in _STATE.items()
         if type(callback) is kind

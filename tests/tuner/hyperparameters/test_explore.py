@@ -85,6 +85,12 @@ def test_builds_are_bounded() -> None:
     assert builds == 7
 
 
+def test_builds_get_every_value_of_a_choice() -> None:
+    seen = []
+    explore(lambda hp: seen.append((hp.Choice("filters", [16, 32, 128]), hp.Float("rate", 1, 9, 3, "log"))))
+    assert sorted(seen) == [(16, 1.0), (32, 1.0), (128, 1.0)]
+
+
 def test_invalid_combinations_are_passed_over_but_not_invalid_defaults() -> None:
     def build(hp: keras_tuner.HyperParameters) -> None:
         if hp.Choice("size", ["small", "huge"]) == "huge":

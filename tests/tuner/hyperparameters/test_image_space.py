@@ -1,0 +1,49 @@
+"""The image space through the bridge: what a study of it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import optuna
+import pytest
+
+from search_spaces.base import DataSummary
+from search_spaces.image import ImageSpace
+from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
+
+Answers = Callable[[optuna.Trial], Suggest]
+
+
+def _space(pretrained: bool) -> ImageSpace:
+    data = DataSummary(
+        kind="image_directory",
+        task="classification",
+        input_shape=(32, 32, 3),
+        class_names=("cat", "dog"),
+        examples={"train": 100, "validation": 20},
+        class_counts=(50, 50),
+    )
+    return ImageSpace(data, pretrained=pretrained, weights=None)
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_a_study_asks_for_nothing_that_the_listing_lacks(
+    pretrained: bool, study: optuna.Study, answers: Answers
+) -> None:
+    space = _space(pretrained)
+    listed = {each.optuna_name for each in explore(space.declare)}
+    families = set()
+    for number in range(30):
+        trial = study.ask()
+        hp = TrialHyperParameters(answers(trial), use_defaults=number == 0)
+        families.add(space.configure(hp).family)
+        assert set(hp.suggested) <= listed
+        study.tell(trial, 0.0)
+    assert families == set(space.families)
+
+
+def test_names_say_when_a_hyperparameter_is_active() -> None:
+    names = [each.optuna_name for each in explore(_space(pretrained=False).declare)]
+    assert {"learning_rate[optimizer=adamw]", "learning_rate[optimizer=sgd]"} <= set(names)
+    assert {"blocks[family=plain]", "blocks[family=residual]", "width", "batch_size"} <= set(names)
+    assert len(names) == len(set(names))
