@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras_tuner
@@ -31,16 +32,23 @@ def ask_family(hp: keras_tuner.HyperParameters, families: Sequence[Family]) -> F
     return hp.Choice("family", list(families), default=default)
 
 
+def _only_for(
+    hp: keras_tuner.HyperParameters, some: Sequence[Family], families: Sequence[Family]
+) -> AbstractContextManager[None]:
+    # A condition that always holds would only make names longer.
+    return nullcontext() if set(some) == set(families) else hp.conditional_scope("family", some)
+
+
 def ask_framing(hp: keras_tuner.HyperParameters, shape: Sequence[int], families: Sequence[Family]) -> Framing:
     """Asks how images of ``shape``, (height, width, channels), are cropped and resized."""
     side = min(shape[:2])
     own = [each for each in families if each != "pretrained"]
     if own:
-        with hp.conditional_scope("family", own):
+        with _only_for(hp, own, families):
             hp.Choice("resolution", resolutions(side), default=default_resolution(side))
     if "pretrained" in families:
         sizes = [size for size in _SIZES if 96 <= size <= max(96, 3 * side)]
-        with hp.conditional_scope("family", ["pretrained"]):
+        with _only_for(hp, ["pretrained"], families):
             hp.Choice("resolution", sizes, default=160 if side > 96 else 96)
     crop = hp.Choice("center_crop", [0.875, 1.0], default=1.0) if side >= 32 else 1.0
     scale = hp.get("resolution") / side
@@ -72,8 +80,8 @@ def ask_augmentation(hp: keras_tuner.HyperParameters) -> Augmentation | None:
         strengths = {
             "flip": hp.Choice("flip", ["none", "horizontal", "horizontal_and_vertical"]),
             "translation": hp.Float("translation", 0.0, 0.2, step=0.05, default=0.1),
-            "rotation": hp.Float("rotation", 0.0, 0.1, step=0.02, default=0.02),
-            "zoom": hp.Float("zoom", 0.0, 0.3, step=0.1, default=0.1),
+            "rotation": hp.Float("rotation", 0.0, 0.1, step=0.02, default=0.0),
+            "zoom": hp.Float("zoom", 0.0, 0.3, step=0.1, default=0.0),
             "contrast": hp.Float("contrast", 0.0, 0.4, step=0.1, default=0.0),
         }
     return Augmentation(**strengths) if active else None
@@ -91,7 +99,7 @@ def ask_network(
     if not own:
         return None
     most = most_stages(default_resolution(side))
-    with hp.conditional_scope("family", own):
+    with _only_for(hp, own, families):
         asked: dict[str, Any] = {
             "stages": hp.Int("stages", 2, most, default=min(most, 4)),
             "width": hp.Choice("width", [16, 24, 32, 48], default=32),
@@ -99,7 +107,7 @@ def ask_network(
             "activation": hp.Choice("activation", ["relu", "silu"]),
         }
     for each in own:
-        with hp.conditional_scope("family", [each]):
+        with _only_for(hp, [each], families):
             # A residual block has two convolutions, the others' have one.
             hp.Int("blocks", 1, 2 if each == "residual" else 3, default=1)
             if each == "residual":
@@ -122,7 +130,7 @@ def stem_stride(side: int) -> int:
 def ask_backbone(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Backbone | None:
     if "pretrained" not in families:
         return None
-    with hp.conditional_scope("family", ["pretrained"]):
+    with _only_for(hp, ["pretrained"], families):
         name = hp.Choice("backbone", list(BACKBONES))
         fine_tune = hp.Boolean("fine_tune", default=False)
     return Backbone(name, fine_tune) if family == "pretrained" else None
@@ -150,10 +158,10 @@ def ask_optimization(
     """
     own = [each for each in families if each != "pretrained"]
     if own:
-        with hp.conditional_scope("family", own):
+        with _only_for(hp, own, families):
             _ask_optimizer(hp)
     if "pretrained" in families:
-        with hp.conditional_scope("family", ["pretrained"]):
+        with _only_for(hp, ["pretrained"], families):
             hp.Fixed("optimizer", "adamw")
             hp.Float("learning_rate", 1e-5, 1e-2, sampling="log", default=1e-3)
             hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=1e-2)

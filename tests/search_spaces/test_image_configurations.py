@@ -24,7 +24,7 @@ def test_the_first_trial_on_small_images(summary: Summary) -> None:
     assert config.family == "plain"
     assert config.framing.size == (32, 32)
     assert config.framing.crop == 1.0
-    assert config.augmentation == Augmentation("none", 0.1, 0.02, 0.1, 0.0)
+    assert config.augmentation == Augmentation("none", 0.1, 0.0, 0.0, 0.0)
     assert config.optimization.optimizer == "adamw"
     assert config.optimization.batch_size == 32
     assert json.loads(json.dumps(asdict(config)))["network"]["stages"] == 4

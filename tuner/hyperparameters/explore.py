@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras_tuner
-from optuna.distributions import BaseDistribution
 
 from tuner.hyperparameters.bridge import TrialHyperParameters
 from tuner.hyperparameters.declared import Condition, Declared
@@ -100,8 +99,9 @@ def _run(build: Build, chosen: Mapping[str, Any], may_fail: bool) -> _Run:
     return _Run({each.optuna_name: each for each in hp.declared}, dict(hp.suggested), complete)
 
 
-def _recorded(name: str, distribution: BaseDistribution, value: Any) -> Any:
-    return value
+def _recorded(name: str, distribution: Any, value: Any) -> Any:
+    # Every value is chosen or a default, but for those that follow from one: their range is that value.
+    return distribution.low if value is None else value
 
 
 def _alternatives(declared: Declared) -> tuple[Sequence[Any], Sequence[Any]]:
