@@ -34,6 +34,7 @@ from storage.tables import EpochRow, LeaseRow, StudyRow, TrialRow
 
 _CONDITIONS = re.compile(r"\[[^\[\]]*\]$")
 _CHUNK = 500
+_SAMPLERS_VIEW = ("@rank", "@mirror")
 _LARGEST = sys.float_info.max
 
 
@@ -75,10 +76,10 @@ class StudyKey:
 def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Hyperparameters as people know them.
 
-    In Optuna a conditional one is ``name[conditions]``, and ``name@transform`` is what the sampler sees in its place:
-    the former loses its conditions, the latter is left out.
+    In Optuna a conditional one is ``name[conditions]``, and ``name@rank`` or ``name@mirror`` is what the sampler sees
+    in its place: the former loses its conditions, the latter is left out.
     """
-    shown = {name: value for name, value in params.items() if "@" not in name}
+    shown = {name: value for name, value in params.items() if not name.endswith(_SAMPLERS_VIEW)}
     return {_CONDITIONS.sub("", name): value for name, value in shown.items()}
 
 

@@ -83,13 +83,13 @@ def _run(request: Request, say: Say) -> None:
     space = load_space(spec, data.summary())
     if request.check:
         say(_check(spec, space, data))
-    wants_grid = spec.sampler.name == "grid" and "search_space" not in spec.sampler.options
+    wants_grid = spec.sampler.name == "grid"
     if not (request.explore or wants_grid):
         say(Listed(hyperparameters=[]))
         return
     try:
         declared = explore(getattr(space, "declare", space.build))
-        values = grid(declared) if wants_grid else None
+        values = grid(declared, spec.sampler.options.get("search_space", {})) if wants_grid else None
     except Exception as error:
         raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
     say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values))

@@ -60,10 +60,15 @@ class LiveTrial:
             if value is None:
                 value = _suggest(self._trial, name, distribution)
             else:
-                internal = distribution.to_internal_repr(value)
-                self._trial.storage.set_trial_param(self._trial_id, name, internal, distribution)
+                self._record(name, distribution, value)
         self._recorded[name] = value
         return value
+
+    def _record(self, name: str, distribution: BaseDistribution, value: Any) -> None:
+        self._trial.storage.set_trial_param(self._trial_id, name, distribution.to_internal_repr(value), distribution)
+        # The enumerating samplers read what is set from the trial's own copy.
+        self._trial._cached_frozen_trial.distributions[name] = distribution
+        self._trial._cached_frozen_trial.params[name] = value
 
     def report(self, epoch: int, value: float) -> bool:
         """Stores an epoch's objective and says whether the pruner would end the trial here."""

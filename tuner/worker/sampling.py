@@ -87,10 +87,11 @@ def _nsga2(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, An
 
 
 def _grid(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
-    space = options.pop("search_space", grid)
-    if space is not None and not isinstance(space, Mapping):
+    space = options.pop("search_space", {})
+    if not isinstance(space, Mapping) or not all(isinstance(values, list) for values in space.values()):
         raise ValueError("search_space is a mapping of hyperparameter names to lists of values")
-    return samplers.GridSampler(space or {}, seed=seed, **options)
+    # What it names has been worked into the grid by the preflight, which knows the space.
+    return samplers.GridSampler(grid or {}, seed=seed, **options)
 
 
 _SAMPLERS: dict[str, Callable[[SearchSpec, int, Grid | None, dict[str, Any]], samplers.BaseSampler]] = {

@@ -1,0 +1,94 @@
+"""Finding the space that a spec names."""
+
+from __future__ import annotations
+
+import json
+
+import keras_tuner
+import pytest
+
+from search_spaces.base import DataSummary, SearchSpace
+from search_spaces.image import ImageSpace
+from tuner.errors import SpaceError
+from tuner.spec import validate_spec
+from tuner.trial.space import labels_of, load_space
+
+DATA = DataSummary("image_directory", "classification", (8, 8, 1), ("a", "b"), {"train": 8, "validation": 2}, (4, 4))
+FILE = """
+import keras_tuner
+from search_spaces.base import SearchSpace
+
+class Told(SearchSpace):
+    labels = "one_hot"
+    def __init__(self, data, *, depth=1, **training):
+        super().__init__(data, **training)
+        self.depth = depth
+    def build(self, hp): ...
+
+class Plain(keras_tuner.HyperModel):
+    def __init__(self, units=4):
+        super().__init__()
+        self.units = units
+    def build(self, hp): ...
+
+def function(hp): return "built"
+number = 3
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    (tmp_path / "json.py").write_text(FILE)
+
+    def load(name, **options):
+        data = {"kind": "image_directory", "path": "."}
+        raw = {"study": "s", "data": data, "space": {"name": name, **options}, "objective": "val_loss"}
+        spec = validate_spec(raw | {"training": {"epochs": 7, "batch_size": 9}}, source="test", base=tmp_path)
+        return load_space(spec, DATA)
+
+    return load
+
+
+def test_the_built_in_space(load):
+    assert isinstance(load("image"), ImageSpace)
+
+
+def test_a_space_of_ours_is_told_about_the_data_and_the_training(load):
+    space = load("json.py:Told", depth=3)
+    assert isinstance(space, SearchSpace)
+    assert (space.data, space.depth, space.epochs, space.batch_size) == (DATA, 3, 7, 9)
+    assert labels_of(space) == "one_hot"
+
+
+def test_a_plain_hypermodel_gets_its_options_and_integer_labels(load):
+    space = load("json.py:Plain", units=16)
+    assert space.units == 16
+    assert labels_of(space) == "integer"
+
+
+def test_a_function_of_hp(load):
+    assert load("json.py:function").build(keras_tuner.HyperParameters()) == "built"
+
+
+def test_a_file_named_like_a_library_does_not_replace_it(load):
+    load("json.py:Plain")
+    assert json.loads("[1]") == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("json.py:Missing", "has no 'Missing'"),
+        ("json.py:number", "neither a keras_tuner.HyperModel nor a function"),
+        ("nowhere.py:Space", "cannot be imported: FileNotFoundError"),
+        ("no.such.module:Space", "cannot be imported: ModuleNotFoundError"),
+    ],
+)
+def test_what_cannot_be_loaded_is_said(load, name, said):
+    with pytest.raises(SpaceError, match=said):
+        load(name)
+
+
+def test_an_unknown_option_is_said(load):
+    with pytest.raises(SpaceError, match=r"cannot be constructed.*unexpected keyword argument 'wings'"):
+        load("json.py:Plain", wings=2)
