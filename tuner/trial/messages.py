@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tuner.trial.outcome import Outcome
 
+Decision = Literal["continue", "prune", "finish", "stop"]
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
@@ -75,7 +77,7 @@ class Verdict(_Message):
 
     type: Literal["verdict"] = "verdict"
     epoch: int
-    decision: Literal["continue", "prune", "finish", "stop"]
+    decision: Decision
 
 
 class Stop(_Message):

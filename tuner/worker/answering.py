@@ -1,0 +1,67 @@
+"""Answers what a trial process says while it runs: hyperparameters and epochs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from storage import leases
+from storage.database import Database
+from tuner.spec import SearchSpec
+from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
+from tuner.worker.closing import reaches_target
+from tuner.worker.patience import Patience
+from tuner.worker.running import RunningTrial
+
+_log = logging.getLogger(__name__)
+
+
+class Answerer:
+    """Writes down what a trial reports, then answers.
+
+    ``stopping`` says whether the study's trials shall leave after their epoch.
+    """
+
+    def __init__(self, database: Database, patiently: Patience, spec: SearchSpec, stopping: Callable[[], bool]) -> None:
+        self._database = database
+        self._patiently = patiently
+        self._spec = spec
+        self._stopping = stopping
+
+    def answer(self, running: RunningTrial, message: Building | Suggest | Built | EpochDone) -> None:
+        """Raises LeaseLost when another worker has the trial."""
+        if isinstance(message, Suggest):
+            self._suggest(running, message)
+        elif isinstance(message, EpochDone):
+            self._record(running, message)
+        elif isinstance(message, Built):
+            running.parameters = message.parameters
+        else:
+            waited = time.monotonic() - running.started
+            _log.debug("trial %d: build begins %.3f s after its start", running.number, waited)
+
+    def _suggest(self, running: RunningTrial, asked: Suggest) -> None:
+        try:
+            value = self._patiently(running.live.suggest, asked.name, asked.distribution, asked.value)
+            running.process.send(Suggested(value=value))
+        except ValueError as error:
+            running.process.send(Suggested(error=f"hyperparameter {asked.name}: {error}"))
+
+    def _record(self, running: RunningTrial, done: EpochDone) -> None:
+        running.epochs = done.epoch
+        value = done.metrics[self._spec.objective.metric]
+        self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, done.metrics, done.seconds)
+        if done.resume is not None:
+            resume = {"epoch": done.epoch, "file": done.resume}
+            self._patiently(leases.save_resume, self._database, running.lease, resume)
+        pruned = self._patiently(running.live.report, done.epoch, value)
+        running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, value, pruned)))
+
+    def _decide(self, running: RunningTrial, value: float, pruned: bool) -> Decision:
+        if self._stopping():
+            running.stop_sent = True
+            return "stop"
+        if reaches_target(self._spec, value):
+            return "finish"
+        return "prune" if pruned else "continue"

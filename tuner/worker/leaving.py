@@ -1,0 +1,51 @@
+"""When a worker must leave: SIGTERM, SIGINT, or the end of its launcher."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+
+class Leaving:
+    """Turns signals and the end of standard input into an event and into something to wait for.
+
+    Attributes:
+        requested: set once the worker must leave.
+        sources: what ``multiprocessing.connection.wait`` wakes up for.
+    """
+
+    def __init__(self, follow_stdin: bool) -> None:
+        self.requested = threading.Event()
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self.sources: list[Any] = [self._reader, *([sys.stdin] if follow_stdin else [])]
+
+    def __enter__(self) -> Leaving:
+        # A signal alone would not end a wait: Python resumes it.
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        self._former = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.set_wakeup_fd(-1)
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        self._reader.close()
+        self._writer.close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.requested.set()
+
+    def hear(self, source: Any) -> None:
+        """Reads what woke the worker up: a signal's byte, or the launcher's end."""
+        if source is self._reader:
+            source.recv(4096)
+        elif not os.read(source.fileno(), 4096):
+            self.requested.set()
+            self.sources.remove(source)

@@ -1,0 +1,80 @@
+"""Starts trials: from an acquired lease to a process that trains."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from storage import leases
+from storage.artifacts import StudyArtifacts
+from storage.database import Database
+from storage.leases import Lease
+from tuner.spec import SearchSpec
+from tuner.trial.assignment import Assignment
+from tuner.worker.closing import TrialCloser
+from tuner.worker.devices import SlotPlan
+from tuner.worker.optuna_trials import OptunaTrials
+from tuner.worker.patience import Patience
+from tuner.worker.running import RunningTrial
+from tuner.worker.sampling import ENUMERATING
+from tuner.worker.trial_process import TrialProcess
+
+_log = logging.getLogger(__name__)
+
+
+class TrialStarter:
+    """Creates a lease's trial, or takes it up where another attempt left it, and starts its process."""
+
+    def __init__(
+        self,
+        database: Database,
+        patiently: Patience,
+        spec: SearchSpec,
+        data: Path,
+        artifacts: StudyArtifacts,
+        trials: OptunaTrials,
+        closer: TrialCloser,
+        max_attempts: int,
+    ) -> None:
+        self._database = database
+        self._patiently = patiently
+        self._spec = spec
+        self._data = data
+        self._artifacts = artifacts
+        self._trials = trials
+        self._closer = closer
+        self._max_attempts = max_attempts
+
+    def start(self, lease: Lease, plan: SlotPlan) -> RunningTrial | None:
+        """Starts the lease's trial; None if its attempts were spent and the lease is closed now.
+
+        Raises:
+            LeaseLost: another worker has taken it over.
+        """
+        lease = self._patiently(leases.start_trial, self._database, lease)
+        if lease.trial_id is None or lease.number is None:
+            raise AssertionError("start_trial gives a lease with a trial")
+        live = self._patiently(self._trials.open, lease.trial_id, lease.number)
+        if lease.attempts > self._max_attempts:
+            self._patiently(self._closer.give_up, lease, live)
+            return None
+        assignment = self._assignment(lease, lease.number, plan)
+        _log.info("trial %d: attempt %d starts", lease.number, lease.attempts)
+        process = TrialProcess(assignment.model_dump_json())
+        return RunningTrial(lease=lease, live=live, process=process, assignment=assignment)
+
+    def _assignment(self, lease: Lease, number: int, plan: SlotPlan) -> Assignment:
+        return Assignment(
+            spec=self._spec,
+            number=number,
+            attempt=lease.attempts,
+            data=self._data,
+            checkpoint=self._artifacts.checkpoint(number),
+            resume_folder=self._artifacts.resume_folder(number),
+            log=self._artifacts.log(number),
+            preset=lease.preset,
+            use_defaults=lease.ordinal == 0 and self._spec.sampler.name not in ENUMERATING,
+            devices=plan.devices,
+            share_device=plan.share_device,
+            threads=plan.threads,
+        )
