@@ -17,6 +17,7 @@ _OUT_OF_MEMORY = re.compile(
     r"\bOOM\b|out of memory|bad_alloc|cannot allocate memory|RESOURCE_EXHAUSTED|failed to allocate",
     re.IGNORECASE,
 )
+_DISK_FULL = "the disk is full while writing a checkpoint; free space where the artifacts are"
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?")
 # TensorFlow's own frames say nothing to the author of a space, and can be hundreds.
 _LIBRARY = re.compile(r"[/\\](site-packages[/\\](tensorflow|keras|keras_tuner)|tuner[/\\]trial)[/\\]")
@@ -50,7 +51,7 @@ def describe(error: BaseException) -> Finished:
     text = " ".join(str(error).split())
     return Finished(
         outcome=outcome,
-        cause=_cause(error, text),
+        cause=_DISK_FULL if _is_disk_full(error) else _cause(error, text),
         reason=_reason(error, outcome, text),
         traceback="".join(traceback.format_exception(error)),
     )
@@ -74,10 +75,14 @@ def out_of_memory(text: str) -> bool:
     return _OUT_OF_MEMORY.search(text) is not None
 
 
-def _reason(error: BaseException, outcome: Outcome, text: str) -> str:
+def _is_disk_full(error: BaseException) -> bool:
     # h5py raises an OSError without errno, whose text quotes the system's.
-    if isinstance(error, OSError) and (error.errno == errno.ENOSPC or "No space left" in text):
-        return "the disk is full while writing a checkpoint; free space where the artifacts are"
+    return isinstance(error, OSError) and (error.errno == errno.ENOSPC or "No space left" in str(error))
+
+
+def _reason(error: BaseException, outcome: Outcome, text: str) -> str:
+    if _is_disk_full(error):
+        return _DISK_FULL
     if outcome is Outcome.INFEASIBLE or outcome is Outcome.DIVERGED:
         return text
     return f"{type(error).__name__}: {text}"[:2000]

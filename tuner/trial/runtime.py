@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import keras
 import tensorflow as tf
@@ -19,6 +20,8 @@ def configure(assignment: Assignment) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices) or "-1"
     if assignment.share_device:
         os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    # Keras says this of every tf.data pipeline; ours shuffles by itself.
+    warnings.filterwarnings("ignore", message=".*shuffle=True.* was passed, but will be ignored")
     limit_threads(assignment.threads)
     keras.utils.set_random_seed(assignment.seed)
     if assignment.spec.training.deterministic:
