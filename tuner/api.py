@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -26,16 +26,17 @@ from tuner.champion.export import ExportReport, export_model
 from tuner.champion.predict import predict
 from tuner.champion.selection import export_request
 from tuner.data.cache import default_cache_root
-from tuner.errors import Problem, SpecError
-from tuner.launch.local import LocalWorker
+from tuner.errors import Problem, SpecError, TunerError
 from tuner.launch.preflight import preflight
-from tuner.launch.study import Event, open_or_create, read_split
+from tuner.launch.study import Event, OnEvent, open_or_create, read_split
+from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
 from tuner.places import storage_url
-from tuner.spec import SPACES, SearchSpec, load_spec
+from tuner.spec import SPACES, Resources, SearchSpec, load_spec
 from tuner.trial.outcome import Outcome
 from tuner.worker.settings import WorkerSettings
 
 __all__ = [
+    "TRIAL_STATES",
     "Event",
     "SplitRecord",
     "best_trials",
@@ -56,11 +57,7 @@ __all__ = [
     "write_template",
 ]
 
-# Outcomes that are not also the name of a state.
-_OUTCOMES_ONLY = set(Outcome) - {Outcome.COMPLETE, Outcome.PRUNED, Outcome.FAILED}
-
-OnStatus = Callable[[StudyStatus], None]
-OnEvent = Callable[[Event], None]
+TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED))
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def launch(
         trials: in place of the spec's; may be raised on an existing study.
         slots: in place of the spec's, for this worker.
         overrides: ``dotted.key=value`` each, over the spec's file.
-        on_event: told what happens before the first trial.
+        on_event: told what happens before the first trial, and that an interruption was heard.
         on_status: told the study's state about once a second.
         settings: ``WorkerSettings`` fields to change.
 
@@ -116,8 +113,9 @@ def launch(
         raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
     url = storage_url(storage, spec)
     with _open(url, create=True) as database:
-        record = open_or_create(database, spec, url, on_event or (lambda event: None))
-        return _work(database, record, spec.resources, url, slots, on_status, settings)
+        record = open_or_create(database, spec, url, on_event or _ignore)
+        orders = _orders(record, spec.resources, slots, settings or {})
+        return work_on(database, record, orders, url, on_event or _ignore, on_status)
 
 
 def work(
@@ -125,6 +123,7 @@ def work(
     *,
     storage: str | None = None,
     slots: int | None = None,
+    on_event: OnEvent | None = None,
     on_status: OnStatus | None = None,
     settings: dict[str, Any] | None = None,
 ) -> StudyStatus:
@@ -132,61 +131,18 @@ def work(
     url = storage_url(storage)
     with _open(url) as database:
         record = study_records.load_study(database, study)
-        resources = SearchSpec.model_validate(record.spec).resources
-        return _work(database, record, resources, url, slots, on_status, settings)
+        orders = _orders(record, SearchSpec.model_validate(record.spec).resources, slots, settings or {})
+        return work_on(database, record, orders, url, on_event or _ignore, on_status)
 
 
-def _work(
-    database: Database,
-    record: StudyRecord,
-    resources: Any,
-    url: str,
-    slots: int | None,
-    on_status: OnStatus | None,
-    settings: dict[str, Any] | None,
-) -> StudyStatus:
+def _orders(record: StudyRecord, resources: Resources, slots: int | None, settings: dict[str, Any]) -> WorkerSettings:
     if slots is not None:
         resources = resources.model_copy(update={"slots": slots})
-    orders = WorkerSettings(study=record.name, cache=default_cache_root(), resources=resources, **(settings or {}))
-    log = StudyArtifacts.at(record.artifacts, record.name).launcher_log()
-    watch = _Watch(database, record.name, on_status)
-    if record.state != "running":
-        return watch.look()
-    worker = LocalWorker(orders, url, log)
-    try:
-        while not worker.wait(watch.interval):
-            watch.look()
-    except KeyboardInterrupt:
-        _leave(worker)
-        raise
-    worker.raise_if_failed()
-    return watch.look()
+    return WorkerSettings(study=record.name, cache=default_cache_root(), resources=resources, **settings)
 
 
-def _leave(worker: LocalWorker) -> None:
-    try:
-        worker.stop()
-        worker.wait(None)
-    except KeyboardInterrupt:
-        worker.kill()
-        raise
-
-
-class _Watch:
-    """Tells ``on_status`` what the database says; a database that is away for a moment is not the launcher's worry."""
-
-    interval = 0.5
-
-    def __init__(self, database: Database, study: str, on_status: OnStatus | None) -> None:
-        self._database = database
-        self._study = study
-        self._on_status = on_status
-
-    def look(self) -> StudyStatus:
-        status = progress.status(self._database, self._study)
-        if self._on_status is not None:
-            self._on_status(status)
-        return status
+def _ignore(event: Event) -> None:
+    """For callers who want no news."""
 
 
 def list_studies(*, storage: str | None = None) -> list[StudyOverview]:
@@ -216,10 +172,22 @@ def list_trials(
     limit: int | None = None,
     storage: str | None = None,
 ) -> list[TrialSummary]:
-    """Trials of a study. ``state`` is one of Optuna's states or an outcome."""
+    """Trials of a study.
+
+    Args:
+        state: only those in this state, or with this outcome: one of ``TRIAL_STATES``.
+        sort: trial, value, state, outcome, epochs, seconds, a metric or a hyperparameter; trials without it come last.
+        descending: the greatest first.
+        limit: at most this many.
+
+    Raises:
+        TunerError: there is no such state.
+        StorageError: there is no such study, or nothing of the name ``sort``.
+    """
+    if state is not None and state not in TRIAL_STATES:
+        raise TunerError(f"no trial can be {state!r}: one of {', '.join(TRIAL_STATES)}")
     with _open(storage) as database:
-        chosen = {"outcome": state} if state in _OUTCOMES_ONLY else {"state": state}
-        return leaderboard.trials(database, study, **chosen, sort=sort, descending=descending, limit=limit)
+        return leaderboard.trials(database, study, state=state, sort=sort, descending=descending, limit=limit)
 
 
 def show_trial(study: str, number: int, *, storage: str | None = None) -> TrialDetail:
@@ -229,11 +197,18 @@ def show_trial(study: str, number: int, *, storage: str | None = None) -> TrialD
 
 
 def trial_log(study: str, number: int, *, storage: str | None = None) -> Path:
-    """The file with what the trial's process printed."""
+    """The file with what the trial's process printed.
+
+    Raises:
+        TunerError: it is not on this machine.
+    """
     with _open(storage) as database:
         leaderboard.trial(database, study, number)
         record = study_records.load_study(database, study)
-    return StudyArtifacts.at(record.artifacts, study).log(number)
+    log = StudyArtifacts.at(record.artifacts, study).log(number)
+    if not log.is_file():
+        raise TunerError(f"trial {number} of study {study} has no log here: {log} does not exist")
+    return log
 
 
 def split_records(study: str, split: str, *, storage: str | None = None) -> list[SplitRecord]:
@@ -253,10 +228,10 @@ def study_spec(study: str, *, storage: str | None = None) -> SearchSpec:
         return SearchSpec.model_validate(study_records.load_study(database, study).spec)
 
 
-def watch(study: str, on_status: OnStatus, *, storage: str | None = None, seconds: float = 0.5) -> StudyStatus:
+def watch(study: str, on_status: OnStatus, *, storage: str | None = None, seconds: float = LOOK_SECONDS) -> StudyStatus:
     """Tells ``on_status`` about a study every ``seconds`` until it neither runs nor stops."""
     with _open(storage) as database:
-        watching = _Watch(database, study, on_status)
+        watching = Watch(database, study, on_status)
         while (status := watching.look()).state in ("running", "stopping"):
             time.sleep(seconds)
         return status

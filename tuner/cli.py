@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,12 +17,14 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from storage.errors import StorageError
+from storage.errors import StorageError, UnknownStudy
 from tuner import api
 from tuner.errors import SpecError, TunerError
+from tuner.places import storage_url
 from tuner.progress import Progress
-from tuner.spec import load_spec
-from tuner.tables import Format, print_json, print_records, printable, show, wide_console
+from tuner.spec import SPACES, SearchSpec, load_spec
+from tuner.tables import Format, print_json, print_records, printable, show
+from tuner.views import print_best, print_space, print_status, print_trial, print_trials
 
 FAILED, NO_COMPLETE_TRIAL, INTERRUPTED = 1, 3, 130
 _VERBOSE = "--verbose"
@@ -37,8 +40,18 @@ class _Commands(TyperGroup):
             _complain(error)
             raise typer.Exit(FAILED) from None
         except KeyboardInterrupt:
-            Console(stderr=True).print("interrupted", highlight=False)
+            _say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            if _is_for_typer(error):
+                raise
+            _complain(error, f"{type(error).__name__}: {error}; --verbose shows where")
+            raise typer.Exit(FAILED) from None
+
+
+def _is_for_typer(error: Exception) -> bool:
+    """Usage errors and exits, and the end of a pipe that nobody reads any more."""
+    return isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
 
 
 app = typer.Typer(
@@ -52,12 +65,13 @@ app = typer.Typer(
 
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", help="Database URL; else $TUNER_STORAGE, the spec's, sqlite:///tuner.db."),
+    typer.Option("--storage", metavar="URL", help="Database; else $TUNER_STORAGE, the spec's, sqlite:///tuner.db."),
 ]
 Style = Annotated[Format, typer.Option("--format", help="How to print.")]
-Study = Annotated[str, typer.Argument(help="The study's name.")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
+Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.")]
 Slots = Annotated[int | None, typer.Option("--slots", min=1, help="Trials at a time on this machine.")]
-SpecFile = Annotated[Path, typer.Argument(help="The search spec, a YAML file.")]
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The search spec, a YAML file.")]
 Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Overrides a dotted key of the spec."),
@@ -74,8 +88,7 @@ def launch(
 ) -> None:
     """Run a study, or resume it. Ctrl-C stops it in order, a second one at once; launch again to go on."""
     loaded = load_spec(spec, [*overrides, *([f"trials={trials}"] if trials is not None else [])])
-    read = _reader(loaded.study, storage, loaded.storage)
-    with Progress(loaded.objective, loaded.training.epochs, read) as progress:
+    with _progress(loaded, loaded.study, storage_url(storage, loaded)) as progress:
         status = api.launch(loaded, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status)
     _print_end(status)
 
@@ -84,8 +97,8 @@ def launch(
 def work(study: Study, slots: Slots = None, storage: Storage = None) -> None:
     """Join a running study as one more worker."""
     spec = api.study_spec(study, storage=storage)
-    with Progress(spec.objective, spec.training.epochs, _reader(study, storage, None)) as progress:
-        status = api.work(study, storage=storage, slots=slots, on_status=progress.status)
+    with _progress(spec, study, storage) as progress:
+        status = api.work(study, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status)
     _print_end(status)
 
 
@@ -106,8 +119,7 @@ def status(
 ) -> None:
     """Show progress, running trials, workers and counts by outcome."""
     if watch:
-        spec = api.study_spec(study, storage=storage)
-        with Progress(spec.objective, spec.training.epochs, _reader(study, storage, None)) as progress:
+        with _progress(api.study_spec(study, storage=storage), study, storage) as progress:
             now = api.watch(study, progress.status, storage=storage)
     else:
         now = api.study_status(study, storage=storage)
@@ -117,7 +129,7 @@ def status(
     elif style is Format.CSV:
         print_records([{k: v for k, v in record.items() if not isinstance(v, list)}], (), style)
     else:
-        _print_status(record)
+        print_status(now, _spec_of(study, storage))
 
 
 @app.command()
@@ -130,25 +142,24 @@ def best(
     """Show the best complete trials."""
     keys = ("trial", "value", "state", "params", "metrics", "epochs", "seconds")
     records = [{key: getattr(item, key) for key in keys} for item in api.best_trials(study, k, storage=storage)]
-    print_records(
-        records,
-        ("trial", "value", "epochs", "seconds", "params"),
-        style,
-        empty="no complete trial yet",
-    )
+    if style is Format.TABLE and records:
+        print_best(records)
+    else:
+        print_records(records, keys, style, empty="no complete trial yet")
 
 
 @app.command()
 def trials(
     study: Study,
     state: Annotated[
-        str | None, typer.Option("--state", help="running, complete, pruned, failed or an outcome.")
+        str | None, typer.Option("--state", metavar="STATE", help=f"Only those: {', '.join(api.TRIAL_STATES)}.")
     ] = None,
     sort: Annotated[
         str,
         typer.Option(
             "--sort",
-            help="trial, value, epochs, seconds, state, a metric or a hyperparameter; -KEY descends.",
+            metavar="KEY",
+            help="trial, value, epochs, seconds, state, outcome, a metric or a hyperparameter; -KEY descends.",
         ),
     ] = "trial",
     limit: Annotated[int | None, typer.Option("--limit", min=1)] = None,
@@ -164,34 +175,39 @@ def trials(
         limit=limit,
         storage=storage,
     )
-    columns = ("trial", "value", "state", "outcome", "epochs", "seconds", "params")
-    print_records([asdict(item) for item in found], columns, style, empty="no such trials")
+    records = [asdict(item) for item in found]
+    if style is Format.TABLE and records:
+        print_trials(records)
+    else:
+        columns = ("trial", "value", "state", "outcome", "epochs", "seconds", "params")
+        print_records(records, columns, style, empty="no such trials")
 
 
 @app.command("show")
 def show_command(
     study: Study,
-    trial: Annotated[int, typer.Argument(min=0, help="The trial's number.")],
+    trial: Trial,
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show one trial: hyperparameters, metrics of every epoch, timing, outcome, checkpoint, traceback."""
-    detail = asdict(api.show_trial(study, trial, storage=storage))
+    """Show one trial.
+
+    Its hyperparameters, metrics of every epoch, timing, outcome, checkpoint, and the traceback if it failed.
+    """
+    found = api.show_trial(study, trial, storage=storage)
+    detail = asdict(found)
     record = detail.pop("summary") | detail
     if style is Format.JSON:
         print_json(record)
     elif style is Format.CSV:
-        print_records(
-            [{"epoch": row["epoch"], "seconds": row["seconds"]} | row["metrics"] for row in record["curve"]],
-            (),
-            style,
-        )
+        rows = [{"epoch": row["epoch"], "seconds": row["seconds"]} | row["metrics"] for row in record["curve"]]
+        print_records(rows, ("epoch", "seconds"), style)
     else:
-        _print_trial(record)
+        print_trial(study, found)
 
 
 @app.command()
-def logs(study: Study, trial: Annotated[int, typer.Argument(min=0)], storage: Storage = None) -> None:
+def logs(study: Study, trial: Trial, storage: Storage = None) -> None:
     """Print what a trial's process printed."""
     path = api.trial_log(study, trial, storage=storage)
     with path.open("rb") as file:
@@ -214,17 +230,27 @@ def split(
 
 @app.command()
 def space(spec: SpecFile, overrides: Overrides = [], style: Style = Format.TABLE) -> None:  # noqa: B006
-    """List the search space: every hyperparameter with range, scale, default and condition."""
-    records = api.search_space(spec, overrides)
-    print_records(records, ("name", "kind", "range", "scale", "default", "condition"), style)
+    """List the search space.
+
+    Every hyperparameter with range, scale, default and condition.
+    """
+    with _busy("listing the search space"):
+        records = api.search_space(spec, overrides)
+    if style is Format.TABLE:
+        print_space(records)
+    else:
+        print_records(records, (), style)
 
 
 @app.command()
 def stop(study: Study, storage: Storage = None) -> None:
-    """Ask the workers to finish their epoch, keep a checkpoint and release their leases."""
+    """Stop a study in order.
+
+    Its workers finish their epoch, keep a resume checkpoint and release their leases. Launch it again to go on.
+    """
     state = api.stop(study, storage=storage)
     said = "its workers leave after their epoch" if state == "stopping" else f"it is {state}"
-    _say(f"study {study}: {said}; `tuner launch` goes on with it")
+    _say(f"study {study}: {said}{'' if state == 'finished' else '; `tuner launch` goes on with it'}")
 
 
 @app.command()
@@ -234,8 +260,12 @@ def export(
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="Instead of the best one.")] = None,
     storage: Storage = None,
 ) -> None:
-    """Export the champion, or a chosen trial, and prove that it scores what the study says."""
-    report = api.export_champion(study, to, trial=trial, storage=storage)
+    """Export the champion, and prove its score.
+
+    The SavedModel is scored on the raw validation files in a clean process; what differs from the study is refused.
+    """
+    with _busy("exporting the model and scoring it in a clean process"):
+        report = api.export_champion(study, to, trial=trial, storage=storage)
     checked, champion = report.verification, report.champion
     _say(f"trial {champion.trial} of study {study}: {champion.objective.metric} {show(champion.value)}")
     if checked.verified:
@@ -248,32 +278,58 @@ def export(
 @app.command()
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported champion.")],
-    inputs: Annotated[list[Path], typer.Argument(help="Image files or folders.")],
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Image files or folders.")],
     style: Style = Format.TABLE,
 ) -> None:
-    """Predict raw files: label and probability of each."""
-    found = [asdict(item) for item in api.predict(folder, inputs)]
+    """Predict raw files with an exported champion.
+
+    Prints the label and its probability for each. A file that cannot be read does not stop the
+    others, but the exit code is 1.
+    """
+    with _busy("predicting"):
+        found = [asdict(item) for item in api.predict(folder, inputs)]
     for item in found:
         if item["error"]:
-            _complain(TunerError(f"{printable(item['file'])}: {item['error']}"))
+            _say(f"error: {printable(str(item['file']))}: {item['error']}")
     readable = [item for item in found if not item["error"]]
-    print_records(found if style is not Format.TABLE else readable, ("file", "label", "probability"), style)
-    if not readable:
+    if style is not Format.TABLE or readable:
+        print_records(readable if style is Format.TABLE else found, ("file", "label", "probability"), style)
+    if len(readable) < len(found):
         raise typer.Exit(FAILED)
 
 
 @app.command()
 def init(
-    kind: Annotated[str, typer.Argument(help="image")],
-    file: Annotated[Path | None, typer.Argument(help="Where to write; KIND.yaml unless named.")] = None,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(SPACES)}.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Where to write; KIND.yaml unless named.")
+    ] = None,
 ) -> None:
     """Write a spec with a comment on every key."""
     path = api.write_template(kind, file)
     _say(f"wrote {path}; edit it, then: tuner launch {path}")
 
 
-def _reader(study: str, storage: str | None, of_spec: str | None) -> Any:
-    return lambda number: api.show_trial(study, number, storage=storage or of_spec)
+def _progress(spec: SearchSpec, study: str, storage: str | None) -> Progress:
+    return Progress(
+        spec.objective,
+        spec.training.epochs,
+        read_trial=lambda number: api.show_trial(study, number, storage=storage),
+        read_newest=lambda count: api.list_trials(study, descending=True, limit=count, storage=storage),
+    )
+
+
+def _spec_of(study: str, storage: str | None) -> SearchSpec | None:
+    """None for a study that Optuna alone made."""
+    try:
+        return api.study_spec(study, storage=storage)
+    except UnknownStudy:
+        return None
+
+
+def _busy(doing: str) -> AbstractContextManager[object]:
+    """A sign of life on a terminal."""
+    return Console(stderr=True).status(f"{doing} ...") if sys.stderr.isatty() else nullcontext()
 
 
 def _print_end(status: Any) -> None:
@@ -289,54 +345,18 @@ def _print_end(status: Any) -> None:
         raise typer.Exit(NO_COMPLETE_TRIAL)
 
 
-def _print_status(record: dict[str, Any]) -> None:
-    console = wide_console()
-    done = record["complete"] + record["pruned"] + record["failed"]
-    reason = f": {record['reason']}" if record["reason"] else ""
-    console.print(Text(f"{record['study']}  {record['state']}{reason}  {done}/{record['budget']} trials"))
-    console.print(Text(show({key: record[key] for key in ("complete", "pruned", "failed", "running", "open")})))
-    if record["outcomes"]:
-        console.print(Text("outcomes  " + show(record["outcomes"])))
-    if record["best_trial"] is not None:
-        console.print(Text(f"best  {show(record['best_value'])} (trial {record['best_trial']})"))
-    if record["running_trials"]:
-        print_records(
-            record["running_trials"],
-            ("trial", "epoch", "metrics", "seconds", "worker"),
-            Format.TABLE,
-        )
-    if record["workers"]:
-        print_records(record["workers"], ("id", "host", "pid", "slots", "gpus", "seen_at"), Format.TABLE)
-
-
-def _print_trial(record: dict[str, Any]) -> None:
-    console = wide_console()
-    lists = ("curve", "params", "metrics", "traceback")
-    for key, value in record.items():
-        if key not in lists and value is not None:
-            console.print(Text(f"{key:<14}{show(value)}"))
-    for key in ("metrics", "params"):
-        for name, value in record[key].items():
-            console.print(Text(f"{key[:-1]:<14}{name} = {show(value)}"))
-    rows = [{"epoch": row["epoch"], **row["metrics"], "seconds": row["seconds"]} for row in record["curve"]]
-    if rows:
-        print_records(rows, list(dict.fromkeys(name for row in rows for name in row)), Format.TABLE)
-    if record.get("traceback"):
-        console.print(Text(record["traceback"]))
-
-
 def _say(line: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line))
 
 
-def _complain(error: Exception) -> None:
+def _complain(error: Exception, text: str | None = None) -> None:
     if _verbose:
         traceback.print_exception(error)
     if isinstance(error, SpecError):
         for problem in error.problems:
-            _say(f"error: {error.source}: {problem}")
+            _say(f"error: {printable(error.source)}: {problem}")
     else:
-        _say(f"error: {error}")
+        _say(f"error: {text or error}")
 
 
 _verbose = False
@@ -345,7 +365,6 @@ _verbose = False
 def main() -> None:
     """Runs the command line. ``--verbose`` may stand anywhere."""
     global _verbose
-    if _VERBOSE in sys.argv:
-        sys.argv.remove(_VERBOSE)
-        _verbose = True
+    _verbose = _VERBOSE in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != _VERBOSE]
     app()

@@ -17,31 +17,40 @@ from rich.text import Text
 
 from storage.leaderboard import TrialDetail
 from storage.progress import RunningTrial, StudyStatus
+from storage.summaries import TrialSummary
 from tuner.api import Event
 from tuner.objective import Objective
-from tuner.tables import show
+from tuner.tables import printable, show
 
 ReadTrial = Callable[[int], TrialDetail]
+ReadNewest = Callable[[int], list[TrialSummary]]
 _DECODING_LINE_SECONDS = 5.0
+_NARROWEST_BAR, _WIDEST_BAR = 8, 40
 
 
 class Progress:
     """Shows events and statuses on standard error, so that standard output stays clean.
 
-    On a terminal it redraws one panel; elsewhere it prints a line when something has happened.
+    On a terminal it redraws one panel below the trials that have ended; elsewhere it prints a line when something has
+    happened.
+
+    Args:
+        read_trial: reads the trial of a number.
+        read_newest: reads that many trials, the last number first.
     """
 
-    def __init__(self, objective: Objective, epochs: int, read_trial: ReadTrial) -> None:
+    def __init__(self, objective: Objective, epochs: int, read_trial: ReadTrial, read_newest: ReadNewest) -> None:
         self._objective = objective
         self._epochs = epochs
-        self._read_trial = read_trial
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=8) if sys.stderr.isatty() else None
+        self._read_trial = read_trial
+        self._ended = _EndedTrials(read_newest)
         self._running: dict[int, RunningTrial] = {}
         self._best: dict[int, float] = {}
-        self._best_value: float | None = None
+        self._champion: float | None = None
         self._rate = _Rate()
-        self._decoding_said = 0.0
+        self._decoding_said = time.monotonic()
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -50,29 +59,33 @@ class Progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         if self._live is not None:
+            self._live.update(Text(""))
             self._live.stop()
 
     def event(self, event: Event) -> None:
-        """Prints what happens before the first trial."""
+        """Prints what happens besides trials."""
         if event.total is None:
-            self._console.print(Text(event.message))
+            self._say(Text(event.message))
             return
         now, done = time.monotonic(), event.done or 0
+        line = Text(f"Decoding {done:,} of {event.total:,} files")
         if self._live is not None:
-            self._live.update(Text(f"Decoding {done:,} of {event.total:,} files" if done < event.total else ""))
+            self._live.update(line if done < event.total else Text(""))
         elif now - self._decoding_said > _DECODING_LINE_SECONDS:
             self._decoding_said = now
-            self._console.print(Text(f"Decoding {done:,} of {event.total:,} files"))
+            self._say(line)
 
     def status(self, status: StudyStatus) -> None:
         """Shows the study as it stands."""
         running = {trial.trial: trial for trial in status.running_trials}
-        for number in sorted(set(self._running) - set(running)):
-            self._print_finished(number, status)
+        for number in self._ended.since_last(status, set(self._running) - set(running)):
+            self._print_ended(number)
+        if self._champion is None:
+            self._champion = status.best_value
         for trial in running.values():
             self._follow(trial)
         self._running = running
-        self._rate.count(_done(status))
+        self._rate.count(_done(status) + sum((trial.epoch or 0) / self._epochs for trial in running.values()))
         if self._live is not None:
             self._live.update(self._panel(status))
 
@@ -84,31 +97,53 @@ class Progress:
             self._best[trial.trial] = value
         if self._live is None and value is not None and (known is None or known.epoch != trial.epoch):
             line = f"trial {trial.trial}  epoch {trial.epoch}/{self._epochs}  {self._objective.metric} {show(value)}"
-            self._console.print(Text(line))
+            self._say(Text(line))
 
-    def _print_finished(self, number: int, status: StudyStatus) -> None:
+    def _print_ended(self, number: int) -> None:
         detail = self._read_trial(number)
         trial = detail.summary
         if trial.outcome is None:
             return
         value = "" if trial.value is None else f"  {self._objective.metric} {show(trial.value)}"
-        mark = "  best so far" if status.best_trial == number else ""
-        why = f"  {detail.reason}" if detail.reason else ""
-        line = f"trial {number}  {trial.outcome}{value}  {trial.epochs} epochs{mark}{why}"
-        self._console.print(Text(line, style="green" if mark else ""))
+        epochs = f"  {trial.epochs} epoch{'' if trial.epochs == 1 else 's'}"
+        mark = "  best so far" if self._is_best(trial) else ""
+        why = f"  {printable(detail.reason)}" if detail.reason else ""
+        line = f"trial {number}  {trial.outcome}{value}{epochs}{mark}{why}"
+        self._say(Text(line, style="green" if mark else ""))
+
+    def _is_best(self, trial: TrialSummary) -> bool:
+        if trial.value is None or trial.state != "complete":
+            return False
+        if self._champion is not None and not self._objective.better(trial.value, than=self._champion):
+            return False
+        self._champion = trial.value
+        return True
+
+    def _say(self, line: Text) -> None:
+        # A pipe has no width; a line that rich wraps itself keeps its account of the panel's place right.
+        self._console.print(line, soft_wrap=self._live is None)
 
     def _panel(self, status: StudyStatus) -> Group:
         done = _done(status)
+        counts = f"{done}/{status.budget} trials"
+        left = self._rate.left(status.budget)
+        best = _best_text(status)
+        words = len(status.study) + len(counts) + len(left) + len(best) + 8
         head = Table.grid(padding=(0, 2, 0, 0))
         head.add_row(
             Text(status.study, style="bold"),
-            ProgressBar(total=max(1, status.budget), completed=done, width=30),
-            f"{done}/{status.budget} trials",
-            self._rate.left(status.budget - done),
-            _best_text(status),
+            ProgressBar(
+                total=max(1, status.budget),
+                completed=done,
+                width=max(_NARROWEST_BAR, min(_WIDEST_BAR, self._console.width - words)),
+            ),
+            *(Text(text, no_wrap=True) for text in (counts, left, best) if text),
         )
+        return Group(head, self._slots(status))
+
+    def _slots(self, status: StudyStatus) -> Table:
         slots = Table.grid(padding=(0, 2, 0, 0))
-        for trial in sorted(status.running_trials, key=lambda trial: trial.trial):
+        for trial in status.running_trials:
             value, best = trial.metrics.get(self._objective.metric), self._best.get(trial.trial)
             slots.add_row(
                 f"  trial {trial.trial}",
@@ -116,27 +151,52 @@ class Progress:
                 f"{self._objective.metric} {show(value)}" if value is not None else "starting",
                 f"best {show(best)}" if best is not None else "",
             )
-        return Group(head, slots)
+        return slots
+
+
+class _EndedTrials:
+    """Finds the trials that have ended since the last look, those too that began after it."""
+
+    def __init__(self, read_newest: ReadNewest) -> None:
+        self._read_newest = read_newest
+        self._done: int | None = None
+        self._seen = -1
+
+    def since_last(self, status: StudyStatus, vanished: set[int]) -> list[int]:
+        """Numbers in order. ``vanished`` ran at the last look and do not now."""
+        before, self._done = self._done, _done(status)
+        if before is None:
+            self._seen = max((trial.trial for trial in self._read_newest(1)), default=-1)
+            return []
+        if self._done == before:
+            return []
+        # Every trial that began since, and more: those that run and those that wait to be gone on with.
+        newest = self._read_newest(self._done - before + status.running + len(vanished))
+        ended = {trial.trial for trial in newest if trial.outcome is not None and trial.trial > self._seen}
+        ended |= vanished - {trial.trial for trial in newest if trial.outcome is None}
+        self._seen = max(self._seen, *ended) if ended else self._seen
+        return sorted(ended)
 
 
 class _Rate:
-    """Estimates the time left from the trials that ended while it watched."""
+    """Estimates the time left from the share of the trials that was trained while it watched."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
-        self._first: int | None = None
-        self._done = 0
+        self._first: float | None = None
+        self._trained = 0.0
 
-    def count(self, done: int) -> None:
+    def count(self, trained: float) -> None:
+        """``trained`` trials, the running ones in part."""
         if self._first is None:
-            self._first = done
-        self._done = done
+            self._first, self._started = trained, time.monotonic()
+        self._trained = trained
 
-    def left(self, trials: int) -> str:
-        ended = self._done - (self._first or 0)
-        if ended <= 0 or trials <= 0:
+    def left(self, budget: int) -> str:
+        done, missing = self._trained - (self._first or 0.0), budget - self._trained
+        if done <= 0 or missing <= 0:
             return ""
-        seconds = round((time.monotonic() - self._started) / ended * trials)
+        seconds = round((time.monotonic() - self._started) / done * missing)
         return f"about {timedelta(seconds=seconds)} left"
 
 

@@ -23,6 +23,7 @@ from pydantic import (
 
 from tuner.errors import Problem, SpecError
 from tuner.objective import Objective, infer_direction
+from tuner.spec_problems import problems_of
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
@@ -227,7 +228,7 @@ def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
     try:
         return SearchSpec.model_validate(dict(raw), context={"base": base})
     except ValidationError as error:
-        raise SpecError(source, [_problem(item) for item in error.errors()]) from None
+        raise SpecError(source, problems_of(error, SearchSpec)) from None
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> SearchSpec:
@@ -265,28 +266,21 @@ def _override(raw: Any, override: str, source: str) -> dict[str, Any]:
     node = top
     *parents, last = key.split(".")
     for parent in parents:
-        child = node.get(parent)
-        node[parent] = dict(child) if isinstance(child, Mapping) else {"name": child} if isinstance(child, str) else {}
+        node[parent] = _expanded(parent, node.get(parent))
         node = node[parent]
     node[last] = value
     return top
 
 
+def _expanded(key: str, value: Any) -> dict[str, Any]:
+    """The mapping that a section's short form stands for, so that a key can be set in it."""
+    if isinstance(value, str):
+        return {"metric" if key == "objective" else "name": value}
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _problem(item: Any) -> Problem:
-    key = ".".join(str(part) for part in item["loc"] if not str(part).startswith("function-"))
-    if item["type"] == "extra_forbidden":
-        return Problem(key, "unknown key")
-    if item["type"] == "missing":
-        return Problem(key, "is required")
-    message = item["msg"].removeprefix("Value error, ")
-    given = item.get("input")
-    if isinstance(given, str | int | float | bool) and item["type"] != "value_error":
-        message += f" (it is {given!r})"
-    return Problem(key, message)
 
 
 FREE_KEYS = ("trials", "timeout", "target")

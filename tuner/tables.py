@@ -7,14 +7,20 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 Record = Mapping[str, Any]
+
+# A pipe has no width to wrap at: what reads it gets one record a line.
+_UNLIMITED = 20_000
+_GAP = (0, 2, 0, 0)
 
 
 class Format(StrEnum):
@@ -32,21 +38,23 @@ def print_records(records: Sequence[Record], columns: Sequence[str], style: Form
     elif not records:
         Console(stderr=True).print(empty, highlight=False)
     else:
-        _print_table(records, columns)
+        print_table(wide_console(), table_of(records, columns))
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on standard output: what is not a finite number becomes null."""
-    sys.stdout.write(json.dumps(_finite(value), indent=2) + "\n")
+    """Strict JSON on standard output: what is not a finite number becomes null, times are ISO 8601."""
+    sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
@@ -54,7 +62,8 @@ def _print_csv(records: Sequence[Record], columns: Sequence[str]) -> None:
     flat = [_flat(record) for record in records]
     names = list(dict.fromkeys(name for record in flat for name in record)) or list(columns)
     # File names may hold bytes that are not UTF-8; as in JSON they come out escaped.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(flat)
@@ -65,25 +74,42 @@ def _flat(record: Record) -> dict[str, Any]:
     for key, value in record.items():
         if isinstance(value, Mapping):
             flat.update({f"{key}.{name}": item for name, item in value.items()})
+        elif isinstance(value, list | tuple):
+            flat[key] = json.dumps(_plain(value))
         else:
-            flat[key] = value
+            flat[key] = value.isoformat() if isinstance(value, datetime) else value
     return flat
 
 
-def _print_table(records: Sequence[Record], columns: Sequence[str]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+def table_of(records: Sequence[Record], columns: Sequence[str]) -> Table:
+    """One row per record; numbers are aligned on the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=_GAP)
     for column in columns:
         numeric = all(isinstance(record.get(column), int | float | None) for record in records)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for record in records:
         table.add_row(*(Text(show(record.get(column))) for column in columns))
-    wide_console().print(table)
+    return table
+
+
+def fits(console: Console, table: Table) -> bool:
+    """Whether no cell of the table has to be wrapped or cut."""
+    unlimited = console.options.update_width(_UNLIMITED)
+    return Measurement.get(console, unlimited, table).maximum <= console.width
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Without the blanks that rich fills lines with, and without wrapping lines in a pipe."""
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        console.file.write(line.rstrip() + "\n")
 
 
 def wide_console() -> Console:
-    """Standard output; a pipe has no width to wrap at."""
+    """Standard output."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return console if console.is_terminal else Console(highlight=False, width=_UNLIMITED)
 
 
 def show(value: Any) -> str:
@@ -93,12 +119,21 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}".rstrip("0").rstrip(".")
+        return show_number(value)
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, Mapping):
         return "  ".join(f"{name}={show(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(show(item) for item in value)
     return printable(str(value))
+
+
+def show_number(value: float) -> str:
+    """Four digits that matter; small and large numbers with an exponent."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    return f"{value:.4g}"
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from tuner.trial.messages import (
     Refused,
 )
 
+_FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
+_NOT_THEIRS = ("<", str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
 _ERRORS = {"space": SpaceError, "preflight": PreflightError}
 
 
@@ -111,4 +114,15 @@ def _error(refused: Refused, log: Path) -> Exception:
             file.write(refused.traceback)
     if refused.kind == "data":
         return DataError(refused.message, refused.files)
-    return _ERRORS[refused.kind](refused.message)
+    return _ERRORS[refused.kind](refused.message + _where(refused))
+
+
+def _where(refused: Refused) -> str:
+    """The line of the user's code that failed, unless the message has it."""
+    frames = [
+        (file, line) for file, line in _FRAME.findall(refused.traceback or "") if not file.startswith(_NOT_THEIRS)
+    ]
+    if not frames or f"line {frames[-1][1]}" in refused.message:
+        return ""
+    file, line = frames[-1]
+    return f" ({file}, line {line})"

@@ -1,0 +1,213 @@
+"""Every query on a finished study: tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+
+import pytest
+
+BEST_KEYS = {"trial", "value", "state", "params", "metrics", "epochs", "seconds"}
+STATUS_KEYS = {
+    "study",
+    "state",
+    "budget",
+    "complete",
+    "pruned",
+    "failed",
+    "running",
+    "open",
+    "best_value",
+    "best_trial",
+}
+NOISE = ("tensorflow", "cuda", "TF_", "oneDNN", "absl", "WARNING", "E0000", "I0000", "UserWarning")
+
+QUERIES = {
+    "studies": ("studies",),
+    "status": ("status", "shapes"),
+    "best": ("best", "shapes"),
+    "trials": ("trials", "shapes"),
+    "show": ("show", "shapes", "1"),
+    "split": ("split", "shapes", "--split", "test"),
+}
+
+
+def test_a_launch_tells_its_progress_in_plain_lines_and_nothing_of_tensorflow(finished):
+    _, ran = finished
+    assert ran.out == ""
+    assert not [word for word in NOISE if word in ran.err]
+    lines = ran.err.splitlines()
+    assert "Data: 60 examples of 3 classes (33 train, 15 validation, 12 test)" in lines
+    ended = [line for line in lines if "  complete  val_accuracy " in line]
+    assert [line.split()[1] for line in ended] == ["0", "1", "2", "3"]
+    assert ended[0].endswith("2 epochs  best so far")
+    assert "study shapes finished. 4 complete, 0 pruned, 0 failed, 0 open of 4 trials" in lines
+    assert lines[-1].startswith("best: ")
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_json_is_alone_on_standard_output(query, finished, tuner):
+    ran = tuner(*QUERIES[query], "--format", "json", cwd=finished[0].folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_csv_has_one_header_and_rows_of_its_length(query, finished, tuner):
+    ran = tuner(*QUERIES[query], "--format", "csv", cwd=finished[0].folder)
+    assert (ran.code, ran.err) == (0, "")
+    header, *rows = csv.reader(io.StringIO(ran.out))
+    assert len(set(header)) == len(header)
+    assert rows and all(len(row) == len(header) for row in rows)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_table_has_one_record_a_line(query, finished, tuner):
+    ran = tuner(*QUERIES[query], cwd=finished[0].folder)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.strip()
+    assert not [line for line in ran.out.splitlines() if line != line.rstrip()]
+
+
+def test_best_has_the_keys_that_programs_rely_on(finished, tuner):
+    found = tuner("best", "shapes", "-k", "3", "--format", "json", cwd=finished[0].folder).json
+    assert len(found) == 3
+    assert all(set(item) == BEST_KEYS for item in found)
+    values = [item["value"] for item in found]
+    assert values == sorted(values, reverse=True)
+    assert {"accuracy", "loss", "val_accuracy", "val_loss"} <= set(found[0]["metrics"])
+    assert set(found[0]["params"]) == {"units", "rate", "dropped"}
+    assert found[0]["metrics"]["val_accuracy"] == values[0]
+
+
+def test_status_has_the_keys_that_programs_rely_on(finished, tuner):
+    found = tuner("status", "shapes", "--format", "json", cwd=finished[0].folder).json
+    assert set(found) >= STATUS_KEYS
+    assert (found["state"], found["budget"], found["complete"], found["open"]) == ("finished", 4, 4, 0)
+    best = tuner("best", "shapes", "-k", "1", "--format", "json", cwd=finished[0].folder).json[0]
+    assert (found["best_trial"], found["best_value"]) == (best["trial"], best["value"])
+
+
+def test_status_watch_of_a_study_that_has_ended_ends(finished, tuner):
+    ran = tuner("status", "shapes", "--watch", "--format", "json", cwd=finished[0].folder)
+    assert (ran.code, ran.json["state"]) == (0, "finished")
+
+
+def test_studies_lists_the_study(finished, tuner):
+    found = tuner("studies", "--format", "json", cwd=finished[0].folder).json
+    assert [(item["study"], item["state"], item["done"], item["budget"]) for item in found] == [
+        ("shapes", "finished", 4, 4)
+    ]
+    assert found[0]["created_at"].endswith("+00:00") and "T" in found[0]["created_at"]
+
+
+@pytest.mark.parametrize("key", ["value", "val_loss", "units", "seconds"])
+def test_trials_are_sorted_by_a_column_a_metric_or_a_hyperparameter(key, finished, tuner):
+    def listed(sort):
+        found = tuner("trials", "shapes", "--sort", sort, "--format", "json", cwd=finished[0].folder).json
+        return [({**item, **item["metrics"], **item["params"]})[key] for item in found]
+
+    assert listed(key) == sorted(listed(key))
+    assert listed(f"-{key}") == sorted(listed(key), reverse=True)
+
+
+def test_trials_are_chosen_by_state_and_cut_by_limit(finished, tuner):
+    def numbers(*options):
+        found = tuner("trials", "shapes", *options, "--format", "json", cwd=finished[0].folder).json
+        return [item["trial"] for item in found]
+
+    assert numbers() == numbers("--state", "complete") == [0, 1, 2, 3]
+    assert numbers("--limit", "2") == [0, 1]
+    assert numbers("--limit", "1", "--sort", "-trial") == [3]
+    assert numbers("--state", "diverged") == []
+
+
+def test_no_such_trials_is_said_beside_standard_output(finished, tuner):
+    ran = tuner("trials", "shapes", "--state", "pruned", cwd=finished[0].folder)
+    assert (ran.code, ran.out, ran.err) == (0, "", "no such trials\n")
+
+
+def test_show_has_every_epoch(finished, tuner):
+    found = tuner("show", "shapes", "1", "--format", "json", cwd=finished[0].folder).json
+    assert (found["trial"], found["outcome"], found["traceback"]) == (1, "complete", None)
+    assert [row["epoch"] for row in found["curve"]] == [1, 2]
+    assert set(found["curve"][0]["metrics"]) == {"accuracy", "loss", "val_accuracy", "val_loss"}
+    assert found["parameters"] > 0 and found["started_at"] < found["ended_at"]
+    ran = tuner("show", "shapes", "1", cwd=finished[0].folder)
+    for word in ("1 of study shapes: complete", "hyperparameters", "units", "val_accuracy", "attempts"):
+        assert word in ran.out
+    best = tuner("status", "shapes", "--format", "json", cwd=finished[0].folder).json["best_trial"]
+    assert "\ncheckpoint" in tuner("show", "shapes", best, cwd=finished[0].folder).out
+
+
+def test_logs_has_what_keras_printed(finished, tuner):
+    ran = tuner("logs", "shapes", "1", cwd=finished[0].folder)
+    assert ran.code == 0
+    assert "Epoch 2/2" in ran.out and "val_accuracy" in ran.out
+
+
+@pytest.mark.parametrize(("name", "count"), [("train", 33), ("validation", 15), ("test", 12)])
+def test_split_lists_files_with_labels(name, count, finished, tuner, images):
+    found = tuner("split", "shapes", "--split", name, "--format", "json", cwd=finished[0].folder).json
+    assert len(found) == count
+    assert all(set(item) == {"file", "label"} for item in found)
+    assert {item["label"] for item in found} == {"bright", "dark", "striped"}
+    assert all((images / item["label"] / item["file"].rpartition("/")[2]).samefile(item["file"]) for item in found)
+
+
+def test_splits_share_no_file(finished, tuner):
+    files = [
+        item["file"]
+        for name in ("train", "validation", "test")
+        for item in tuner("split", "shapes", "--split", name, "--format", "json", cwd=finished[0].folder).json
+    ]
+    assert len(set(files)) == len(files) == 60
+
+
+@pytest.mark.slow
+def test_space_lists_range_scale_default_and_condition(place, raw_spec):
+    spec = place.write_spec(raw_spec("image"))
+    ran = place.run("space", spec)
+    assert (ran.code, ran.err) == (0, "")
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert rows[0] == ["name", "kind", "range", "scale", "default", "condition"]
+    rate = next(line for line in ran.out.splitlines() if line.startswith("learning_rate"))
+    assert " to " in rate and " log " in rate and "optimizer=" in rate
+
+
+QUERIES_WITHOUT_KERAS = """
+import sys
+from tuner import cli
+for line in sys.argv[1].split(";"):
+    sys.argv = ["tuner", *line.split()]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        assert not ended.code, (line, ended.code)
+loaded = {"tensorflow", "keras", "keras_tuner", "jax", "torch"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+def test_queries_never_import_tensorflow_or_keras(finished):
+    place, _ = finished
+    lines = ";".join(" ".join(arguments) for arguments in (*QUERIES.values(), ("logs", "shapes", "0")))
+    done = subprocess.run(
+        [sys.executable, "-c", QUERIES_WITHOUT_KERAS, lines],
+        cwd=place.folder,
+        env=place.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error(finished):
+    place, _ = finished
+    script = "set -o pipefail; tuner split shapes --split train --format json | head -n 1; tuner best shapes | true"
+    environment = place.environment | {"PATH": f"{sys.prefix}/bin:{place.environment['PATH']}"}
+    done = subprocess.run(["bash", "-c", script], cwd=place.folder, env=environment, capture_output=True, text=True)
+    assert done.stdout == "[\n"
+    assert "Traceback" not in done.stderr and "error" not in done.stderr

@@ -1,0 +1,194 @@
+"""The spec's file: every problem with its key's path, --set, and the template that `tuner init` writes."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from tuner.errors import SpecError
+from tuner.objective import Objective
+from tuner.spec import SearchSpec, load_spec, validate_spec
+
+DATA = {"kind": "image_directory", "path": "images/"}
+GOOD = {"study": "a", "data": DATA, "space": "image", "objective": "val_accuracy"}
+
+
+def problems(changed, *, drop=()):
+    raw = {key: value for key, value in (GOOD | changed).items() if key not in drop}
+    with pytest.raises(SpecError) as refused:
+        validate_spec(raw, source="spec.yaml", base=Path("/"))
+    return [str(problem) for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"resources": {"slots": 0}}, ["resources.slots: must be greater than 0, or 'auto' (it is 0)"]),
+        ({"resources": {"slots": "many"}}, ["resources.slots: must be an integer, or 'auto' (it is 'many')"]),
+        (
+            {"resources": {"gpus_per_trial": -1, "threads_per_slot": 0}},
+            [
+                "resources.gpus_per_trial: must be greater than or equal to 0, or 'auto' (it is -1)",
+                "resources.threads_per_slot: must be greater than 0, or 'auto' (it is 0)",
+            ],
+        ),
+        (
+            {"training": {"early_stopping": {"patients": 3}}},
+            ["training.early_stopping.patients: unknown key; did you mean patience? allowed are patience, min_delta"],
+        ),
+        ({"trials": "many"}, ["trials: must be an integer (it is 'many')"]),
+        ({"trials": 0}, ["trials: must be greater than 0 (it is 0)"]),
+        ({"timeout": "soon"}, ["timeout: use a number of seconds, or one with a unit: 45s, 90m, 2h, 1d"]),
+        ({"data": DATA | {"color_mode": "bgr"}}, ["data.color_mode: must be 'rgb' or 'grayscale' (it is 'bgr')"]),
+        ({"data": DATA | {"validation_split": 0}}, ["data: validation_split must be above 0"]),
+        ({"data": DATA | {"train": "x"}}, ["data: give either path (one folder, split here) or train"]),
+        ({"space": "text"}, ["space.name: unknown space 'text'; one of image, or package.module:HyperModelClass"]),
+        ({"objective": "val_fanciness"}, ["objective: the direction of 'val_fanciness' is not known; write {metric:"]),
+        ({"objective": {"metric": "x", "direction": "up"}}, ["objective.direction: must be 'maximize' or 'minimize'"]),
+        ({"sampler": "genetic"}, ["sampler.name: unknown name 'genetic'; one of tpe, random"]),
+        ({"pruner": 3}, ["pruner: must be a mapping"]),
+        ({"study": "a/b"}, ["study: letters, digits"]),
+        ({"training": None}, ["training: must be a mapping with the keys epochs, batch_size"]),
+        ({"artifacts": "s3://bucket"}, ["artifacts: a folder; other stores are not supported yet"]),
+        ({"trails": 3}, ["trails: unknown key; did you mean trials? allowed are study, data, space"]),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_key_and_what_is_allowed(changed, said):
+    found = problems(changed)
+    assert len(found) == len(said)
+    assert all(text.startswith(expected) for text, expected in zip(found, said, strict=True)), found
+
+
+def test_missing_keys_are_named():
+    assert problems({}, drop=("study", "data")) == ["study: is required", "data: is required"]
+
+
+def test_the_command_line_prints_each_problem_on_a_line_of_its_own(tuner, place):
+    spec = place.write_spec(GOOD | {"trials": 0, "resources": {"slots": 0}, "nonsense": 1})
+    ran = tuner("launch", spec)
+    assert (ran.code, ran.out) == (1, "")
+    assert [line.split(": ")[2] for line in ran.complaints] == ["trials", "resources.slots", "nonsense"]
+    assert all(line.startswith("error: spec.yaml: ") for line in ran.complaints)
+    assert [file.name for file in place.folder.iterdir()] == ["spec.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"study: [1, 2", "is not YAML: "),
+        (b"- a\n- b\n", "a search spec is a mapping of keys, as `tuner init image` writes it"),
+        (b"", "a search spec is a mapping of keys"),
+        (b"study: \xff\xfe", "is not UTF-8 text"),
+    ],
+)
+@pytest.mark.parametrize("command", ["launch", "space"])
+def test_a_file_that_is_no_spec(command, content, said, tuner, tmp_path):
+    if content is not None:
+        (tmp_path / "spec.yaml").write_bytes(content)
+    ran = tuner(command, "spec.yaml")
+    (line,) = ran.complaints
+    assert ran.code == 1
+    assert line.startswith(f"error: spec.yaml: {said}")
+
+
+@pytest.mark.parametrize(
+    ("override", "found"),
+    [
+        ("trials=7", lambda spec: spec.trials == 7),
+        ("training.epochs=3", lambda spec: spec.training.epochs == 3),
+        ("training.early_stopping=null", lambda spec: spec.training.early_stopping is None),
+        ("training.early_stopping.patience=1", lambda spec: spec.training.early_stopping.patience == 1),
+        ("data.image_size=[8, 16]", lambda spec: spec.data.image_size == (8, 16)),
+        ("sampler=random", lambda spec: spec.sampler.name == "random"),
+        ("sampler.n_startup_trials=5", lambda spec: spec.sampler.options == {"n_startup_trials": 5}),
+        ("objective.direction=minimize", lambda spec: spec.objective.direction == "minimize"),
+        ("timeout=90m", lambda spec: spec.timeout == 5400),
+        ("space={name: image, pretrained: true}", lambda spec: spec.space.options == {"pretrained": True}),
+    ],
+)
+def test_a_key_is_set_on_the_command_line(override, found, place):
+    place.write_spec(GOOD | {"sampler": "tpe"})
+    assert found(load_spec(place.folder / "spec.yaml", [override]))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("trials", "error: --set: 'trials' is not dotted.key=value"),
+        ("=3", "error: --set: '=3' is not dotted.key=value"),
+        ("trials=[1", "error: --set: trials: the value is not YAML"),
+        ("trials=-1", "error: spec.yaml: trials: must be greater than 0 (it is -1)"),
+        ("training.epoch=3", "error: spec.yaml: training.epoch: unknown key; did you mean epochs?"),
+    ],
+)
+def test_what_cannot_be_set(override, said, tuner, place):
+    ran = tuner("launch", place.write_spec(GOOD), "--set", override)
+    (line,) = ran.complaints
+    assert (ran.code, line.startswith(said)) == (1, True), line
+
+
+def test_relative_paths_are_relative_to_the_specs_file(place, monkeypatch):
+    (place.folder / "deep").mkdir()
+    place.write_spec(GOOD | {"artifacts": "made/", "space": "mine.py:Mine"}, "deep/spec.yaml")
+    monkeypatch.chdir(place.folder)
+    spec = load_spec(place.folder / "deep/spec.yaml")
+    assert spec.data.path == place.folder / "deep/images"
+    assert spec.artifacts == str(place.folder / "deep/made")
+    assert spec.space.name == f"{place.folder}/deep/mine.py:Mine"
+
+
+def test_init_writes_a_spec_that_loads_and_never_overwrites(tuner, tmp_path):
+    ran = tuner("init", "image")
+    assert (ran.code, ran.out) == (0, "")
+    assert "image.yaml" in ran.err
+    spec = load_spec(tmp_path / "image.yaml")
+    assert (spec.study, spec.trials) == ("my-images", SearchSpec.model_fields["trials"].default)
+
+    (tmp_path / "image.yaml").write_text("mine")
+    again = tuner("init", "image")
+    assert again.code == 1
+    assert again.complaints == ["error: image.yaml: exists already; name another file"]
+    assert (tmp_path / "image.yaml").read_text() == "mine"
+    assert tuner("init", "image", "other.yaml").code == 0
+    assert (tmp_path / "other.yaml").exists()
+
+
+def test_init_of_an_unknown_kind(tuner, tmp_path):
+    ran = tuner("init", "sound")
+    assert (ran.code, ran.complaints) == (1, ["error: tuner init: no template 'sound'; one of image"])
+    assert not list(tmp_path.iterdir())
+
+
+def _keys(model, prefix=""):
+    """The dotted keys of a spec; what has a short form (objective, sampler ...) is one key."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        for kind in (field.annotation, *get_args(field.annotation)):
+            section = isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Objective
+            if section and kind.model_config.get("extra") == "forbid":
+                yield from _keys(kind, f"{prefix}{name}.")
+
+
+def test_the_template_documents_every_key_and_gives_its_default():
+    text = resources.files("tuner").joinpath("templates", "image.yaml").read_text()
+    given = yaml.safe_load(text)
+    alternatives = {"data.train", "data.validation", "data.test"}
+    for key in _keys(SearchSpec):
+        *parents, name = key.split(".")
+        line = next((line for line in text.splitlines() if re.match(rf"\s*(# +)?{name}:", line)), None)
+        assert line is not None, f"{key} is not in the template"
+        assert "#" in line or name in ("data", "training", "resources"), f"{key} has no comment"
+        node = given
+        for parent in parents:
+            node = node[parent]
+        assert name in node or key in alternatives, key
+    defaults = {name: field.default for name, field in SearchSpec.model_fields.items() if not field.is_required()}
+    for name in ("trials", "timeout", "target", "seed", "keep_checkpoints", "storage", "artifacts"):
+        assert given[name] == defaults[name]

@@ -1,0 +1,83 @@
+"""One worker on this machine, watched until it ends, and what Ctrl-C does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from storage import progress, studies, workers
+from storage.artifacts import StudyArtifacts
+from storage.database import Database
+from storage.errors import DatabaseUnavailable, StorageError
+from storage.progress import StudyStatus
+from storage.studies import StudyRecord
+from tuner.launch.local import LocalWorker
+from tuner.launch.study import Event, OnEvent
+from tuner.worker.settings import WorkerSettings
+
+OnStatus = Callable[[StudyStatus], None]
+LOOK_SECONDS = 0.5
+
+
+class Watch:
+    """Tells ``on_status`` how a study stands."""
+
+    def __init__(self, database: Database, study: str, on_status: OnStatus | None) -> None:
+        self._database = database
+        self._study = study
+        self._on_status = on_status
+
+    def look(self) -> StudyStatus:
+        """Raises StorageError, DatabaseUnavailable among them."""
+        status = progress.status(self._database, self._study)
+        if self._on_status is not None:
+            self._on_status(status)
+        return status
+
+
+def work_on(
+    database: Database,
+    record: StudyRecord,
+    orders: WorkerSettings,
+    url: str,
+    on_event: OnEvent,
+    on_status: OnStatus | None,
+) -> StudyStatus:
+    """Runs a worker until it leaves; a study that does not run is only looked at.
+
+    Raises:
+        LaunchError: the worker ended badly.
+        KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
+    """
+    watch = Watch(database, record.name, on_status)
+    if record.state != "running":
+        return watch.look()
+    worker = LocalWorker(orders, url, StudyArtifacts.at(record.artifacts, record.name).launcher_log())
+    try:
+        while not worker.wait(LOOK_SECONDS):
+            # A database that is away for a moment is the worker's worry: it waits and goes on.
+            with suppress(DatabaseUnavailable):
+                watch.look()
+    except KeyboardInterrupt:
+        _leave(worker, on_event)
+        with suppress(StorageError):
+            _note_interrupted(database, record, worker.pid)
+        raise
+    worker.raise_if_failed()
+    return watch.look()
+
+
+def _leave(worker: LocalWorker, on_event: OnEvent) -> None:
+    worker.stop()
+    try:
+        on_event(Event("Interrupted: the running trials write their checkpoints. Ctrl-C again ends them at once"))
+        worker.wait(None)
+    except KeyboardInterrupt:
+        worker.kill()
+
+
+def _note_interrupted(database: Database, record: StudyRecord, pid: int) -> None:
+    """A study without a worker does not run; one that others work on goes on."""
+    others = [item for item in workers.list_workers(database, record.study_id) if item.live and item.pid != pid]
+    if not others:
+        studies.set_state(database, record.study_id, "stopped", "interrupted", only_from=("running", "stopping"))

@@ -1,0 +1,74 @@
+"""What pydantic found wrong in a spec, in the words of the spec's author: the dotted key and what is allowed there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tuner.errors import Problem
+
+# pydantic puts the tried type of a union and the names of validators among the keys.
+_NOT_A_KEY = re.compile(r"function-.*|constrained-.*|literal\[.*\]|int|float|str|bool")
+_NO_MAPPING = ("model_type", "model_attributes_type", "dict_type")
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """One problem per key; what the members of a union refuse is said together."""
+    found: dict[tuple[str, ...], list[Any]] = {}
+    for item in error.errors():
+        path = tuple(str(part) for part in item["loc"] if not _NOT_A_KEY.fullmatch(str(part)))
+        found.setdefault(path, []).append(item)
+    return [Problem(".".join(path), _message(items, path, model)) for path, items in found.items()]
+
+
+def _message(items: Sequence[Any], path: Sequence[str], model: type[BaseModel]) -> str:
+    item = items[0]
+    if item["type"] == "extra_forbidden":
+        return _unknown_key(path, model)
+    if item["type"] == "missing":
+        return "is required"
+    if item["type"] in _NO_MAPPING:
+        section = _section(path, model)
+        return f"must be a mapping with the keys {_listed(section)}" if section else "must be a mapping"
+    message = ", or ".join(dict.fromkeys(_wanted(each["msg"]) for each in items))
+    if item["type"] != "value_error":
+        message = f"must be {message}"
+    given = item.get("input")
+    if isinstance(given, str | int | float | bool | None) and item["type"] != "value_error":
+        message += f" (it is {'null' if given is None else repr(given)})"
+    return message
+
+
+def _wanted(message: str) -> str:
+    text = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    text = re.sub(r", (unable to parse|got a number).*", "", text)
+    return re.sub(r"^a valid (?=[aeiou])", "an ", text).replace("a valid ", "a ")
+
+
+def _unknown_key(path: Sequence[str], model: type[BaseModel]) -> str:
+    section = _section(path[:-1], model)
+    if section is None:
+        return "unknown key"
+    near = get_close_matches(path[-1], list(section.model_fields), n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"unknown key; {meant}allowed are {_listed(section)}"
+
+
+def _listed(section: type[BaseModel]) -> str:
+    return ", ".join(section.model_fields)
+
+
+def _section(path: Sequence[str], model: type[BaseModel]) -> type[BaseModel] | None:
+    """The part of the spec that a path leads to."""
+    section: type[BaseModel] | None = model
+    for part in path:
+        field = section.model_fields.get(part) if section else None
+        if field is None:
+            return None
+        kinds = (field.annotation, *get_args(field.annotation))
+        section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return section

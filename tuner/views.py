@@ -1,0 +1,195 @@
+"""What single queries look like to people: a study's status, one trial, the best trials, a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from storage.leaderboard import TrialDetail
+from storage.progress import StudyStatus
+from tuner.spec import SearchSpec
+from tuner.tables import Format, Record, fits, print_records, print_table, show, table_of, wide_console
+
+_TRIAL_COLUMNS = ("trial", "value", "epochs", "seconds")
+
+
+def print_best(records: Sequence[Record]) -> None:
+    """One trial a line if the screen is wide enough, else one trial a column, so that values can be compared."""
+    console = wide_console()
+    rows = [_rounded(record) for record in records]
+    flat = table_of(rows, (*_TRIAL_COLUMNS, "params"))
+    side_by_side = _side_by_side(rows)
+    chosen = flat if fits(console, flat) or not fits(console, side_by_side) else side_by_side
+    print_table(console, chosen)
+
+
+def _side_by_side(records: Sequence[Record]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("trial")
+    for record in records:
+        table.add_column(str(record["trial"]), justify="right")
+    for column in _TRIAL_COLUMNS[1:]:
+        table.add_row(column, *(Text(show(record[column])) for record in records))
+    table.add_row()
+    for name in dict.fromkeys(name for record in records for name in record["params"]):
+        table.add_row(Text(name), *(Text(show(record["params"].get(name))) for record in records))
+    return table
+
+
+def print_trials(records: Sequence[Record]) -> None:
+    """One trial a line; hyperparameters are cut at the screen's edge, and are whole in a pipe."""
+    console = wide_console()
+    rows = [_rounded(record) | {"ended": record["outcome"] or record["state"]} for record in records]
+    table = table_of(rows, ("trial", "value", "ended", "epochs", "seconds", "params"))
+    if not fits(console, table):
+        table.expand = True
+        params = table.columns[-1]
+        params.ratio, params.no_wrap, params.overflow = 1, True, "ellipsis"
+    print_table(console, table)
+
+
+def _rounded(record: Record) -> dict[str, Any]:
+    seconds = record["seconds"]
+    return dict(record) | {"seconds": None if seconds is None else round(seconds, 1)}
+
+
+def print_status(status: StudyStatus, spec: SearchSpec | None) -> None:
+    """Progress and counts, then the trials that run and the workers that live. A plain Optuna study has no spec."""
+    console = wide_console()
+    done = status.complete + status.pruned + status.failed
+    reason = f" ({status.reason})" if status.reason else ""
+    counts = {name: getattr(status, name) for name in ("complete", "pruned", "failed", "running", "open")}
+    _lines(
+        console,
+        {
+            "study": f"{status.study}: {status.state}{reason}",
+            "trials": f"{done} of {status.budget} done: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
+            "outcomes": ", ".join(f"{n} {name}" for name, n in status.outcomes.items()) or None,
+            "best": _best(status, spec),
+        },
+    )
+    if status.running_trials:
+        console.print()
+        rows = [_running(vars(trial), spec) for trial in status.running_trials]
+        print_table(console, table_of(rows, list(rows[0])))
+    live = [worker for worker in status.workers if worker.live]
+    if live:
+        console.print()
+        rows = [
+            {
+                "worker": worker.id,
+                "slots": worker.slots,
+                "gpus": ", ".join(map(str, worker.gpus)) or None,
+                "seen": f"{worker.seen_seconds:.0f} s ago",
+            }
+            for worker in live
+        ]
+        print_table(console, table_of(rows, list(rows[0])))
+
+
+def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
+    if status.best_trial is None:
+        return None
+    metric = f"{spec.objective.metric} " if spec else ""
+    return f"{metric}{show(status.best_value)} (trial {status.best_trial})"
+
+
+def _running(trial: Mapping[str, Any], spec: SearchSpec | None) -> dict[str, Any]:
+    of = f"/{spec.training.epochs}" if spec else ""
+    metric = spec.objective.metric if spec else None
+    metrics = {metric: trial["metrics"].get(metric)} if metric else {"metrics": trial["metrics"]}
+    seconds = trial["seconds"]
+    return {
+        "trial": trial["trial"],
+        "epoch": f"{trial['epoch'] or 0}{of}",
+        **metrics,
+        "seconds": None if seconds is None else round(seconds),
+        "worker": trial["worker"],
+    }
+
+
+def print_trial(study: str, detail: TrialDetail) -> None:
+    """Outcome and timing, hyperparameters, the metrics of every epoch, and the traceback if it failed."""
+    console, summary = wide_console(), detail.summary
+    ended = summary.outcome or summary.state
+    _lines(
+        console,
+        {
+            "trial": f"{summary.trial} of study {study}: {ended}" + (f" ({detail.reason})" if detail.reason else ""),
+            "value": None if summary.value is None else show(summary.value) + _epoch(detail.best_epoch),
+            "epochs": summary.epochs,
+            "trained": None if summary.seconds is None else f"{summary.seconds:.1f} s",
+            "started": detail.started_at,
+            "ended": detail.ended_at,
+            "parameters": None if detail.parameters is None else f"{detail.parameters:,}",
+            "attempts": detail.attempts,
+            "worker": detail.worker,
+            "preset": detail.preset,
+            "checkpoint": detail.checkpoint,
+            "log": detail.log,
+        },
+    )
+    _section(console, "hyperparameters", summary.params)
+    if detail.curve:
+        console.print()
+        rows: list[dict[str, Any]] = [{"epoch": row.epoch, **row.metrics, "s": row.seconds} for row in detail.curve]
+        rows = [row | {"s": None if row["s"] is None else round(row["s"], 1)} for row in rows]
+        print_table(console, table_of(rows, list(dict.fromkeys(name for row in rows for name in row))))
+    elif summary.metrics:
+        _section(console, "metrics", summary.metrics)
+    if detail.traceback:
+        console.print()
+        console.print(Text(detail.traceback.rstrip()), soft_wrap=True)
+
+
+def _epoch(number: int | None) -> str:
+    return "" if number is None else f" in epoch {number}"
+
+
+def _section(console: Console, title: str, values: Mapping[str, Any]) -> None:
+    if not values:
+        return
+    console.print()
+    console.print(Text(title, style="bold"))
+    width = max(map(len, values)) + 2
+    for name, value in values.items():
+        console.print(Text(f"  {name:<{width}}{show(value)}"), soft_wrap=True)
+
+
+def _lines(console: Console, values: Mapping[str, str | int | float | datetime | Mapping[str, Any] | None]) -> None:
+    for name, value in values.items():
+        if value is not None:
+            console.print(Text(f"{name:<12}{show(value)}"), soft_wrap=True)
+
+
+def print_space(records: Sequence[Record]) -> None:
+    """Every hyperparameter with range, scale, default and condition, as ``Declared.as_dict`` gives them."""
+    rows = [
+        {
+            "name": record["name"],
+            "kind": record["kind"],
+            "range": _range(record),
+            "scale": record["sampling"] or ("ordered" if record["ordered"] else None),
+            "default": record["default"],
+            "condition": " and ".join(_condition(item) for item in record["conditions"]) or None,
+        }
+        for record in records
+    ]
+    print_records(rows, ("name", "kind", "range", "scale", "default", "condition"), Format.TABLE, "no hyperparameters")
+
+
+def _range(record: Record) -> str:
+    if record["values"]:
+        return ", ".join(show(value) for value in record["values"])
+    plain = record["step"] is None or (record["kind"], record["step"]) == ("int", 1)
+    step = "" if plain else f" step {show(record['step'])}"
+    return f"{show(record['low'])} to {show(record['high'])}{step}"
+
+
+def _condition(condition: Record) -> str:
+    return f"{condition['parent']}={'|'.join(show(value) for value in condition['values'])}"
