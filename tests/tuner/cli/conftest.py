@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ class Place:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         self.storage = f"sqlite:///{folder / 'tuner.db'}"
         self.environment = {name: value for name, value in os.environ.items() if name != "TUNER_STORAGE"}
         self.environment |= {"TUNER_CACHE": str(cache), "COLUMNS": "200"}
@@ -72,7 +73,7 @@ class Place:
 
     def start(self, *arguments: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         """The console script in a process group of its own, as a shell starts it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [TUNER, *arguments],
             cwd=self.folder,
             env=self.environment,
@@ -82,6 +83,14 @@ class Place:
             encoding="utf-8",
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends what a failed test left running; a worker follows its launcher."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
     def wait_for_epoch(self, study: str, epoch: int = 1) -> None:
         """Returns once a running trial has that epoch in the database."""
@@ -97,8 +106,10 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, cache: Path) -> Place:
-    return Place(tmp_path, cache)
+def place(tmp_path: Path, cache: Path) -> Iterator[Place]:
+    made = Place(tmp_path, cache)
+    yield made
+    made.close()
 
 
 MakeRaw = Callable[..., dict[str, Any]]
