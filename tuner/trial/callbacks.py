@@ -32,6 +32,9 @@ _FIRST_CHECKPOINT_SECONDS = 2.0
 class DivergenceGuard(keras.callbacks.Callback):
     """Ends the trial at the first loss that is not a finite number."""
 
+    # Keras calls it beside the training, not between two steps; what it raises surfaces a step or two later.
+    async_safe = True
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):
@@ -65,16 +68,17 @@ class ResumeWriter:
 
 
 class StopListener(keras.callbacks.Callback):
-    """Leaves within a batch when the worker says so, with the state of the last whole epoch on disk."""
+    """Ends the training within a batch or two when the worker says so."""
 
-    def __init__(self, channel: Channel, writer: ResumeWriter) -> None:
+    async_safe = True
+
+    def __init__(self, channel: Channel) -> None:
         super().__init__()
         self._channel = channel
-        self._writer = writer
 
     def check(self) -> None:
         if self._channel.stop_requested.is_set():
-            raise Interrupted(self._writer.write())
+            raise Interrupted
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.check()
@@ -131,17 +135,20 @@ class Recorder(keras.callbacks.Callback):
         """Takes one epoch's metrics.
 
         Raises:
-            Diverged: the objective is not a finite number.
+            Diverged: the loss or the objective is not a finite number.
             KeyError: no such metric was logged.
             Interrupted: the worker wants the slot back.
         """
         seconds = time.monotonic() - self._epoch_started
+        if not math.isfinite(metrics.get("loss", 0.0)):
+            raise Diverged(f"the loss is {metrics['loss']}")
         self._keep_if_best(metrics)
         written = self._writer.offer(self._snapshot())
         report = EpochDone(epoch=self.progress.epoch, metrics=metrics, seconds=seconds, resume=written)
         self.decision = self._channel.report(report, self._answer_seconds)
+        _print_epoch(self.progress.epoch, seconds, metrics)
         if self.decision == "stop" or self._channel.stop_requested.is_set():
-            raise Interrupted(self._writer.write())
+            raise Interrupted
         if self.decision in ("prune", "finish"):
             self.model.stop_training = True
 
@@ -177,6 +184,12 @@ def objective_value(objective: Objective, metrics: dict[str, float]) -> float:
     if not math.isfinite(value):
         raise Diverged(f"{objective.metric} is {value}")
     return value
+
+
+def _print_epoch(epoch: int, seconds: float, metrics: dict[str, float]) -> None:
+    # Keras's own line for a log file (verbose=2) would cost a conversion of every metric in every step.
+    listed = " - ".join(f"{name}: {value:.4g}" for name, value in metrics.items())
+    print(f"Epoch {epoch} - {seconds:.1f}s - {listed}", flush=True)
 
 
 def _states(callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, dict[str, Any]]:

@@ -32,21 +32,16 @@ class Diverged(Exception):
 
 
 class Interrupted(Exception):
-    """The worker asked this process to leave.
+    """The worker asked this process to leave."""
 
-    Attributes:
-        resume: the resume checkpoint's file name, if an epoch has been trained.
-    """
-
-    def __init__(self, resume: str | None) -> None:
-        self.resume = resume
+    def __init__(self) -> None:
         super().__init__("stopped by its worker")
 
 
 def describe(error: BaseException) -> Finished:
     """The end of a trial that raised ``error``."""
     if isinstance(error, Interrupted):
-        return Finished(outcome=Outcome.INTERRUPTED, reason=str(error), resume=error.resume)
+        return Finished(outcome=Outcome.INTERRUPTED, reason=str(error))
     outcome = _outcome(error)
     text = " ".join(str(error).split())
     return Finished(
@@ -85,7 +80,8 @@ def _reason(error: BaseException, outcome: Outcome, text: str) -> str:
         return _DISK_FULL
     if outcome is Outcome.INFEASIBLE or outcome is Outcome.DIVERGED:
         return text
-    return f"{type(error).__name__}: {text}"[:2000]
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return (f"out of memory ({said})" if outcome is Outcome.OUT_OF_MEMORY else said)[:2000]
 
 
 def _cause(error: BaseException, text: str) -> str:

@@ -63,7 +63,6 @@ class Finished(_Message):
     cause: str | None = None
     reason: str | None = None
     traceback: str | None = None
-    resume: str | None = None
 
 
 class Suggested(_Message):

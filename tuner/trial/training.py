@@ -39,7 +39,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     model = build_model(space, hp, spec, data)
     channel.send(Built(parameters=int(model.count_params())))
     if channel.stop_requested.is_set():
-        raise Interrupted(None)
+        raise Interrupted
     recorder = _fit(assignment, channel, space, hp, model, data)
     progress = recorder.progress
     if recorder.decision != "prune":
@@ -110,8 +110,10 @@ def _fit(
         resumed=resumed,
     )
     # The recorder comes last: it sees what the others decided about this epoch.
-    callbacks = [DivergenceGuard(), StopListener(channel, writer), *stopping, recorder]
-    if not recorder.progress.stopping and recorder.progress.epoch < spec.training.epochs:
+    callbacks = [DivergenceGuard(), StopListener(channel), *stopping, recorder]
+    if recorder.progress.stopping or recorder.progress.epoch >= spec.training.epochs:
+        return recorder
+    try:
         result = space.fit(
             hp,
             model,
@@ -120,11 +122,14 @@ def _fit(
             epochs=spec.training.epochs,
             initial_epoch=recorder.progress.epoch,
             callbacks=callbacks,
-            verbose=2,
+            verbose=0,
         )
         if recorder.progress.epoch == 0:
             recorder.set_model(model)
             recorder.record(returned_metrics(result, spec.objective.metric))
+    except Interrupted:
+        writer.write()
+        raise
     return recorder
 
 

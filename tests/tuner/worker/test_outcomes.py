@@ -15,7 +15,7 @@ EXPECTED = {
     "keyboard_interrupt": ("failed", "failed", "given up after 3 attempts (1: KeyboardInterrupt"),
     "sigkill": ("failed", "failed", "given up after 3 attempts (1: killed by SIGKILL"),
     "sigterm": ("failed", "failed", "given up after 3 attempts (1: stopped"),
-    "memory": ("out_of_memory", "failed", "memory"),
+    "memory": ("out_of_memory", "failed", "out of memory ("),
     "hang": ("timed_out", "failed", "no end within trial_timeout (15 s); 0 epochs trained"),
     "not_compiled": ("failed", "failed", "TypeError: build returned a model that is not compiled"),
     "exit": ("failed", "failed", "ended with exit code 7 and no result"),
