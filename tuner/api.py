@@ -8,31 +8,39 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from storage import champions, leaderboard, progress
+from storage import champions
 from storage import studies as study_records
 from storage.artifacts import StudyArtifacts
-from storage.database import Database, connect
-from storage.leaderboard import TrialDetail, TrialSummary
-from storage.progress import StudyOverview, StudyStatus
+from storage.progress import StudyStatus
 from storage.studies import StudyRecord
 from tuner.champion.export import ExportReport, export_model
 from tuner.champion.predict import predict
 from tuner.champion.selection import export_request
 from tuner.data.cache import default_cache_root
-from tuner.errors import Problem, SpecError, TunerError
+from tuner.errors import Problem, SpecError
 from tuner.launch.preflight import preflight
-from tuner.launch.study import Event, OnEvent, open_or_create, read_split
+from tuner.launch.study import Event, OnEvent, open_or_create
 from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
 from tuner.places import storage_url
+from tuner.queries import (
+    TRIAL_STATES,
+    SplitRecord,
+    best_trials,
+    list_studies,
+    list_trials,
+    open_storage,
+    show_trial,
+    split_records,
+    stop,
+    study_status,
+    trial_log,
+)
 from tuner.spec import SPACES, Resources, SearchSpec, load_spec
-from tuner.trial.outcome import Outcome
 from tuner.worker.settings import WorkerSettings
 
 __all__ = [
@@ -56,25 +64,6 @@ __all__ = [
     "work",
     "write_template",
 ]
-
-TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED))
-
-
-@dataclass(frozen=True)
-class SplitRecord:
-    """One example of a split: its file and its label."""
-
-    file: str
-    label: str
-
-
-@contextmanager
-def _open(storage: str | None, *, create: bool = False) -> Iterator[Database]:
-    database = connect(storage_url(storage), create=create)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def launch(
@@ -112,7 +101,7 @@ def launch(
     elif overrides:
         raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
     url = storage_url(storage, spec)
-    with _open(url, create=True) as database:
+    with open_storage(url, create=True) as database:
         record = open_or_create(database, spec, url, on_event or _ignore)
         orders = _orders(record, spec.resources, slots, settings or {})
         return work_on(database, record, orders, url, on_event or _ignore, on_status)
@@ -129,7 +118,7 @@ def work(
 ) -> StudyStatus:
     """Joins a study as one more worker, until it has ended or stopped. Raises as ``launch`` does."""
     url = storage_url(storage)
-    with _open(url) as database:
+    with open_storage(url) as database:
         record = study_records.load_study(database, study)
         orders = _orders(record, SearchSpec.model_validate(record.spec).resources, slots, settings or {})
         return work_on(database, record, orders, url, on_event or _ignore, on_status)
@@ -145,92 +134,15 @@ def _ignore(event: Event) -> None:
     """For callers who want no news."""
 
 
-def list_studies(*, storage: str | None = None) -> list[StudyOverview]:
-    """Every study in the database, the newest first."""
-    with _open(storage) as database:
-        return progress.overview(database)
-
-
-def study_status(study: str, *, storage: str | None = None) -> StudyStatus:
-    """A study's progress, its running trials and its workers."""
-    with _open(storage) as database:
-        return progress.status(database, study)
-
-
-def best_trials(study: str, k: int = 5, *, storage: str | None = None) -> list[TrialSummary]:
-    """The ``k`` best complete trials, the best first."""
-    with _open(storage) as database:
-        return leaderboard.best(database, study, k)
-
-
-def list_trials(
-    study: str,
-    *,
-    state: str | None = None,
-    sort: str = "trial",
-    descending: bool = False,
-    limit: int | None = None,
-    storage: str | None = None,
-) -> list[TrialSummary]:
-    """Trials of a study.
-
-    Args:
-        state: only those in this state, or with this outcome: one of ``TRIAL_STATES``.
-        sort: trial, value, state, outcome, epochs, seconds, a metric or a hyperparameter; trials without it come last.
-        descending: the greatest first.
-        limit: at most this many.
-
-    Raises:
-        TunerError: there is no such state.
-        StorageError: there is no such study, or nothing of the name ``sort``.
-    """
-    if state is not None and state not in TRIAL_STATES:
-        raise TunerError(f"no trial can be {state!r}: one of {', '.join(TRIAL_STATES)}")
-    with _open(storage) as database:
-        return leaderboard.trials(database, study, state=state, sort=sort, descending=descending, limit=limit)
-
-
-def show_trial(study: str, number: int, *, storage: str | None = None) -> TrialDetail:
-    """Everything known about one trial."""
-    with _open(storage) as database:
-        return leaderboard.trial(database, study, number)
-
-
-def trial_log(study: str, number: int, *, storage: str | None = None) -> Path:
-    """The file with what the trial's process printed.
-
-    Raises:
-        TunerError: it is not on this machine.
-    """
-    with _open(storage) as database:
-        leaderboard.trial(database, study, number)
-        record = study_records.load_study(database, study)
-    log = StudyArtifacts.at(record.artifacts, study).log(number)
-    if not log.is_file():
-        raise TunerError(f"trial {number} of study {study} has no log here: {log} does not exist")
-    return log
-
-
-def split_records(study: str, split: str, *, storage: str | None = None) -> list[SplitRecord]:
-    """The files of ``train``, ``validation`` or ``test``, in order, with their labels.
-
-    Raises:
-        DataError: the study has no such split, or its record is gone.
-    """
-    with _open(storage) as database:
-        record = study_records.load_study(database, study)
-    return [SplitRecord(**item) for item in read_split(StudyArtifacts.at(record.artifacts, study), split)]
-
-
 def study_spec(study: str, *, storage: str | None = None) -> SearchSpec:
     """The spec that a study was launched with."""
-    with _open(storage) as database:
+    with open_storage(storage) as database:
         return SearchSpec.model_validate(study_records.load_study(database, study).spec)
 
 
 def watch(study: str, on_status: OnStatus, *, storage: str | None = None, seconds: float = LOOK_SECONDS) -> StudyStatus:
     """Tells ``on_status`` about a study every ``seconds`` until it neither runs nor stops."""
-    with _open(storage) as database:
+    with open_storage(storage) as database:
         watching = Watch(database, study, on_status)
         while (status := watching.look()).state in ("running", "stopping"):
             time.sleep(seconds)
@@ -270,12 +182,6 @@ def write_template(kind: str, path: Path | None = None) -> Path:
     return path
 
 
-def stop(study: str, *, storage: str | None = None) -> str:
-    """Asks every worker of a study to leave after its epoch. Gives the study's state."""
-    with _open(storage) as database:
-        return study_records.request_stop(database, study)
-
-
 def export_champion(
     study: str, to: Path | str, *, trial: int | None = None, storage: str | None = None
 ) -> ExportReport:
@@ -288,7 +194,7 @@ def export_champion(
     Raises:
         ExportError: there is no model to export, or it does not score what the study says; nothing was written.
     """
-    with _open(storage) as database:
+    with open_storage(storage) as database:
         record = study_records.load_study(database, study)
         request = export_request(database, record, trial, default_cache_root())
         log = StudyArtifacts.at(record.artifacts, study).export_log()

@@ -10,7 +10,7 @@ import traceback
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,14 +18,17 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from storage.errors import StorageError, UnknownStudy
-from tuner import api
+from tuner import queries
 from tuner.errors import SpecError, TunerError
 from tuner.places import storage_url
-from tuner.progress import Progress
-from tuner.spec import SPACES, SearchSpec, load_spec
 from tuner.tables import Format, print_json, print_records, printable, show
 from tuner.views import print_best, print_space, print_status, print_trial, print_trials
 
+if TYPE_CHECKING:
+    from tuner.progress import Progress
+    from tuner.spec import SearchSpec
+
+# What only launching, exporting and predicting need is imported in their commands: queries shall answer at once.
 FAILED, NO_COMPLETE_TRIAL, INTERRUPTED = 1, 3, 130
 _VERBOSE = "--verbose"
 
@@ -87,6 +90,9 @@ def launch(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Run a study, or resume it. Ctrl-C stops it in order, a second one at once; launch again to go on."""
+    from tuner import api
+    from tuner.spec import load_spec
+
     loaded = load_spec(spec, [*overrides, *([f"trials={trials}"] if trials is not None else [])])
     with _progress(loaded, loaded.study, storage_url(storage, loaded)) as progress:
         status = api.launch(loaded, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status)
@@ -96,6 +102,8 @@ def launch(
 @app.command()
 def work(study: Study, slots: Slots = None, storage: Storage = None) -> None:
     """Join a running study as one more worker."""
+    from tuner import api
+
     spec = api.study_spec(study, storage=storage)
     with _progress(spec, study, storage) as progress:
         status = api.work(study, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status)
@@ -105,7 +113,7 @@ def work(study: Study, slots: Slots = None, storage: Storage = None) -> None:
 @app.command()
 def studies(storage: Storage = None, style: Style = Format.TABLE) -> None:
     """List every study: state, trials done, budget, best value."""
-    records = [asdict(item) for item in api.list_studies(storage=storage)]
+    records = [asdict(item) for item in queries.list_studies(storage=storage)]
     columns = ("study", "state", "done", "budget", "best_value", "best_trial", "created_at")
     print_records(records, columns, style, empty="no studies yet")
 
@@ -118,11 +126,13 @@ def status(
     style: Style = Format.TABLE,
 ) -> None:
     """Show progress, running trials, workers and counts by outcome."""
+    from tuner import api
+
     if watch:
         with _progress(api.study_spec(study, storage=storage), study, storage) as progress:
             now = api.watch(study, progress.status, storage=storage)
     else:
-        now = api.study_status(study, storage=storage)
+        now = queries.study_status(study, storage=storage)
     record = asdict(now)
     if style is Format.JSON:
         print_json(record)
@@ -141,7 +151,7 @@ def best(
 ) -> None:
     """Show the best complete trials."""
     keys = ("trial", "value", "state", "params", "metrics", "epochs", "seconds")
-    records = [{key: getattr(item, key) for key in keys} for item in api.best_trials(study, k, storage=storage)]
+    records = [{key: getattr(item, key) for key in keys} for item in queries.best_trials(study, k, storage=storage)]
     if style is Format.TABLE and records:
         print_best(records)
     else:
@@ -152,7 +162,7 @@ def best(
 def trials(
     study: Study,
     state: Annotated[
-        str | None, typer.Option("--state", metavar="STATE", help=f"Only those: {', '.join(api.TRIAL_STATES)}.")
+        str | None, typer.Option("--state", metavar="STATE", help=f"Only those: {', '.join(queries.TRIAL_STATES)}.")
     ] = None,
     sort: Annotated[
         str,
@@ -167,7 +177,7 @@ def trials(
     style: Style = Format.TABLE,
 ) -> None:
     """List trials."""
-    found = api.list_trials(
+    found = queries.list_trials(
         study,
         state=state,
         sort=sort.removeprefix("-"),
@@ -194,7 +204,7 @@ def show_command(
 
     Its hyperparameters, metrics of every epoch, timing, outcome, checkpoint, and the traceback if it failed.
     """
-    found = api.show_trial(study, trial, storage=storage)
+    found = queries.show_trial(study, trial, storage=storage)
     detail = asdict(found)
     record = detail.pop("summary") | detail
     if style is Format.JSON:
@@ -209,7 +219,7 @@ def show_command(
 @app.command()
 def logs(study: Study, trial: Trial, storage: Storage = None) -> None:
     """Print what a trial's process printed."""
-    path = api.trial_log(study, trial, storage=storage)
+    path = queries.trial_log(study, trial, storage=storage)
     with path.open("rb") as file:
         for chunk in iter(lambda: file.read(65536), b""):
             sys.stdout.buffer.write(chunk)
@@ -224,7 +234,7 @@ def split(
     style: Style = Format.TABLE,
 ) -> None:
     """List the files of a split with their labels."""
-    records = [asdict(item) for item in api.split_records(study, name, storage=storage)]
+    records = [asdict(item) for item in queries.split_records(study, name, storage=storage)]
     print_records(records, ("file", "label"), style)
 
 
@@ -234,6 +244,8 @@ def space(spec: SpecFile, overrides: Overrides = [], style: Style = Format.TABLE
 
     Every hyperparameter with range, scale, default and condition.
     """
+    from tuner import api
+
     with _busy("listing the search space"):
         records = api.search_space(spec, overrides)
     if style is Format.TABLE:
@@ -248,7 +260,7 @@ def stop(study: Study, storage: Storage = None) -> None:
 
     Its workers finish their epoch, keep a resume checkpoint and release their leases. Launch it again to go on.
     """
-    state = api.stop(study, storage=storage)
+    state = queries.stop(study, storage=storage)
     said = "its workers leave after their epoch" if state == "stopping" else f"it is {state}"
     _say(f"study {study}: {said}{'' if state == 'finished' else '; `tuner launch` goes on with it'}")
 
@@ -264,6 +276,8 @@ def export(
 
     The SavedModel is scored on the raw validation files in a clean process; what differs from the study is refused.
     """
+    from tuner import api
+
     with _busy("exporting the model and scoring it in a clean process"):
         report = api.export_champion(study, to, trial=trial, storage=storage)
     checked, champion = report.verification, report.champion
@@ -286,6 +300,8 @@ def predict(
     Prints the label and its probability for each. A file that cannot be read does not stop the
     others, but the exit code is 1.
     """
+    from tuner import api
+
     with _busy("predicting"):
         found = [asdict(item) for item in api.predict(folder, inputs)]
     for item in found:
@@ -300,27 +316,33 @@ def predict(
 
 @app.command()
 def init(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(SPACES)}.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="image.")],
     file: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="Where to write; KIND.yaml unless named.")
     ] = None,
 ) -> None:
     """Write a spec with a comment on every key."""
+    from tuner import api
+
     path = api.write_template(kind, file)
     _say(f"wrote {path}; edit it, then: tuner launch {path}")
 
 
 def _progress(spec: SearchSpec, study: str, storage: str | None) -> Progress:
+    from tuner.progress import Progress
+
     return Progress(
         spec.objective,
         spec.training.epochs,
-        read_trial=lambda number: api.show_trial(study, number, storage=storage),
-        read_newest=lambda count: api.list_trials(study, descending=True, limit=count, storage=storage),
+        read_trial=lambda number: queries.show_trial(study, number, storage=storage),
+        read_newest=lambda count: queries.list_trials(study, descending=True, limit=count, storage=storage),
     )
 
 
 def _spec_of(study: str, storage: str | None) -> SearchSpec | None:
     """None for a study that Optuna alone made."""
+    from tuner import api
+
     try:
         return api.study_spec(study, storage=storage)
     except UnknownStudy:

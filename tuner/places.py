@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tuner.spec import SearchSpec
+if TYPE_CHECKING:
+    from tuner.spec import SearchSpec
 
 STORAGE_VARIABLE = "TUNER_STORAGE"
 _SQLITE = "sqlite:///"

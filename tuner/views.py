@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,8 +12,10 @@ from rich.text import Text
 
 from storage.leaderboard import TrialDetail
 from storage.progress import StudyStatus
-from tuner.spec import SearchSpec
 from tuner.tables import Format, Record, fits, print_records, print_table, show, table_of, wide_console
+
+if TYPE_CHECKING:
+    from tuner.spec import SearchSpec
 
 _TRIAL_COLUMNS = ("trial", "value", "epochs", "seconds")
 

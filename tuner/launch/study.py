@@ -17,7 +17,7 @@ from storage.errors import UnknownStudy
 from storage.studies import StudyRecord
 from tuner.data.cache import default_cache_root
 from tuner.data.prepared import open_prepared
-from tuner.errors import DataError, SpecMismatch
+from tuner.errors import SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
 from tuner.places import artifacts_folder
 from tuner.spec import FREE_KEYS, SearchSpec, differences
@@ -85,22 +85,6 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         space={"hyperparameters": found.hyperparameters, "grid": found.grid},
         presets=[],
     )
-
-
-def read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, str]]:
-    """The files and labels of a split, as the study recorded them.
-
-    Raises:
-        DataError: there is no such split, or the record cannot be read.
-    """
-    path = artifacts.splits()
-    try:
-        records = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"the study's split record {path} cannot be read: {error}") from None
-    if not records.get(split):
-        raise DataError(f"the study has no {split!r} split; it has {', '.join(records)}")
-    return list(records[split])
 
 
 def _said(spec: SearchSpec, found: Preflight) -> list[str]:
