@@ -12,12 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-ENVIRONMENT = {
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1"),
-    # The exporting and the verifying process are alive at once and may share a GPU.
-    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-}
+from tuner.child_environment import scratch_folder, tensorflow_environment
+
+# The exporting and the verifying process are alive at once and may share a GPU.
+ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 class JsonChild:
@@ -30,13 +28,14 @@ class JsonChild:
 
     def __init__(self, module: str, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = scratch_folder()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, os.fspath(log)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                env=os.environ | ENVIRONMENT,
+                env=tensorflow_environment(self._scratch.name) | ENVIRONMENT,
             )
 
     def __enter__(self) -> JsonChild:
@@ -51,6 +50,7 @@ class JsonChild:
         self._process.kill()
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
+        self._scratch.cleanup()
 
     def send(self, message: dict[str, Any]) -> None:
         """Sends a message; that the child has died shows when its answer is awaited."""

@@ -16,6 +16,7 @@ from tuner.champion import clean_inference
 from tuner.champion.child import ENVIRONMENT, describe_exit
 from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, Verification
 from tuner.champion.request import ExportRequest
+from tuner.child_environment import tensorflow_environment
 from tuner.data.prepared import PreparedData, images_path
 from tuner.data.splits import VALIDATION
 from tuner.errors import ExportError
@@ -114,7 +115,7 @@ def _run_clean(manifest: dict[str, object], workspace: Path, log: Path) -> _Clea
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=os.environ | ENVIRONMENT,
+            env=tensorflow_environment(workspace) | ENVIRONMENT,
             cwd=workspace,
             check=False,
         )

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # the trials of a node share.
 IN_MEMORY_BYTES = 256 * 2**20
 _PREFETCHED_BATCHES = 2
+# AutoGraph would rewrite each function in every trial, for control flow that none of them has.
+_as_it_is = tf.autograph.experimental.do_not_convert
 
 
 class TrainingBatches:
@@ -55,7 +57,7 @@ class TrainingBatches:
         # One call into Python per epoch, at its first batch.
         order = tf.data.Dataset.from_generator(
             self._orders, output_signature=tf.TensorSpec((self._length,), tf.int64)
-        ).flat_map(lambda rows: tf.data.Dataset.from_tensor_slices(rows).batch(batch_size))
+        ).flat_map(_as_it_is(lambda rows: tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)))
         self.dataset = _batches(split, order, batch_size, labels, num_classes, in_memory_bytes)
 
     @property
@@ -98,6 +100,7 @@ def _batches(
     with tf.device("/CPU:0"):
         targets = tf.constant(split.labels)
 
+    @_as_it_is
     def rows(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         chosen = tf.gather(targets, indices)
         if labels == "one_hot":
@@ -113,8 +116,9 @@ def _pixel_reader(images: npt.NDArray[np.uint8], in_memory_bytes: int) -> Callab
     if images.nbytes < in_memory_bytes:
         with tf.device("/CPU:0"):
             held = tf.constant(images)
-        return lambda indices: tf.gather(held, indices)
+        return _as_it_is(lambda indices: tf.gather(held, indices))
 
+    @_as_it_is
     def read(indices: tf.Tensor) -> tf.Tensor:
         chosen = tf.numpy_function(lambda rows: images[rows], [indices], tf.uint8, stateful=False)
         return tf.ensure_shape(chosen, (None, *images.shape[1:]))

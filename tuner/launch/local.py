@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 from collections import deque
 from pathlib import Path
 
+from tuner.child_environment import tensorflow_environment
 from tuner.errors import LaunchError
 from tuner.worker.entry import ERROR_PREFIX, SETTINGS_VARIABLE, STORAGE_VARIABLE
 from tuner.worker.settings import WorkerSettings
@@ -23,10 +23,9 @@ class LocalWorker:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         settings = settings.model_copy(update={"follow_stdin": True})
-        environment = os.environ | {
+        environment = tensorflow_environment() | {
             SETTINGS_VARIABLE: settings.model_dump_json(),
             STORAGE_VARIABLE: storage,
-            "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1"),
         }
         with log.open("ab") as output:
             self._process = subprocess.Popen(

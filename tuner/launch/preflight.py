@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.errors import DataError, PreflightError, SpaceError
 from tuner.spec import SearchSpec
 from tuner.trial.messages import (
@@ -72,22 +72,22 @@ def preflight(
     from tuner.trial.preflight import Request
 
     request = Request(spec=spec, cache=cache, log=log, check=check, explore=explore)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tuner.trial.preflight"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1")},
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        process.stdin.write(request.model_dump_json().encode())
-        process.stdin.close()
-        return _listen(process.stdout, log, on_decode)
-    finally:
-        if process.poll() is None:
+    with scratch_folder() as scratch:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tuner.trial.preflight"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=tensorflow_environment(scratch),
+        )
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            process.stdin.write(request.model_dump_json().encode())
+            process.stdin.close()
+            return _listen(process.stdout, log, on_decode)
+        finally:
             process.kill()
-        process.wait()
+            process.wait()
 
 
 def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None) -> Preflight:

@@ -12,12 +12,13 @@ from tuner.errors import TunerError
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Refused, send
 from tuner.trial.preflight import prepare_data, refusal
-from tuner.trial.process import redirect_output
+from tuner.trial.process import redirect_output, use_scratch
 
 
-def prepare_main(connection: Connection, spec_json: str, cache: str, log: str) -> None:
+def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: str, log: str) -> None:
     """Sends DecodeProgress while decoding, then Prepared or Refused."""
     redirect_output(Path(log))
+    use_scratch(scratch)
 
     def say(message: Any) -> None:
         send(connection, message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -13,10 +14,11 @@ from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
 
 
-def trial_main(connection: Connection, assignment_json: str) -> None:
+def trial_main(connection: Connection, scratch: str, assignment_json: str) -> None:
     """Runs an attempt and sends ``Finished`` whatever happens short of the process's death."""
     assignment = Assignment.model_validate_json(assignment_json)
     redirect_output(assignment.log)
+    use_scratch(scratch)
     print(f"--- trial {assignment.number}, attempt {assignment.attempt}", flush=True)
     # Imported here so that the forkserver's parent, the worker, can import this module without TensorFlow.
     from tuner.trial.channel import Channel
@@ -48,6 +50,12 @@ def _attempt(assignment: Assignment, channel: object) -> Finished:
 
     configure(assignment)
     return run_trial(assignment, channel)  # type: ignore[arg-type]
+
+
+def use_scratch(folder: str) -> None:
+    """Sends this process's temporary files, and its children's, to a folder that its parent removes."""
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = folder
 
 
 def redirect_output(log: Path) -> None:

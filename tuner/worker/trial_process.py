@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
 from tuner.trial.process import trial_main
@@ -32,7 +33,7 @@ def start_forkserver(log: Path) -> None:
     """Starts the forkserver now, so that its seconds of imports pass while the worker does other things."""
     log.parent.mkdir(parents=True, exist_ok=True)
     os.environ[_FORKSERVER_LOG] = str(log)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.update(tensorflow_environment())
     _context.set_forkserver_preload(["tuner.trial.preload"])
     from multiprocessing import forkserver
 
@@ -43,9 +44,10 @@ class IsolatedProcess:
     """A forked process and the worker's end of its pipe."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        self._scratch = scratch_folder()
         ours, theirs = _context.Pipe()
         self.connection: Connection = ours
-        self._process = _context.Process(target=target, args=(theirs, *arguments), daemon=True)
+        self._process = _context.Process(target=target, args=(theirs, self._scratch.name, *arguments), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -60,6 +62,7 @@ class IsolatedProcess:
             self._process.kill()
             self._process.join()
         self.connection.close()
+        self._scratch.cleanup()
         return self._process.exitcode or 0
 
     def kill(self) -> None:

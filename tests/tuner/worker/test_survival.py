@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -262,3 +263,12 @@ def test_only_the_best_models_are_kept(create_study, run_worker, make_spec, data
     kept = sorted(int(path.parent.name) for path in Path(record.artifacts).rglob("best.keras"))
     assert kept == sorted(best)
     assert leases.checkpoints(database, record.study_id, "maximize") == best
+
+
+def test_trials_leave_no_temporary_files(create_study, run_worker, make_spec, tmp_path, monkeypatch):
+    spec = make_spec("Fast", trials=2)
+    create_study(spec)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    run_worker(spec)
+    assert list((tmp_path / "temporary").iterdir()) == []

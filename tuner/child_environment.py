@@ -1,0 +1,25 @@
+"""What every child process that runs TensorFlow is given by its parent."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_SCRATCH_PREFIX = "tuner-"
+
+
+def tensorflow_environment(scratch: Path | str | None = None) -> dict[str, str]:
+    """This process's environment with Keras on TensorFlow, whatever the user's own default is, and with less noise.
+
+    Args:
+        scratch: the folder for temporary files. AutoGraph leaves three in every process; the parent removes the folder.
+    """
+    environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+    environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    return environment | ({"TMPDIR": os.fspath(scratch)} if scratch is not None else {})
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for a child's temporary files, removed with what is in it when the block is left."""
+    return tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, ignore_cleanup_errors=True)
