@@ -183,6 +183,6 @@ def _ask_optimizer(hp: keras_tuner.HyperParameters) -> None:
         hp.Float("learning_rate", 1e-4, 1e-2, sampling="log", default=2e-3)
         hp.Float("weight_decay", 1e-4, 3e-1, sampling="log", default=2e-2)
     with hp.conditional_scope("optimizer", ["sgd"]):
-        hp.Float("learning_rate", 3e-3, 3e-1, sampling="log", default=5e-2)
+        hp.Float("learning_rate", 3e-3, 1e-1, sampling="log", default=3e-2)
         hp.Float("weight_decay", 1e-5, 1e-2, sampling="log", default=5e-4)
-        hp.Float("momentum", 0.8, 0.98, sampling="reverse_log", default=0.9)
+        hp.Float("momentum", 0.8, 0.95, sampling="reverse_log", default=0.9)
