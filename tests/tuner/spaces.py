@@ -44,7 +44,7 @@ class Fast(keras_tuner.HyperModel):
 
 
 class Ranked(keras_tuner.HyperModel):
-    """A metric ``score`` that is a hyperparameter and sinks with every step: a pruner's decision is known beforehand."""
+    """A metric ``score`` that is a hyperparameter and sinks with every step: what a pruner decides is known."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         value = hp.Choice("score", [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], ordered=False)
