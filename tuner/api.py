@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,16 @@ from storage import champions
 from storage import studies as study_records
 from storage.artifacts import StudyArtifacts
 from storage.progress import StudyStatus
-from storage.studies import StudyRecord
 from tuner.champion.export import ExportReport, export_model
 from tuner.champion.predict import predict
 from tuner.champion.selection import export_request
 from tuner.data.cache import default_cache_root
 from tuner.errors import Problem, SpecError
+from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
 from tuner.launch.study import Event, OnEvent, open_or_create
 from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
-from tuner.places import storage_url
+from tuner.places import artifacts_folder, storage_url
 from tuner.queries import (
     TRIAL_STATES,
     SplitRecord,
@@ -40,7 +41,7 @@ from tuner.queries import (
     study_status,
     trial_log,
 )
-from tuner.spec import SPACES, Resources, SearchSpec, load_spec
+from tuner.spec import SPACES, SearchSpec, load_spec
 from tuner.worker.settings import WorkerSettings
 
 __all__ = [
@@ -102,9 +103,11 @@ def launch(
         raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
     url = storage_url(storage, spec)
     with open_storage(url, create=True) as database:
-        record = open_or_create(database, spec, url, on_event or _ignore)
-        orders = _orders(record, spec.resources, slots, settings or {})
-        return work_on(database, record, orders, url, on_event or _ignore, on_status)
+        orders = _orders(spec, slots, settings or {})
+        artifacts = StudyArtifacts.at(artifacts_folder(spec, url), spec.study)
+        with _standing_by(orders, url, artifacts) as worker:
+            record = open_or_create(database, spec, url, on_event or _ignore)
+            return work_on(database, record, worker, on_event or _ignore, on_status)
 
 
 def work(
@@ -120,14 +123,24 @@ def work(
     url = storage_url(storage)
     with open_storage(url) as database:
         record = study_records.load_study(database, study)
-        orders = _orders(record, SearchSpec.model_validate(record.spec).resources, slots, settings or {})
-        return work_on(database, record, orders, url, on_event or _ignore, on_status)
+        orders = _orders(SearchSpec.model_validate(record.spec), slots, settings or {})
+        with _standing_by(orders, url, StudyArtifacts.at(record.artifacts, study)) as worker:
+            return work_on(database, record, worker, on_event or _ignore, on_status)
 
 
-def _orders(record: StudyRecord, resources: Resources, slots: int | None, settings: dict[str, Any]) -> WorkerSettings:
-    if slots is not None:
-        resources = resources.model_copy(update={"slots": slots})
-    return WorkerSettings(study=record.name, cache=default_cache_root(), resources=resources, **settings)
+def _orders(spec: SearchSpec, slots: int | None, settings: dict[str, Any]) -> WorkerSettings:
+    resources = spec.resources if slots is None else spec.resources.model_copy(update={"slots": slots})
+    return WorkerSettings(study=spec.study, cache=default_cache_root(), resources=resources, **settings)
+
+
+@contextmanager
+def _standing_by(orders: WorkerSettings, url: str, artifacts: StudyArtifacts) -> Iterator[LocalWorker]:
+    """A worker that is gone when the block is left, whatever happened."""
+    worker = LocalWorker(orders, url, artifacts.launcher_log())
+    try:
+        yield worker
+    finally:
+        worker.kill()
 
 
 def _ignore(event: Event) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from tuner.child_environment import tensorflow_environment
@@ -17,12 +18,16 @@ _TAIL_LINES = 20
 
 
 class LocalWorker:
-    """One worker process, ended orderly when this one goes away."""
+    """One worker process, ended orderly when this one goes away.
+
+    It stands by until ``begin``: its seconds of imports pass while the launcher checks the study.
+    """
 
     def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
-        settings = settings.model_copy(update={"follow_stdin": True})
+        standing_by = {"follow_stdin": True, "forkserver_log": log.with_suffix(".forkserver.log")}
+        settings = settings.model_copy(update=standing_by)
         environment = tensorflow_environment() | {
             SETTINGS_VARIABLE: settings.model_dump_json(),
             STORAGE_VARIABLE: storage,
@@ -36,6 +41,13 @@ class LocalWorker:
                 stderr=output,
                 start_new_session=True,
             )
+
+    def begin(self) -> None:
+        """Lets the worker work."""
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(b"\n")
+                self._process.stdin.flush()
 
     @property
     def pid(self) -> int:

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from storage import progress, studies, workers
-from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
 from storage.progress import StudyStatus
 from storage.studies import StudyRecord
 from tuner.launch.local import LocalWorker
 from tuner.launch.study import Event, OnEvent
-from tuner.worker.settings import WorkerSettings
 
 OnStatus = Callable[[StudyStatus], None]
 LOOK_SECONDS = 0.5
@@ -38,12 +36,11 @@ class Watch:
 def work_on(
     database: Database,
     record: StudyRecord,
-    orders: WorkerSettings,
-    url: str,
+    worker: LocalWorker,
     on_event: OnEvent,
     on_status: OnStatus | None,
 ) -> StudyStatus:
-    """Runs a worker until it leaves; a study that does not run is only looked at.
+    """Lets a worker that stands by work until it leaves; a study that does not run is only looked at.
 
     Raises:
         LaunchError: the worker ended badly.
@@ -52,7 +49,7 @@ def work_on(
     watch = Watch(database, record.name, on_status)
     if record.state != "running":
         return watch.look()
-    worker = LocalWorker(orders, url, StudyArtifacts.at(record.artifacts, record.name).launcher_log())
+    worker.begin()
     try:
         while not worker.wait(LOOK_SECONDS):
             # A database that is away for a moment is the worker's worry: it waits and goes on.

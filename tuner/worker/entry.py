@@ -11,6 +11,7 @@ from storage.errors import StorageError
 from tuner.errors import TunerError
 from tuner.worker.settings import WorkerSettings
 from tuner.worker.supervisor import Supervisor
+from tuner.worker.trial_process import start_forkserver
 
 SETTINGS_VARIABLE = "TUNER_WORKER"
 STORAGE_VARIABLE = "TUNER_STORAGE"
@@ -22,6 +23,10 @@ def main() -> int:
     """0 when the worker left in order, 1 when it could not work; its last line then says why."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
     settings = WorkerSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
+    if settings.forkserver_log is not None:
+        start_forkserver(settings.forkserver_log)
+    if settings.follow_stdin and not os.read(sys.stdin.fileno(), 1):
+        return 0
     try:
         Supervisor(settings, connect(os.environ[STORAGE_VARIABLE])).run()
     except (TunerError, StorageError) as error:

@@ -20,7 +20,8 @@ class WorkerSettings(BaseModel):
         poll_seconds: how often the study is asked for news.
         max_attempts: how often a trial is tried before it has failed.
         grace_seconds: how long trial processes may take to leave when the worker must.
-        follow_stdin: end orderly when standard input closes: the launcher has gone.
+        follow_stdin: begin at a line on standard input, and end orderly when it closes: the launcher has gone.
+        forkserver_log: start the forkserver before that line comes, with its output there.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,3 +34,4 @@ class WorkerSettings(BaseModel):
     max_attempts: PositiveInt = 3
     grace_seconds: PositiveFloat = 8.0
     follow_stdin: bool = False
+    forkserver_log: Path | None = None

@@ -23,6 +23,7 @@ def start_worker(database: Database, cache: Path, tmp_path: Path) -> Iterator[St
         orders = WorkerSettings(study=spec.study, cache=cache, resources=spec.resources, poll_seconds=0.05, **settings)
         url = url or database.engine.url.render_as_string(hide_password=False)
         started.append(LocalWorker(orders, url, tmp_path / f"worker-{len(started)}.log"))
+        started[-1].begin()
         return started[-1]
 
     yield start

@@ -1,0 +1,170 @@
+"""What the documentation says exists, and what exists is documented."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+
+from storage.artifacts import StudyArtifacts
+from tuner import api
+from tuner.cli import app
+from tuner.spec import PRUNERS, SAMPLERS, SPACES, SearchSpec, load_spec
+from tuner.trial.outcome import Outcome
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+GUIDE = (ROOT / "docs/guide.md").read_text(encoding="utf-8")
+# A sampler, pruner or space is a name with options that only the named one knows.
+_LEAVES = {"space", "sampler", "pruner"}
+
+
+def section(title: str) -> str:
+    """The guide's section of that title."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", GUIDE, re.DOTALL | re.MULTILINE)
+    assert found, title
+    return found[1]
+
+
+def first_cells(text: str) -> list[str]:
+    """The names in the first column of a section's tables."""
+    return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
+
+
+def spec_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted key of every value of a spec."""
+    for name, field in model.model_fields.items():
+        section = next((part for part in _parts(field.annotation) if _is_section(part)), None)
+        if section is None or name in _LEAVES:
+            yield f"{prefix}{name}"
+        else:
+            yield from spec_keys(section, f"{prefix}{name}.")
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def commands() -> dict[str, Any]:
+    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_the_guide_has_every_key_of_a_spec_and_no_other() -> None:
+    documented = set(first_cells(section("The spec")))
+    existing = set(spec_keys(SearchSpec))
+    sections = {key.rpartition(".")[0] for key in existing}
+    assert existing - documented == set()
+    assert documented - existing - sections == set()
+
+
+def test_the_template_has_every_key_of_a_spec_that_a_comment_does_not() -> None:
+    text = (ROOT / "tuner/templates/image.yaml").read_text(encoding="utf-8")
+    missing = [key for key in spec_keys(SearchSpec) if not re.search(rf"\b{key.rpartition('.')[2]}:", text)]
+    assert missing == []
+
+
+def test_every_command_is_in_the_guide_and_every_command_in_the_documents_exists() -> None:
+    mentioned = {name for path in DOCUMENTS for name in _commands_in(path.read_text(encoding="utf-8"))}
+    assert set(commands()) - set(_commands_in(GUIDE)) == set()
+    assert mentioned - set(commands()) == set()
+
+
+def _commands_in(text: str) -> list[str]:
+    # In code, not in prose: a line of a block, or between backticks.
+    return re.findall(r"(?:^(?:\$ )?|`|\d )tuner ([a-z]+)\b(?![.:])", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("title, names", [("Samplers", SAMPLERS), ("Pruners", PRUNERS), ("Outcomes", tuple(Outcome))])
+def test_every_name_has_a_row_in_its_table(title: str, names: tuple[str, ...]) -> None:
+    assert sorted(first_cells(section(title))) == sorted(names)
+
+
+def test_every_option_of_the_image_space_has_a_row() -> None:
+    # Imports TensorFlow.
+    from search_spaces.image import ImageSpace
+
+    parameters = set(inspect.signature(ImageSpace.__init__).parameters) - {"self", "data", "epochs", "batch_size"}
+    assert set(first_cells(section("Search spaces"))) == parameters
+    assert all(f"**`{space}`**" in section("Search spaces") for space in SPACES)
+
+
+def test_the_files_named_are_those_that_are_written() -> None:
+    artifacts = StudyArtifacts(Path("tuner-artifacts"), "digits")
+    text = section("Files")
+    assert f"{artifacts.folder}/" in text
+    for path in (artifacts.splits(), artifacts.preflight_log(), artifacts.launcher_log(), artifacts.export_log()):
+        assert path.name in text
+    for path in (artifacts.checkpoint(4), artifacts.log(4), artifacts.resume_folder(4)):
+        assert str(path.relative_to(artifacts.folder)) in text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(path: Path) -> None:
+    prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file) if file else path
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in _anchors(linked.read_text(encoding="utf-8")), target
+
+
+def _anchors(text: str) -> set[str]:
+    """As GitHub makes them from headings."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_the_python_examples_use_what_the_api_has() -> None:
+    names = {name for path in DOCUMENTS for name in re.findall(r"\bapi\.(\w+)", path.read_text(encoding="utf-8"))}
+    assert names
+    assert {name for name in names if not hasattr(api, name) and name != "py"} == set()
+
+
+def test_every_yaml_block_is_yaml() -> None:
+    for path in DOCUMENTS:
+        for block in re.findall(r"^```yaml\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
+            assert isinstance(yaml.safe_load(block), dict), path
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
+def test_every_example_is_a_spec(path: Path) -> None:
+    assert load_spec(path).study
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_places_named_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:tuner|storage|search_spaces|scripts|tests|docs|examples)/[\w./-]*)", text):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_names_of_code_exist(path: Path) -> None:
+    for dotted in re.findall(r"`((?:tuner|storage|search_spaces)\.[\w.]+)`", path.read_text(encoding="utf-8")):
+        assert _is_code(dotted.split(".")), dotted
+
+
+def _is_code(parts: list[str]) -> bool:
+    """Whether the module exists and defines, or takes from its neighbours, the name that follows."""
+    for length in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:length])
+        module = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if module.is_file():
+            source = module.read_text(encoding="utf-8")
+            return all(re.search(rf"\b{name}\b", source) for name in parts[length:])
+    return False
