@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import inspect
 import re
 from collections.abc import Iterator
@@ -144,6 +145,14 @@ def test_every_yaml_block_is_yaml() -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_a_spec(path: Path) -> None:
     assert load_spec(path).study
+
+
+def test_the_structure_page_has_the_layers_that_are_enforced() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    layers = setup["importlinter:contract:layers"]["layers"].replace("tuner.", "").split("\n")
+    page = (ROOT / "docs/structure.md").read_text(encoding="utf-8")
+    assert " > ".join(f"`{layer}`" for layer in layers if layer) in " ".join(page.split())
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 CLASSES = 10
 
 
 def write_images(folder: Path, per_class: int, side: int, seed: int = 0) -> Path:
     """Writes ``folder/class-<i>/<j>.png``, RGB, ``side`` by ``side`` pixels. Gives the folder."""
+    # Imported here because the search spaces need CLASSES in every trial, and no Pillow.
+    from PIL import Image
+
     generator = np.random.Generator(np.random.PCG64(seed))
     # The patterns must not depend on the seed: training and validation images share them.
     patterns = np.random.Generator(np.random.PCG64(0)).uniform(40, 215, (CLASSES, side, side, 3))

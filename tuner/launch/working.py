@@ -47,8 +47,10 @@ def work_on(
         KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
     """
     watch = Watch(database, record.name, on_status)
+    # What is there already is no news; what the worker does is, from its first trial.
+    status = watch.look()
     if record.state != "running":
-        return watch.look()
+        return status
     worker.begin()
     try:
         while not worker.wait(LOOK_SECONDS):
