@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from storage import leases, studies
 from storage.artifacts import StudyArtifacts
+from storage.database import Database
 from storage.leases import Lease, TrialResult
 from storage.studies import StudyRecord
-
-from storage import leases, studies
-from storage.database import Database
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome

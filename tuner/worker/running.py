@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.leases import Lease
-
 from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
 from tuner.worker.devices import SlotPlan

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,21 @@ from storage.database import Database
 from tuner.launch.local import LocalWorker
 from tuner.spec import SearchSpec
 from tuner.worker.settings import WorkerSettings
+
+
+def _eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.02)
+    return answer
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    """The first true answer of a question to another process; only its state can be asked for."""
+    return _eventually
+
 
 StartWorker = Callable[..., LocalWorker]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from uuid import uuid4
 
 import pytest
@@ -70,14 +69,6 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_RDWR)
 
 
-def eventually(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.02)
-    return answer
-
-
 def assert_exact(database, record, epochs):
     trials = leaderboard.trials(database, record.name)
     assert [(t.trial, t.outcome, t.epochs) for t in trials] == [(n, "complete", epochs) for n in range(record.budget)]
@@ -96,7 +87,7 @@ def test_two_workers_on_postgresql(create_study, start_worker, make_spec, databa
 
 
 def test_a_database_that_goes_away_costs_no_trial_and_no_epoch(
-    create_study, start_worker, make_spec, database, tmp_path
+    create_study, start_worker, make_spec, database, tmp_path, eventually
 ):
     spec = make_spec("Fast", trials=5, training={"epochs": 20, "batch_size": 16, "early_stopping": None})
     record = create_study(spec)

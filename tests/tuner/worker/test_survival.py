@@ -6,7 +6,6 @@ import os
 import signal
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import psutil
@@ -14,15 +13,6 @@ import pytest
 
 from storage import leaderboard, leases, progress, studies
 from storage.database import connect
-
-
-def eventually(condition, seconds=60.0):
-    """The first true answer of a question to another process; only its state can be asked for."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.02)
-    return answer
 
 
 def curve(database, study, number):
@@ -66,7 +56,7 @@ def assert_exact(database, record, epochs):
         assert [epoch for epoch, _ in curve(database, record.name, trial.trial)] == list(range(1, epochs + 1))
 
 
-def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_worker, make_spec, database, tmp_path):
+def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_worker, make_spec, database, eventually):
     spec = make_spec(
         "Deterministic",
         trials=2,
@@ -83,7 +73,7 @@ def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_wo
     while studies.load_study(database, spec.study).state != "finished":
         studies.reopen(database, record.study_id, timeout=None)
         watcher = threading.Thread(
-            target=_stop_after_more_epochs, args=(str(database.engine.url), spec.study, stops < 3)
+            target=_stop_after_more_epochs, args=(str(database.engine.url), spec.study, stops < 3, eventually)
         )
         watcher.start()
         run_worker(spec, poll_seconds=0.02)
@@ -96,7 +86,7 @@ def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_wo
     assert _values(database, spec.study) == _values(database, "undisturbed")
 
 
-def _stop_after_more_epochs(url, study, stop):
+def _stop_after_more_epochs(url, study, stop, eventually):
     database = connect(url)
     before = sum(len(curve(database, study, t.trial)) for t in leaderboard.trials(database, study))
     if stop:
@@ -111,7 +101,7 @@ def _values(database, study):
     return [(t.value, t.params, t.metrics, t.epochs) for t in leaderboard.trials(database, study)]
 
 
-def test_sigterm_leaves_a_checkpoint_and_an_open_lease(create_study, start_worker, slow, gate, database):
+def test_sigterm_leaves_a_checkpoint_and_an_open_lease(create_study, start_worker, slow, gate, database, eventually):
     record = create_study(slow)
     worker = start_worker(slow)
     eventually(trained_an_epoch(database, slow.study))
@@ -130,7 +120,7 @@ def test_sigterm_leaves_a_checkpoint_and_an_open_lease(create_study, start_worke
 
 
 def test_a_killed_worker_takes_its_trials_along_and_another_adopts_them(
-    create_study, start_worker, slow, gate, database
+    create_study, start_worker, slow, gate, database, eventually
 ):
     record = create_study(slow)
     worker = start_worker(slow, lease_seconds=2)
@@ -147,7 +137,7 @@ def test_a_killed_worker_takes_its_trials_along_and_another_adopts_them(
     assert leaderboard.trial(database, slow.study, 0).attempts == 2
 
 
-def test_a_killed_trial_process_is_restarted_at_once(create_study, start_worker, slow, gate, database):
+def test_a_killed_trial_process_is_restarted_at_once(create_study, start_worker, slow, gate, database, eventually):
     record = create_study(slow)
     worker = start_worker(slow)
     eventually(trained_an_epoch(database, slow.study))
@@ -160,7 +150,9 @@ def test_a_killed_trial_process_is_restarted_at_once(create_study, start_worker,
     assert (first.attempts, first.summary.outcome) == (2, "complete")
 
 
-def test_a_frozen_worker_writes_nothing_once_its_trial_is_adopted(create_study, start_worker, slow, gate, database):
+def test_a_frozen_worker_writes_nothing_once_its_trial_is_adopted(
+    create_study, start_worker, slow, gate, database, eventually
+):
     record = create_study(slow)
     frozen = start_worker(slow, lease_seconds=1)
     eventually(trained_an_epoch(database, slow.study))
