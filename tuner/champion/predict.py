@@ -35,8 +35,8 @@ class Prediction:
 
 
 def predict(
-    folder: Path,
-    inputs: Sequence[Path],
+    folder: Path | str,
+    inputs: Sequence[Path | str],
     on_progress: Progress | None = None,
     *,
     log: Path | None = None,
@@ -58,8 +58,9 @@ def predict(
     Raises:
         PredictError: the folder is not an intact export; while iterating, the model cannot be run.
     """
+    folder = Path(folder)
     champion = read_champion(folder)
-    return _predictions(champion, folder, list(expand(inputs)), on_progress, log)
+    return _predictions(champion, folder, list(expand([Path(given) for given in inputs])), on_progress, log)
 
 
 def _predictions(

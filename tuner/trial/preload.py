@@ -5,7 +5,6 @@ An op, a list of devices or a layer would initialise TensorFlow's runtime, and a
 
 from __future__ import annotations
 
-import gc
 import os
 from pathlib import Path
 
@@ -22,6 +21,3 @@ import tensorflow  # noqa: E402, F401
 
 import tuner.data.cache  # noqa: E402
 import tuner.trial.training  # noqa: E402, F401
-
-# A collection in a trial process would touch, and so copy, every page of what was imported here.
-gc.freeze()
