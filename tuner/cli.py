@@ -97,7 +97,12 @@ def launch(
 
     loaded = load_spec(spec, [*overrides, *([f"trials={trials}"] if trials is not None else [])])
     with _progress(loaded, loaded.study, storage_url(storage, loaded)) as progress:
-        status = api.launch(loaded, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status)
+        try:
+            status = api.launch(
+                loaded, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status
+            )
+        except SpecError as error:
+            raise SpecError(str(spec), error.problems) from error
     _print_end(status)
 
 

@@ -14,7 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
+    Strict,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -49,6 +49,9 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
     return Path(base, path.expanduser()).absolute()
 
 
+# YAML's `true` is not the number 1.
+PositiveInt = Annotated[int, Strict(), Field(gt=0)]
+Count = Annotated[int, Strict(), Field(ge=0)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
 
@@ -69,7 +72,7 @@ class ImageDirectory(_Section):
     color_mode: Literal["rgb", "grayscale"] = "rgb"
     validation_split: float = Field(default=0.2, ge=0, lt=1)
     test_split: float = Field(default=0.0, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: Count = 0
     on_error: Literal["fail", "skip"] = "fail"
 
     @model_validator(mode="after")
@@ -90,7 +93,7 @@ class ImageDirectory(_Section):
 
 
 class EarlyStopping(_Section):
-    patience: int = Field(default=5, ge=0)
+    patience: Count = 5
     min_delta: float = Field(default=0.0, ge=0)
 
 
@@ -106,7 +109,7 @@ class Training(_Section):
 
 class Resources(_Section):
     slots: PositiveInt | Literal["auto"] = "auto"
-    gpus_per_trial: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    gpus_per_trial: Count | Literal["auto"] = "auto"
     trials_per_gpu: PositiveInt = 1
     threads_per_slot: PositiveInt | Literal["auto"] = "auto"
 
@@ -174,7 +177,7 @@ class SearchSpec(_Section):
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
     sampler: Sampler = Sampler(name="tpe")
     pruner: Pruner = Pruner(name="asha")
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: Annotated[Count, Field(lt=2**31)] = 0
     training: Training = Training()
     resources: Resources = Resources()
     keep_checkpoints: PositiveInt = 5
@@ -231,6 +234,18 @@ def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
         raise SpecError(source, problems_of(error, SearchSpec)) from None
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key stands once: of two values, one would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if (key := key_node.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> SearchSpec:
     """Reads a YAML spec.
 
@@ -242,7 +257,7 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> SearchSpec:
         SpecError: the file cannot be read, is not YAML, or does not describe a search.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except OSError as error:
         raise SpecError(str(path), [Problem("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:

@@ -121,8 +121,10 @@ def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: Prepar
     from tuner.trial.training import build_model
 
     hp = keras_tuner.HyperParameters()
+    # A default model above max_parameters is one infeasible trial; smaller ones may fit.
+    unlimited = spec.model_copy(update={"training": spec.training.model_copy(update={"max_parameters": None})})
     try:
-        return hp, build_model(space, hp, spec, data)
+        return hp, build_model(space, hp, unlimited, data)
     except Infeasible as error:
         raise PreflightError(f"the model with default values cannot be built: {error}") from error.__cause__
     except Exception as error:
