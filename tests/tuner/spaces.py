@@ -73,26 +73,15 @@ class Slow(keras_tuner.HyperModel):
         def wait(batch: int, logs: object = None) -> None:
             while counter["epoch"] >= self._free_epochs and not self._gate.exists():
                 time.sleep(0.01)
-                if listener.check():
-                    return
+                stop.check()
 
         counter = {"epoch": 0}
         stop = next(c for c in kwargs["callbacks"] if type(c).__name__ == "StopListener")  # type: ignore[attr-defined]
-        listener = _Checks(stop)
         pause = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: counter.update(epoch=epoch), on_train_batch_begin=wait
         )
         kwargs["callbacks"] = [*kwargs["callbacks"], pause]  # type: ignore[misc]
         return model.fit(*args, **kwargs)
-
-
-class _Checks:
-    def __init__(self, stop: object) -> None:
-        self._stop = stop
-
-    def check(self) -> bool:
-        self._stop.check()  # type: ignore[attr-defined]
-        return False
 
 
 class Deterministic(keras_tuner.HyperModel):

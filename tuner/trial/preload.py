@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tuner.trial.process import redirect_output
-
-FORKSERVER_LOG = "TUNER_FORKSERVER_LOG"
+from tuner.trial.process import FORKSERVER_LOG, redirect_output
 
 if log := os.environ.get(FORKSERVER_LOG):
     redirect_output(Path(log))
 
-import keras  # noqa: E402, F401
-import keras_tuner  # noqa: E402, F401
-import tensorflow  # noqa: E402, F401
+import keras  # noqa: F401
+import keras_tuner  # noqa: F401
+import tensorflow  # noqa: F401
 
-import tuner.data.cache  # noqa: E402
-import tuner.trial.training  # noqa: E402, F401
+import tuner.data.cache
+import tuner.trial.training  # noqa: F401

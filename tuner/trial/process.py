@@ -13,6 +13,9 @@ from types import FrameType
 from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
 
+# Names the file that receives what the forkserver prints; read by tuner.trial.preload.
+FORKSERVER_LOG = "TUNER_FORKSERVER_LOG"
+
 
 def trial_main(connection: Connection, scratch: str, assignment_json: str) -> None:
     """Runs an attempt and sends ``Finished`` whatever happens short of the process's death."""

@@ -13,10 +13,8 @@ from typing import Any
 from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
-from tuner.trial.process import trial_main
+from tuner.trial.process import FORKSERVER_LOG, trial_main
 
-# tuner.trial.preload reads this name; importing that module would import TensorFlow here.
-_FORKSERVER_LOG = "TUNER_FORKSERVER_LOG"
 _context = get_context("forkserver")
 # Words by which C++ code and the kernel speak of memory, in the last lines of a log.
 _MEMORY_WORDS = (
@@ -32,7 +30,7 @@ _LOG_TAIL_BYTES = 4096
 def start_forkserver(log: Path) -> None:
     """Starts the forkserver now, so that its seconds of imports pass while the worker does other things."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    os.environ[_FORKSERVER_LOG] = str(log)
+    os.environ[FORKSERVER_LOG] = str(log)
     os.environ.update(tensorflow_environment())
     _context.set_forkserver_preload(["tuner.trial.preload"])
     from multiprocessing import forkserver

@@ -13,6 +13,7 @@ import pytest
 
 from storage import leaderboard, leases, progress, studies
 from storage.database import connect
+from tuner.worker.trial_process import start_forkserver
 
 
 def curve(database, study, number):
@@ -260,6 +261,8 @@ def test_only_the_best_models_are_kept(create_study, run_worker, make_spec, data
 def test_trials_leave_no_temporary_files(create_study, run_worker, make_spec, tmp_path, monkeypatch):
     spec = make_spec("Fast", trials=2)
     create_study(spec)
+    # The forkserver keeps its socket in a temporary folder of its own for as long as this process lives.
+    start_forkserver(tmp_path / "forkserver.log")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     run_worker(spec)
