@@ -1,50 +1,93 @@
-"""Where a study's files are, on a local or shared file system, and how they are written."""
+"""A study's files: what each is called, where it is kept, and which of them belong together.
+
+Models, resume checkpoints, the record of the splits and the logs of ended attempts are artifacts, kept where all
+workers reach them. What a process is still writing is a local file. Where the artifacts are a folder, both are the
+same place.
+
+Every attempt at a trial writes to a run of its own, named after its lease's token: a worker that was frozen, and whose
+trial another one has adopted, can do no harm to the adopter's files.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+
+from storage.artifact_store import Artifact, ArtifactStore, check
+from storage.bucket_store import SCHEME, BucketStore
+from storage.errors import InvalidPlace
+from storage.folder_store import FolderStore
+
+_SPLITS = "splits.json"
+_LOG = "trial.log"
+_RESUME = re.compile(r"trials/(\d+)/run-(\d+)/resume/epoch-(\d+)\.(\d+)\.([0-9a-f]{64})\.npz")
+_RUN_LOG = re.compile(rf"trials/\d+/run-(\d+)/{re.escape(_LOG)}")
+
+
+@dataclass(frozen=True)
+class ResumeFile:
+    """A resume checkpoint, as its key describes it.
+
+    Attributes:
+        run: the attempt that wrote it: its lease's token.
+        epoch: epochs trained when it was written.
+    """
+
+    artifact: Artifact
+    run: int
+    epoch: int
 
 
 class StudyArtifacts:
-    """Owns every path of one study. Folders are made when a file is written, not before.
+    """The files of one study. Folders are made when a file is written, not before.
 
     Args:
-        root: the place of all studies' files.
-        study: the study's name, a single path component.
+        store: keeps the artifacts; its keys are relative to the study.
+        folder: this machine's place for the study's local files.
+
+    Attributes:
+        place: what ``at`` was given, for another process to open the same artifacts; likewise ``scratch``.
     """
 
-    def __init__(self, root: Path, study: str) -> None:
-        self.study = study
-        self.folder = root / _component(study)
+    def __init__(self, store: ArtifactStore, folder: Path, place: str, scratch: Path) -> None:
+        self._store = store
+        self.folder = folder
+        self.place = place
+        self.scratch = scratch
 
     @classmethod
-    def at(cls, place: str | Path, study: str) -> StudyArtifacts:
-        """The artifacts at a place as a study's record names it."""
-        return cls(Path(place), study)
+    def at(cls, place: str | Path, study: str, scratch: Path) -> StudyArtifacts:
+        """The artifacts of a study at a place as its record names it.
 
-    def trial_folder(self, number: int) -> Path:
-        return self.folder / "trials" / f"{number:05d}"
+        Args:
+            place: an absolute folder, or ``s3://bucket/prefix``.
+            study: its name, a single path component.
+            scratch: a folder of this machine for the local files of studies whose place is no folder.
 
-    def checkpoint(self, number: int) -> Path:
-        """The best epoch's model."""
-        return self.trial_folder(number) / "best.keras"
+        Raises:
+            InvalidPlace: the place cannot be used at all.
+        """
+        place, study = str(place), _component(study)
+        if place.startswith(SCHEME):
+            # Two buckets may have a study of the same name.
+            folder = scratch / f"{study}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+            return cls(BucketStore(place, study), folder, place, scratch)
+        if "://" in place:
+            raise InvalidPlace(place, "a folder or s3://BUCKET/PREFIX")
+        folder = Path(place) / study
+        return cls(FolderStore(folder), folder, place, scratch)
 
-    def resume_folder(self, number: int) -> Path:
-        """Resume checkpoints, while the trial is not closed."""
-        return self.trial_folder(number) / "resume"
+    # --- local files
 
-    def log(self, number: int) -> Path:
-        """What the trial's process printed."""
-        return self.trial_folder(number) / "trial.log"
-
-    def splits(self) -> Path:
-        """Which examples are in which split."""
-        return self.folder / "splits.json"
+    def trial_log(self, number: int, run: int) -> Path:
+        """What an attempt's process prints."""
+        return self.folder / self.log_key(number, run)
 
     def worker_log(self, worker_id: str) -> Path:
         return self.folder / "workers" / f"{_component(worker_id)}.log"
@@ -58,58 +101,105 @@ class StudyArtifacts:
     def export_log(self) -> Path:
         return self.folder / "export.log"
 
-    def remove_checkpoint(self, number: int) -> None:
-        """Deletes the trial's model; nothing happens if there is none."""
-        self.checkpoint(number).unlink(missing_ok=True)
+    # --- artifacts. All of these raise ArtifactsUnavailable when the store is away.
 
-    def remove_resume(self, number: int) -> None:
-        """Deletes the trial's resume checkpoints; nothing happens if there are none."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.resume_folder(number))
+    def place_of(self, key: str) -> str:
+        """Where an artifact is, for people and for the study's record."""
+        return f"{self._store.place}/{key}"
+
+    def key_of(self, place: str) -> str:
+        """The key of an artifact that ``place_of`` named."""
+        return place.removeprefix(f"{self._store.place}/")
+
+    def put_splits(self, text: str) -> None:
+        """Keeps the record of which examples are in which split. Undecodable bytes of names are lone surrogates."""
+        data = text.encode("utf-8", "surrogateescape")
+        self._store.put(_SPLITS, lambda file: _write_bytes(file, data))
+
+    def splits(self) -> str:
+        """Raises MissingArtifact: it is gone."""
+        with self._store.fetched(_SPLITS) as file:
+            return file.read_text(encoding="utf-8", errors="surrogateescape")
+
+    def put_model(self, number: int, run: int, write: Callable[[Path], None]) -> Artifact:
+        """Keeps the best epoch's model of an attempt; ``write`` saves it as ``.keras``."""
+        return self._store.put(f"{_run(number, run)}/best.keras", write)
+
+    @contextmanager
+    def fetched(self, artifact: Artifact) -> Iterator[Path]:
+        """The file on this machine, checked, while the block lasts.
+
+        Raises:
+            MissingArtifact: there is none.
+            DamagedArtifact: it is not what was written.
+        """
+        with self._store.fetched(artifact.key) as file:
+            check(artifact, file, self._store.place)
+            yield file
+
+    def put_resume(self, number: int, run: int, epoch: int, write: Callable[[Path], None]) -> ResumeFile:
+        """Keeps a resume checkpoint, whose name says how it is recognised."""
+        template = f"{_run(number, run)}/resume/epoch-{epoch:06d}.{{size}}.{{sha256}}.npz"
+        return ResumeFile(self._store.put(template, write), run, epoch)
+
+    def resume_files(self, number: int) -> list[ResumeFile]:
+        """The trial's resume checkpoints: those of the last attempt first, and of each the newest first."""
+        found = [resume_file(key) for key in self._store.keys(f"{_trial(number)}/")]
+        known = [file for file in found if file is not None]
+        return sorted(known, key=lambda file: (file.run, file.epoch), reverse=True)
+
+    def remove(self, key: str) -> None:
+        """Deletes an artifact; nothing happens if there is none."""
+        self._store.remove(key)
+
+    def tidy(self, number: int, keep: str | None) -> None:
+        """Deletes what a closed trial does not need any more: all but its logs and the artifact ``keep``."""
+        for key in self._store.keys(f"{_trial(number)}/"):
+            if key != keep and not _RUN_LOG.fullmatch(key):
+                self._store.remove(key)
+
+    def keep_log(self, number: int, run: int) -> None:
+        """Takes an ended attempt's log to the other artifacts, unless it was written there."""
+        log = self.trial_log(number, run)
+        if self._store.place != os.fspath(self.folder) and log.is_file():
+            self._store.put(self.log_key(number, run), lambda file: _copy(log, file))
+
+    def log_key(self, number: int, run: int) -> str:
+        """Where ``keep_log`` takes the log of an attempt."""
+        return f"{_run(number, run)}/{_LOG}"
+
+    def logs(self, number: int) -> list[Artifact]:
+        """The logs of the trial's attempts that are kept, the first attempt's first."""
+        found = [_RUN_LOG.fullmatch(key) for key in self._store.keys(f"{_trial(number)}/")]
+        return [Artifact(log[0]) for log in sorted(filter(None, found), key=lambda log: int(log[1]))]
 
 
-def atomic_write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file that is either whole or not there, also after a power cut; makes its folder.
-
-    Raises:
-        OSError: nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+def resume_file(key: str) -> ResumeFile | None:
+    """What the key of a resume checkpoint says; None for any other key."""
+    match = _RESUME.fullmatch(key)
+    if match is None:
+        return None
+    _, run, epoch, size, sha256 = match.groups()
+    return ResumeFile(Artifact(key, int(size), sha256), int(run), int(epoch))
 
 
-def atomic_write_text(path: Path, text: str) -> None:
-    """``atomic_write_bytes`` of UTF-8; undecodable bytes of file names come back as they were."""
-    atomic_write_bytes(path, text.encode("utf-8", "surrogateescape"))
+def _trial(number: int) -> str:
+    return f"trials/{number:05d}"
 
 
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _run(number: int, run: int) -> str:
+    return f"{_trial(number)}/run-{run:03d}"
+
+
+def _write_bytes(file: Path, data: bytes) -> None:
+    file.write_bytes(data)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def _component(name: str) -> str:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise ValueError(f"{name!r} is not a file name")
     return name
-
-
-def _sync_folder(folder: Path) -> None:
-    # The name is durable only with its folder; some network file systems refuse this.
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -105,6 +105,8 @@ class Database:
     def rdb(self) -> RDBStorage:
         """Optuna's storage on this database, without a cache."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        # All that it warns of is an error that it raises a moment later, in many lines of SQL.
+        optuna.logging.get_logger("optuna.storages._rdb.storage").setLevel(optuna.logging.ERROR)
         # Optuna fills {SCHEMA_VERSION} into URLs with str.format.
         url = self._url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
         with optuna_errors(self.url):

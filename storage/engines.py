@@ -15,6 +15,9 @@ from storage.urls import mask_password
 CONNECT_SECONDS = 5
 BUSY_SECONDS = 30
 _ANSWER_SECONDS = 60
+# Ours take milliseconds. A worker that stops in the middle of one, frozen or without power, keeps its locks on the
+# server until then, and nobody can adopt its trial.
+TRANSACTION_SECONDS = 15
 _WRITING = "tuner_writing"
 
 
@@ -29,8 +32,11 @@ class SqliteConnection(sqlite3.Connection):
 
 
 def engine_options(url: URL) -> dict[str, Any]:
-    """``create_engine``'s options, the same for Optuna's engine and for ours."""
-    return {"pool_pre_ping": True, "pool_size": 2, "connect_args": _connect_args(url)}
+    """``create_engine``'s options, the same for Optuna's engine and for ours.
+
+    Each keeps one connection: a worker is one thread, and PostgreSQL gives 100 connections to all of them.
+    """
+    return {"pool_pre_ping": True, "pool_size": 1, "connect_args": _connect_args(url)}
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
@@ -39,10 +45,18 @@ def _connect_args(url: URL) -> dict[str, Any]:
     if url.drivername == "mysql+pymysql":
         # Without these a vanished server would block a worker for ever.
         limits = {"read_timeout": _ANSWER_SECONDS, "write_timeout": _ANSWER_SECONDS}
-        return {"connect_timeout": CONNECT_SECONDS, **limits}
+        # MySQL, which does not read this comment, knows idle connections only; one that it ends is replaced.
+        within = f"SET SESSION wait_timeout = 60 /*M! , idle_transaction_timeout = {TRANSACTION_SECONDS} */"
+        return {"connect_timeout": CONNECT_SECONDS, **limits, "init_command": within}
     if url.drivername == "postgresql+psycopg":
         alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-        return {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 30_000, **alive}
+        server = {"idle_in_transaction_session_timeout": TRANSACTION_SECONDS * 1000, "tcp_keepalives_idle": 10}
+        server |= {"tcp_keepalives_interval": 5, "tcp_keepalives_count": 3}
+        settings = [f"-c {name}={value}" for name, value in server.items()]
+        given = url.query.get("options", ())
+        settings += [given] if isinstance(given, str) else given
+        limits = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 30_000, **alive}
+        return {**limits, "options": " ".join(settings)}
     return {}
 
 

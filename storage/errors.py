@@ -11,6 +11,10 @@ StorageError
 ├── UnknownStudy         no study of this name
 ├── UnknownTrial         no trial of this number
 ├── UnknownColumn        nothing of this name to sort by
+├── InvalidPlace         a place for artifacts that cannot be used at all
+├── ArtifactsUnavailable the place of the artifacts cannot be reached or refuses; trying again may help
+├── MissingArtifact      a file that is not there
+├── DamagedArtifact      a file that is not what was written
 ├── LeaseLost            the lease belongs to another worker now: stop and write nothing
 └── TrialTaken           the trial already belongs to another lease
 
@@ -164,6 +168,64 @@ class UnknownColumn(StorageError):
         self.name = name
         self.known = tuple(known)
         super().__init__(f"cannot sort by {name!r}: one of {', '.join(self.known)}")
+
+
+class InvalidPlace(StorageError):
+    """A place for artifacts that cannot be used at all.
+
+    Attributes:
+        place: as it was given.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place = place
+        self.reason = reason
+        super().__init__(f"artifacts {place!r}: {reason}")
+
+
+class ArtifactsUnavailable(StorageError):
+    """A store of artifacts that cannot be reached, or that refused to work now.
+
+    Attributes:
+        place: the store.
+        reason: what it said, on one line.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place = place
+        self.reason = reason
+        super().__init__(f"cannot use the artifacts in {place}: {reason}")
+
+
+class MissingArtifact(StorageError):
+    """A file that is not in its store.
+
+    Attributes:
+        place: the store.
+        key: the file's.
+    """
+
+    def __init__(self, place: str, key: str) -> None:
+        self.place = place
+        self.key = key
+        super().__init__(f"{place}/{key} does not exist")
+
+
+class DamagedArtifact(StorageError):
+    """A file that is not what was written: torn, or another one.
+
+    Attributes:
+        place: the store.
+        key: the file's.
+        reason: what is different.
+    """
+
+    def __init__(self, place: str, key: str, reason: str) -> None:
+        self.place = place
+        self.key = key
+        self.reason = reason
+        super().__init__(f"{place}/{key} is damaged: {reason}")
 
 
 class LeaseLost(StorageError):

@@ -83,6 +83,7 @@ class TrialDetail:
         ended_at: UTC; None while it has not ended.
         best_epoch: the epoch of the summary's value and metrics.
         parameters: the model's parameter count.
+        checkpoint: the place of its kept model, with its size in bytes and the SHA-256 of its bytes in hexadecimal.
         attempts: how often it was started; None for plain Optuna studies, as are ``worker`` and ``preset``.
         worker: the worker that has it, or had it last.
         preset: hyperparameter values that it was told to try.
@@ -98,6 +99,8 @@ class TrialDetail:
     best_epoch: int | None
     parameters: int | None
     checkpoint: str | None
+    checkpoint_size: int | None
+    checkpoint_sha256: str | None
     log: str | None
     attempts: int | None
     worker: str | None
@@ -255,6 +258,8 @@ def _detail(session: Session, stored: Any, result: TrialRow | None, lease: Lease
         best_epoch=result.best_epoch if result else None,
         parameters=result.parameters if result else None,
         checkpoint=result.checkpoint if result else None,
+        checkpoint_size=result.checkpoint_size if result else None,
+        checkpoint_sha256=result.checkpoint_sha256 if result else None,
         log=result.log if result else None,
         attempts=lease.attempts if lease else None,
         worker=lease.worker_id if lease else None,

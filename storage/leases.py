@@ -41,6 +41,7 @@ __all__ = [
     "checkpoints",
     "close",
     "counts",
+    "ensure_held",
     "find_trial_of_lease",
     "forget_checkpoint",
     "recent_failures",
@@ -150,6 +151,20 @@ def renew(db: Database, leases: Sequence[Lease], seconds: float) -> frozenset[in
         )
         kept = session.scalars(select(LeaseRow.id).where(ours)).all()
     return frozenset(lease.id for lease in leases) - frozenset(kept)
+
+
+def ensure_held(db: Database, lease: Lease) -> None:
+    """Looks whether the lease is still this holder's, before a write that cannot be fenced: Optuna's own.
+
+    A lease that was released or had expired, and that nobody has acquired since, passes.
+
+    Raises:
+        LeaseLost: another worker has acquired it.
+    """
+    with db.reading() as session:
+        token = session.scalar(select(LeaseRow.token).where(LeaseRow.id == lease.id))
+    if token != lease.token:
+        raise LeaseLost(lease.id)
 
 
 @retried

@@ -34,6 +34,8 @@ class TrialResult:
         seconds: wall time of training them.
         parameters: the model's parameter count.
         checkpoint: the place of the best epoch's model, while it is kept.
+        checkpoint_size: its size in bytes; None of results stored before it was recorded.
+        checkpoint_sha256: the SHA-256 of its bytes, in hexadecimal; None likewise.
         log: the place of what the trial's process printed.
     """
 
@@ -50,6 +52,8 @@ class TrialResult:
     seconds: float = 0.0
     parameters: int | None = None
     checkpoint: str | None = None
+    checkpoint_size: int | None = None
+    checkpoint_sha256: str | None = None
     log: str | None = None
 
 
@@ -124,7 +128,9 @@ def forget_checkpoint(db: Database, study_id: int, number: int) -> None:
     """Notes that a trial's model was deleted."""
     with db.writing() as session:
         session.execute(
-            update(TrialRow).where(TrialRow.study_id == study_id, TrialRow.number == number).values(checkpoint=None)
+            update(TrialRow)
+            .where(TrialRow.study_id == study_id, TrialRow.number == number)
+            .values(checkpoint=None, checkpoint_size=None, checkpoint_sha256=None)
         )
 
 

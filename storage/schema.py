@@ -16,7 +16,7 @@ from storage.urls import sqlite_file
 
 VERSION_TABLE = "tuner_schema_version"
 # Every revision in migrations/versions, oldest first. Kept here so that a query need not import Alembic.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 _SETUP_SECONDS = 50
 _LOCK_NAME = "tuner_schema"
 _LOCK_NUMBER = 0x74756E6572  # "tuner" in ASCII: PostgreSQL's advisory locks are numbers.
@@ -115,7 +115,7 @@ def _keep_microseconds(database: Database) -> None:
         session.execute(text(f"ALTER TABLE trials {changes}"))
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, revision: str = REVISIONS[-1]) -> None:
     from alembic import command
     from alembic.config import Config
 
@@ -124,7 +124,7 @@ def _migrate(database: Database) -> None:
     config.set_main_option("script_location", folder.replace("%", "%%"))
     with database.writing() as session:
         config.attributes["connection"] = session.connection()
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from storage.columns import FiniteDouble, Json, LongText, UtcDateTime
@@ -110,6 +110,8 @@ class TrialRow(Base):
     seconds: Mapped[float] = mapped_column(FiniteDouble)
     parameters: Mapped[int | None] = mapped_column(Integer)
     checkpoint: Mapped[str | None] = mapped_column(LongText)
+    checkpoint_size: Mapped[int | None] = mapped_column(BigInteger)
+    checkpoint_sha256: Mapped[str | None] = mapped_column(String(64))
     log: Mapped[str | None] = mapped_column(LongText)
     closed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -127,6 +129,7 @@ class WorkerRow(Base):
     slots: Mapped[int] = mapped_column(Integer)
     gpus: Mapped[Any] = mapped_column(Json)
     version: Mapped[str] = mapped_column(String(64))
+    versions: Mapped[Any | None] = mapped_column(Json)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     left_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

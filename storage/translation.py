@@ -9,6 +9,7 @@ from sqlalchemy.exc import (
     IntegrityError,
     InterfaceError,
     NotSupportedError,
+    PendingRollbackError,
     ProgrammingError,
     SQLAlchemyError,
 )
@@ -33,6 +34,9 @@ def translated(error: SQLAlchemyError, url: str, secrets: frozenset[str] = froze
     """
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable(url, "every connection is in use")
+    if isinstance(error, PendingRollbackError):
+        # Optuna catches what its own statement raises, and goes on in the session whose connection broke.
+        return DatabaseUnavailable(url, "the connection broke in the middle of a transaction")
     if not isinstance(error, DBAPIError):
         return None
     if _is_conflict(error):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ class Worker:
     Attributes:
         gpus: its devices, as it named them.
         version: of this software, on its machine.
+        versions: of everything that decides what its trials compute, as ``StudyRecord.versions``; None of workers
+            that an older version of this software registered.
         seen_seconds: how long ago it was last seen, by the database's clock.
         live: it has not left, and was seen recently.
     """
@@ -35,6 +37,7 @@ class Worker:
     slots: int
     gpus: list[Any]
     version: str
+    versions: dict[str, str] | None
     started_at: datetime
     seen_at: datetime
     left_at: datetime | None
@@ -53,6 +56,7 @@ def register(
     slots: int,
     gpus: Sequence[Any],
     version: str,
+    versions: Mapping[str, str] | None = None,
 ) -> None:
     """Announces a worker. Announcing it again changes nothing but the time it was seen."""
     with db.writing() as session:
@@ -60,6 +64,7 @@ def register(
         if row is None:
             row = WorkerRow(id=worker_id, study_id=study_id, host=host, pid=pid, slots=slots)
             row.gpus, row.version = list(gpus), version
+            row.versions = None if versions is None else dict(versions)
             row.started_at = db.now()  # type: ignore[assignment]  # filled in by the flush
             session.add(row)
         row.seen_at = db.now()  # type: ignore[assignment]

@@ -21,13 +21,12 @@ from storage.progress import StudyStatus
 from tuner.champion.export import ExportReport, export_model
 from tuner.champion.predict import predict
 from tuner.champion.selection import export_request
-from tuner.data.cache import default_cache_root
 from tuner.errors import Problem, SpecError
 from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
 from tuner.launch.study import Event, OnEvent, open_or_create
 from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
-from tuner.places import artifacts_folder, storage_url
+from tuner.places import artifacts_place, default_cache_root, storage_url, study_artifacts
 from tuner.queries import (
     TRIAL_STATES,
     SplitRecord,
@@ -104,7 +103,7 @@ def launch(
     url = storage_url(storage, spec)
     with open_storage(url, create=True) as database:
         orders = _orders(spec, slots, settings or {})
-        artifacts = StudyArtifacts.at(artifacts_folder(spec, url), spec.study)
+        artifacts = study_artifacts(artifacts_place(spec, url), spec.study)
         with _standing_by(orders, url, artifacts) as worker:
             record = open_or_create(database, spec, url, on_event or _ignore)
             return work_on(database, record, worker, on_event or _ignore, on_status)
@@ -124,7 +123,7 @@ def work(
     with open_storage(url) as database:
         record = study_records.load_study(database, study)
         orders = _orders(SearchSpec.model_validate(record.spec), slots, settings or {})
-        with _standing_by(orders, url, StudyArtifacts.at(record.artifacts, study)) as worker:
+        with _standing_by(orders, url, study_artifacts(record.artifacts, study)) as worker:
             return work_on(database, record, worker, on_event or _ignore, on_status)
 
 
@@ -209,9 +208,9 @@ def export_champion(
     """
     with open_storage(storage) as database:
         record = study_records.load_study(database, study)
-        request = export_request(database, record, trial, default_cache_root())
-        log = StudyArtifacts.at(record.artifacts, study).export_log()
-        report = export_model(request, Path(to), log)
+        artifacts = study_artifacts(record.artifacts, study)
+        with export_request(database, record, artifacts, trial, default_cache_root()) as request:
+            report = export_model(request, Path(to), artifacts.export_log())
         champions.register(
             database,
             record.study_id,

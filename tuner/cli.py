@@ -226,10 +226,8 @@ def show_command(
 @app.command()
 def logs(study: Study, trial: Trial, storage: Storage = None) -> None:
     """Print what a trial's process printed."""
-    path = queries.trial_log(study, trial, storage=storage)
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(65536), b""):
-            sys.stdout.buffer.write(chunk)
+    for piece in queries.trial_log(study, trial, storage=storage):
+        sys.stdout.buffer.write(piece)
     sys.stdout.flush()
 
 

@@ -10,15 +10,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from storage import leaderboard, progress, studies
+from storage.artifact_store import Artifact
 from storage.artifacts import StudyArtifacts
 from storage.database import Database, connect
+from storage.errors import StorageError
 from storage.leaderboard import TrialDetail, TrialSummary
 from storage.progress import StudyOverview, StudyStatus
 from tuner.errors import DataError, TunerError
-from tuner.places import storage_url
+from tuner.places import storage_url, study_artifacts
 from tuner.trial.outcome import Outcome
 
 TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED))
@@ -92,19 +93,26 @@ def show_trial(study: str, number: int, *, storage: str | None = None) -> TrialD
         return leaderboard.trial(database, study, number)
 
 
-def trial_log(study: str, number: int, *, storage: str | None = None) -> Path:
-    """The file with what the trial's process printed.
+def trial_log(study: str, number: int, *, storage: str | None = None) -> Iterator[bytes]:
+    """What the trial's processes printed, of one attempt after another, in pieces.
 
     Raises:
-        TunerError: it is not on this machine.
+        TunerError: there is no log, or none that can be reached from this machine.
     """
     with open_storage(storage) as database:
         leaderboard.trial(database, study, number)
         record = studies.load_study(database, study)
-    log = StudyArtifacts.at(record.artifacts, study).log(number)
-    if not log.is_file():
-        raise TunerError(f"trial {number} of study {study} has no log here: {log} does not exist")
-    return log
+    artifacts = study_artifacts(record.artifacts, study)
+    logs = artifacts.logs(number)
+    if not logs:
+        raise TunerError(f"trial {number} of study {study} has no log in {artifacts.place_of('')}")
+    return _pieces(artifacts, logs)
+
+
+def _pieces(artifacts: StudyArtifacts, logs: list[Artifact]) -> Iterator[bytes]:
+    for log in logs:
+        with artifacts.fetched(log) as path, path.open("rb") as file:
+            yield from iter(lambda: file.read(65536), b"")
 
 
 def split_records(study: str, split: str, *, storage: str | None = None) -> list[SplitRecord]:
@@ -115,7 +123,7 @@ def split_records(study: str, split: str, *, storage: str | None = None) -> list
     """
     with open_storage(storage) as database:
         record = studies.load_study(database, study)
-    return [SplitRecord(**item) for item in _read_split(StudyArtifacts.at(record.artifacts, study), split)]
+    return [SplitRecord(**item) for item in _read_split(study_artifacts(record.artifacts, study), split)]
 
 
 def _read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, str]]:
@@ -124,11 +132,10 @@ def _read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, str]]:
     Raises:
         DataError: there is no such split, or the record cannot be read.
     """
-    path = artifacts.splits()
     try:
-        records = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"the study's split record {path} cannot be read: {error}") from None
+        records = json.loads(artifacts.splits())
+    except (StorageError, OSError, ValueError) as error:
+        raise DataError(f"the study's record of its splits cannot be read: {error}") from None
     if not records.get(split):
         raise DataError(f"the study has no {split!r} split; it has {', '.join(records)}")
     return list(records[split])

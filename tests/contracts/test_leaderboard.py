@@ -147,7 +147,12 @@ def test_a_trial_in_detail(database: Database, new_study: NewStudy) -> None:
     assert [each.epoch for each in running.curve] == [0, 1]
     assert math.isnan(running.curve[1].metrics["loss"])
     known = {"cause": "c", "reason": "r", "traceback": "t", "best_epoch": 0, "parameters": 10}
-    files = {"checkpoint": "best.keras", "log": "trial.log"}
+    files = {
+        "checkpoint": "best.keras",
+        "checkpoint_size": 5_000_000_000,
+        "checkpoint_sha256": "a" * 64,
+        "log": "trial.log",
+    }
     assert lease.trial_id is not None
     leases.close(database, lease, leases.TrialResult(lease.trial_id, 0, "diverged", epochs=2, **known, **files))
     ended = leaderboard.trial(database, "digits", 0)

@@ -15,12 +15,13 @@ from optuna.trial import TrialState
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from storage import leases, studies
+from storage import leaderboard, leases, studies
 from storage.database import Database, connect
-from storage.errors import LeaseLost, TrialTaken
+from storage.errors import DatabaseUnavailable, LeaseLost, TrialTaken
+from storage.fencing import fenced
 from storage.leases import Lease, LeaseCounts, TrialResult
 from storage.studies import StudyRecord
-from storage.tables import EpochRow
+from storage.tables import EpochRow, LeaseRow
 
 NewStudy = Callable[..., StudyRecord]
 Race = Callable[..., list[Any]]
@@ -102,6 +103,7 @@ def test_a_stale_holder_writes_nothing(database: Database, new_study: NewStudy) 
         lambda: leases.close(database, stale, result_of(stale)),
         lambda: leases.bind(database, stale, 999, 9),
         lambda: leases.start_trial(database, stale),
+        lambda: leases.ensure_held(database, stale),
     ):
         with pytest.raises(LeaseLost) as lost:
             write()
@@ -115,9 +117,28 @@ def test_an_expired_lease_that_nobody_adopted_is_kept(database: Database, new_st
     study = new_study(budget=2)
     lease = started(database, study, seconds=0)
     leases.record_epoch(database, lease, 0, {"loss": 1.0}, 1.0)
+    leases.ensure_held(database, lease)
     assert leases.renew(database, [lease], 60) == frozenset()
     assert acquired(database, study, "w2").id != lease.id
     leases.close(database, lease, result_of(lease))
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"], indirect=True)
+def test_a_holder_that_stands_still_in_a_transaction_is_adopted(
+    database_url: str, database: Database, new_study: NewStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = new_study(budget=1)
+    stale = started(database, study, seconds=0)
+    monkeypatch.setattr("storage.engines.TRANSACTION_SECONDS", 1)
+    frozen = connect(database_url)
+    with pytest.raises(DatabaseUnavailable), frozen.writing() as session:
+        fenced(session, stale)
+        adopted = None
+        while adopted is None:
+            adopted = leases.acquire(database, study.study_id, "w2", 60)
+        session.get(LeaseRow, stale.id, populate_existing=True)
+    assert adopted.trial_id == stale.trial_id
+    frozen.close()
 
 
 def test_renewing_names_the_lost_ones_among_several(database: Database, new_study: NewStudy) -> None:
@@ -265,10 +286,12 @@ def test_kept_checkpoints_come_best_first(database: Database, new_study: NewStud
     study = new_study(budget=4)
     for value in (0.5, None, 0.9, 0.5):
         lease = started(database, study)
-        leases.close(database, lease, result_of(lease, value=value, checkpoint="best.keras"))
+        leases.close(database, lease, result_of(lease, value=value, checkpoint="best.keras", checkpoint_size=1))
     assert leases.checkpoints(database, study.study_id, "maximize") == [2, 0, 3, 1]
     assert leases.checkpoints(database, study.study_id, "minimize") == [0, 3, 2, 1]
     leases.forget_checkpoint(database, study.study_id, 0)
+    forgotten = leaderboard.trial(database, study.name, 0)
+    assert (forgotten.checkpoint, forgotten.checkpoint_size, forgotten.checkpoint_sha256) == (None, None, None)
     assert leases.checkpoints(database, study.study_id, "minimize") == [3, 2, 1]
 
 

@@ -1,64 +1,150 @@
+"""A study's files by name: what belongs together, and what is tidied away."""
+
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
-from storage.artifacts import StudyArtifacts, atomic_write_bytes, atomic_write_text, sha256_of
+from storage.artifact_store import Artifact
+from storage.artifacts import StudyArtifacts, resume_file
+from storage.errors import DamagedArtifact, InvalidPlace, MissingArtifact
 
 
-def test_every_path_is_inside_the_study(tmp_path: Path) -> None:
-    artifacts = StudyArtifacts.at(str(tmp_path), "digits")
+@pytest.fixture
+def artifacts(tmp_path: Path) -> StudyArtifacts:
+    return StudyArtifacts.at(tmp_path / "artifacts", "digits", tmp_path / "scratch")
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def saved(text: str):
+    return lambda file: file.write_text(text)
+
+
+def test_local_files_are_inside_the_study_and_nothing_is_made_before_it_is_written(artifacts, tmp_path):
     paths = [
-        artifacts.checkpoint(7),
-        artifacts.resume_folder(7),
-        artifacts.log(7),
-        artifacts.splits(),
+        artifacts.trial_log(7, 1),
+        artifacts.trial_log(7, 2),
         artifacts.worker_log("node-1"),
         artifacts.launcher_log(),
         artifacts.preflight_log(),
         artifacts.export_log(),
     ]
     assert len(set(paths)) == len(paths)
-    assert all(path.is_relative_to(tmp_path / "digits") for path in paths)
-    assert artifacts.checkpoint(7).parent == artifacts.trial_folder(7) != artifacts.trial_folder(8)
-    assert artifacts.checkpoint(7).name == "best.keras"
+    assert all(path.is_relative_to(tmp_path / "artifacts/digits") for path in paths)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "a\0b"])
-def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_that_lead_elsewhere_are_refused(artifacts, tmp_path, name):
     with pytest.raises(ValueError, match="not a file name"):
-        StudyArtifacts(tmp_path, name)
+        StudyArtifacts.at(tmp_path, name, tmp_path)
     with pytest.raises(ValueError, match="not a file name"):
-        StudyArtifacts(tmp_path, "digits").worker_log(name)
+        artifacts.worker_log(name)
 
 
-def test_writing_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "new" / "file.json"
-    atomic_write_text(file, "first")
-    atomic_write_text(file, "zweite ü \udcff")
-    assert file.read_bytes() == "zweite ü ".encode() + b"\xff"
-    assert os.listdir(file.parent) == ["file.json"]
-    assert sha256_of(file) == hashlib.sha256(file.read_bytes()).hexdigest()
+@pytest.mark.parametrize("place", ["gs://bucket", "s3://", "s3:///prefix"])
+def test_places_that_cannot_be_used_are_refused(tmp_path, place):
+    with pytest.raises(InvalidPlace, match=r"s3://BUCKET"):
+        StudyArtifacts.at(place, "digits", tmp_path)
 
 
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    atomic_write_bytes(file, b"old")
-    with pytest.raises(TypeError):
-        atomic_write_bytes(file, "text")  # type: ignore[arg-type]
-    assert file.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+def test_the_splits_come_back_with_every_byte_of_their_names(artifacts):
+    artifacts.put_splits('{"file": "ü \udcff"}')
+    assert artifacts.splits() == '{"file": "ü \udcff"}'
 
 
-def test_removing_is_repeatable(tmp_path: Path) -> None:
-    artifacts = StudyArtifacts(tmp_path, "digits")
-    atomic_write_bytes(artifacts.checkpoint(1), b"model")
-    atomic_write_bytes(artifacts.resume_folder(1) / "epoch-3", b"state")
+def test_a_resume_checkpoint_says_how_it_is_recognised(artifacts):
+    written = artifacts.put_resume(3, 2, 15, saved("state"))
+    assert (written.run, written.epoch, written.artifact.size) == (2, 15, 5)
+    assert resume_file(written.artifact.key) == written
+    assert artifacts.resume_files(3) == [written]
+    assert artifacts.resume_files(4) == []
+    assert resume_file("trials/00003/run-002/best.keras") is None
+
+
+def test_resume_checkpoints_of_the_last_attempt_come_first_and_its_newest_first(artifacts):
+    for run, epoch in ((1, 4), (10, 2), (2, 9), (10, 3)):
+        artifacts.put_resume(0, run, epoch, saved("state"))
+    assert [(file.run, file.epoch) for file in artifacts.resume_files(0)] == [(10, 3), (10, 2), (2, 9), (1, 4)]
+
+
+@pytest.mark.parametrize("text", ["stat", "state and more", "STATE"])
+def test_a_file_that_is_not_what_was_written_is_not_given(artifacts, tmp_path, text):
+    written = artifacts.put_resume(0, 1, 1, saved("state")).artifact
+    (tmp_path / "artifacts/digits" / written.key).write_text(text)
+    with pytest.raises(DamagedArtifact, match=r"bytes|SHA-256"), artifacts.fetched(written):
+        pass
+
+
+def test_a_file_that_is_gone_is_missing(artifacts):
+    with (
+        pytest.raises(MissingArtifact, match=r"digits/nothing.keras does not exist"),
+        artifacts.fetched(Artifact("nothing.keras")),
+    ):
+        pass
+
+
+def test_a_file_of_an_older_version_is_given_unchecked(artifacts):
+    kept = artifacts.put_model(0, 1, saved("model"))
+    with artifacts.fetched(Artifact(kept.key)) as file:
+        assert file.read_text() == "model"
+
+
+def test_a_failed_write_leaves_the_former_file_and_nothing_else(artifacts, tmp_path):
+    def fail(file: Path) -> None:
+        file.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    kept = artifacts.put_model(0, 1, saved("model"))
+    with pytest.raises(OSError, match="No space"):
+        artifacts.put_model(0, 1, fail)
+    assert files_in(tmp_path / "artifacts") == ["digits/trials/00000/run-001/best.keras"]
+    with artifacts.fetched(kept) as file:
+        assert file.read_text() == "model"
+
+
+def test_tidying_leaves_the_logs_and_the_kept_model(artifacts, tmp_path):
+    for run in (1, 2):
+        artifacts.put_model(0, run, saved(f"model {run}"))
+        artifacts.put_resume(0, run, 1, saved("state"))
+        artifacts.trial_log(0, run).write_text(f"attempt {run}\n")
+    kept = artifacts.put_model(0, 2, saved("model"))
+    other = artifacts.put_model(1, 1, saved("model"))
+    (artifacts.trial_log(0, 1).parent / ".half-written.keras").write_text("")
     for _ in range(2):
-        artifacts.remove_checkpoint(1)
-        artifacts.remove_resume(1)
-    assert list(artifacts.trial_folder(1).iterdir()) == []
+        artifacts.tidy(0, kept.key)
+    trials = tmp_path / "artifacts/digits/trials"
+    assert files_in(trials) == [
+        "00000/run-001/trial.log",
+        "00000/run-002/best.keras",
+        "00000/run-002/trial.log",
+        "00001/run-001/best.keras",
+    ]
+    assert not (trials / "00000/run-001/resume").exists()
+    artifacts.tidy(0, keep=None)
+    artifacts.remove(other.key)
+    assert files_in(trials) == ["00000/run-001/trial.log", "00000/run-002/trial.log"]
+
+
+def test_logs_of_a_trial_are_those_of_its_attempts_in_order(artifacts):
+    for run in (2, 10, 1):
+        artifacts.trial_log(5, run).parent.mkdir(parents=True)
+        artifacts.trial_log(5, run).write_text(f"attempt {run}\n")
+        artifacts.keep_log(5, run)
+    texts = []
+    for log in artifacts.logs(5):
+        with artifacts.fetched(log) as file:
+            texts.append(file.read_text())
+    assert texts == ["attempt 1\n", "attempt 2\n", "attempt 10\n"]
+
+
+def test_places_lead_back_to_keys(artifacts, tmp_path):
+    kept = artifacts.put_model(0, 1, saved("model"))
+    place = artifacts.place_of(kept.key)
+    assert os.path.isfile(place)
+    assert artifacts.key_of(place) == kept.key

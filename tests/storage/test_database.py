@@ -15,17 +15,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 import storage
-from storage import leaderboard, schema
+from storage import leaderboard, leases, schema
 from storage.database import Database, connect
 from storage.errors import (
     Conflict,
     DatabaseUnavailable,
     NoDatabase,
     SchemaTooNew,
-    SchemaTooOld,
     StorageError,
     optuna_errors,
 )
@@ -33,6 +32,11 @@ from storage.tables import Base, StudyRow
 from storage.urls import parse_url
 
 Race = Callable[..., list[Any]]
+# What a connection is called on its server, and what ends it there.
+_KILLING = {
+    "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+    "mariadb": ("CONNECTION_ID()", "KILL {}"),
+}
 
 
 def test_reading_a_missing_file_makes_nothing(tmp_path: Path) -> None:
@@ -150,17 +154,6 @@ def test_a_newer_schema_is_refused(new_database_url: Callable[[], str]) -> None:
     database.close()
 
 
-def test_an_older_schema_is_upgraded_on_demand_only(
-    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as newer:
-        newer.setattr(schema, "REVISIONS", (*schema.REVISIONS, "0002"))
-        with pytest.raises(SchemaTooOld, match="upgrade it"):
-            connect(database_url, create=True)
-    schema.upgrade(database)
-    assert schema.found_revision(database) == schema.REVISIONS[-1]
-
-
 def test_sqlite_is_set_for_several_processes(tmp_path: Path) -> None:
     database = connect(f"sqlite:///{tmp_path}/tuner.db", create=True)
     expected = {"journal_mode": "wal", "busy_timeout": 30_000, "foreign_keys": 1, "synchronous": 1}
@@ -173,7 +166,6 @@ def test_sqlite_is_set_for_several_processes(tmp_path: Path) -> None:
 
 def test_one_cached_optuna_storage_for_life(database: Database) -> None:
     assert database.optuna is database.optuna
-    assert database.rdb.engine.pool.size() == 2  # type: ignore[attr-defined]
 
 
 def test_writing_is_all_or_nothing(database: Database, new_study: Callable[..., Any]) -> None:
@@ -197,12 +189,17 @@ def test_reading_sees_one_snapshot(database: Database, new_study: Callable[..., 
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"], indirect=True)
+def test_two_connections_are_kept(database: Database, new_study: Callable[..., Any]) -> None:
+    study = new_study()
+    leases.start_trial(database, leases.acquire(database, study.study_id, "w1", 60))
+    database.optuna.get_all_trials(study.study_id)
+    assert [engine.pool.checkedin() for engine in (database.engine, database.rdb.engine)] == [1, 1]
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"], indirect=True)
 def test_a_connection_that_the_server_ended_is_replaced(database: Database, backend: str) -> None:
     assert database.optuna.get_all_studies() == []
-    own, kill = {
-        "postgresql": ("pg_backend_pid()", "SELECT pg_terminate_backend({})"),
-        "mariadb": ("CONNECTION_ID()", "KILL {}"),
-    }[backend]
+    own, kill = _KILLING[backend]
     with pytest.raises(DatabaseUnavailable), database.writing() as session:
         number = session.execute(text(f"SELECT {own}")).scalar()
         with database.reading() as other:
@@ -210,6 +207,31 @@ def test_a_connection_that_the_server_ended_is_replaced(database: Database, back
         session.execute(text("SELECT 1"))
     with database.writing() as session:
         assert session.execute(text("SELECT 1")).scalar() == 1
+
+
+@pytest.mark.parametrize("backend", ["postgresql", "mariadb"], indirect=True)
+def test_a_connection_that_breaks_while_optuna_reads_is_an_outage(
+    database: Database, backend: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = optuna.create_study(storage=database.optuna)
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    own, kill = _KILLING[backend]
+    engine, broken = database.rdb.engine, list[str]()
+
+    def break_off(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        # In the middle of the one read that Optuna repeats in the same session.
+        if "FROM trial_values" in statement and not broken:
+            broken.append(statement)
+            cursor.execute(f"SELECT {own}")
+            with database.reading() as other:
+                other.execute(text(kill.format(cursor.fetchone()[0])))
+
+    event.listen(engine, "before_cursor_execute", break_off)
+    with pytest.raises(DatabaseUnavailable), optuna_errors(database.url):
+        database.rdb.get_all_trials(study._study_id)
+    assert broken
+    assert [trial.value for trial in database.rdb.get_all_trials(study._study_id)] == [1.0]
+    assert "Falling back" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("backend", ["postgresql", "mariadb"], indirect=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from storage import leaderboard, leases
+from storage.artifact_store import Artifact
+from storage.artifacts import StudyArtifacts
 from storage.database import Database
+from storage.errors import DamagedArtifact, MissingArtifact
 from storage.leaderboard import TrialDetail
 from storage.studies import StudyRecord
 from tuner.champion.request import ExportRequest
@@ -13,11 +18,14 @@ from tuner.errors import ExportError
 from tuner.spec import SearchSpec
 
 
-def export_request(database: Database, record: StudyRecord, trial: int | None, cache: Path) -> ExportRequest:
-    """What exporting the best trial, or a chosen one, needs.
+@contextmanager
+def export_request(
+    database: Database, record: StudyRecord, artifacts: StudyArtifacts, trial: int | None, cache: Path
+) -> Iterator[ExportRequest]:
+    """What exporting the best trial, or a chosen one, needs; the model is on this machine while the block lasts.
 
     Raises:
-        ExportError: no trial is complete, or the chosen one's model is not kept.
+        ExportError: no trial is complete, or the chosen one's model is not kept, missing or damaged.
         UnknownTrial: there is no such trial.
     """
     spec = SearchSpec.model_validate(record.spec)
@@ -25,18 +33,30 @@ def export_request(database: Database, record: StudyRecord, trial: int | None, c
     summary = detail.summary
     if detail.checkpoint is None or summary.value is None:
         raise ExportError(_no_model(database, record, spec, detail))
-    return ExportRequest(
-        spec=spec,
-        study=record.name,
-        trial=summary.trial,
-        checkpoint=Path(detail.checkpoint),
-        value=summary.value,
-        metrics=summary.metrics,
-        params=summary.params,
-        class_names=tuple(record.summary["class_names"]),
-        data_fingerprint=record.fingerprint,
-        cache=cache,
-    )
+    model = Artifact(artifacts.key_of(detail.checkpoint), detail.checkpoint_size, detail.checkpoint_sha256)
+    with _fetched(artifacts, model, summary.trial) as checkpoint:
+        yield ExportRequest(
+            spec=spec,
+            study=record.name,
+            trial=summary.trial,
+            checkpoint=checkpoint,
+            value=summary.value,
+            metrics=summary.metrics,
+            params=summary.params,
+            class_names=tuple(record.summary["class_names"]),
+            data_fingerprint=record.fingerprint,
+            cache=cache,
+        )
+
+
+@contextmanager
+def _fetched(artifacts: StudyArtifacts, model: Artifact, trial: int) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(artifacts.fetched(model))
+        except (MissingArtifact, DamagedArtifact) as error:
+            raise ExportError(f"the kept model of trial {trial}: {error}; export another trial with --trial") from None
+        yield file
 
 
 def _detail(database: Database, record: StudyRecord, trial: int | None) -> TrialDetail:

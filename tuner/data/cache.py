@@ -20,15 +20,9 @@ from tuner.data.splits import TRAIN
 from tuner.errors import DataError
 from tuner.spec import ImageDirectory
 
-__all__ = ["PreparedData", "Progress", "Split", "default_cache_root", "open_prepared", "prepare"]
+__all__ = ["PreparedData", "Progress", "Split", "open_prepared", "prepare"]
 
 Progress = Callable[[int, int], None]
-
-
-def default_cache_root() -> Path:
-    """``$TUNER_CACHE``, else ``~/.cache/keras-champion``."""
-    given = os.environ.get("TUNER_CACHE")
-    return Path(given).expanduser().absolute() if given else Path.home() / ".cache/keras-champion"
 
 
 def prepare(data: ImageDirectory, cache_root: Path, progress: Progress | None = None) -> PreparedData:

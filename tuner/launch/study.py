@@ -11,15 +11,13 @@ from platform import python_version
 from typing import Any
 
 from storage import studies
-from storage.artifacts import StudyArtifacts, atomic_write_text
 from storage.database import Database
 from storage.errors import UnknownStudy
 from storage.studies import StudyRecord
-from tuner.data.cache import default_cache_root
 from tuner.data.prepared import open_prepared
 from tuner.errors import SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
-from tuner.places import artifacts_folder
+from tuner.places import artifacts_place, default_cache_root, study_artifacts
 from tuner.spec import FREE_KEYS, SearchSpec, differences
 from tuner.worker.sampling import make_pruner, make_sampler
 
@@ -55,8 +53,8 @@ def open_or_create(database: Database, spec: SearchSpec, url: str, on_event: OnE
 
 
 def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
-    folder = artifacts_folder(spec, url)
-    artifacts = StudyArtifacts.at(folder, spec.study)
+    place = artifacts_place(spec, url)
+    artifacts = study_artifacts(place, spec.study)
     on_event(Event("Checking the data, the search space and one batch ..."))
     found = preflight(
         spec,
@@ -70,7 +68,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         make_sampler(spec, 0, found.grid)
     data = open_prepared(Path(found.folder))
     records = {name: data.split_records(name) for name in data.splits}
-    atomic_write_text(artifacts.splits(), json.dumps(records))
+    artifacts.put_splits(json.dumps(records))
     return studies.create_study(
         database,
         spec.study,
@@ -78,7 +76,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         spec=spec.stored(),
         summary=found.description,
         fingerprint=found.fingerprint,
-        artifacts=str(folder),
+        artifacts=place,
         budget=spec.trials,
         timeout=spec.timeout,
         versions={package: version(package) for package in PACKAGES} | {"python": python_version()},

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from storage import progress, studies, workers
 from storage.database import Database
@@ -42,6 +44,8 @@ def work_on(
 ) -> StudyStatus:
     """Lets a worker that stands by work until it leaves; a study that does not run is only looked at.
 
+    SIGTERM, which clusters send, makes the worker leave in order; that is no error.
+
     Raises:
         LaunchError: the worker ended badly.
         KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
@@ -53,10 +57,11 @@ def work_on(
         return status
     worker.begin()
     try:
-        while not worker.wait(LOOK_SECONDS):
-            # A database that is away for a moment is the worker's worry: it waits and goes on.
-            with suppress(DatabaseUnavailable):
-                watch.look()
+        with _sigterm_passed_on(worker):
+            while not worker.wait(LOOK_SECONDS):
+                # A database that is away for a moment is the worker's worry: it waits and goes on.
+                with suppress(DatabaseUnavailable):
+                    watch.look()
     except KeyboardInterrupt:
         _leave(worker, on_event)
         with suppress(StorageError):
@@ -64,6 +69,19 @@ def work_on(
         raise
     worker.raise_if_failed()
     return watch.look()
+
+
+@contextmanager
+def _sigterm_passed_on(worker: LocalWorker) -> Iterator[None]:
+    # Only the main thread can hear signals; a program that calls this from another one has handlers of its own.
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _leave(worker: LocalWorker, on_event: OnEvent) -> None:

@@ -18,9 +18,12 @@ class Assignment(BaseModel):
         number: the trial's number in its study.
         attempt: 1 for the first.
         data: the prepared data's folder on this node.
-        checkpoint: the file for the best epoch's model.
-        resume_folder: where resume checkpoints go.
+        run: the lease's token, which names this attempt's files.
+        artifacts: where the study's artifacts are kept, as its record names it.
+        scratch: this node's folder for local files of studies whose artifacts are in a bucket.
         log: the file that receives everything the process prints.
+        resume_from: keys of the resume checkpoints to go on from, the best one first.
+        recorded: epochs of the trial that the database has.
         preset: hyperparameter values to use instead of sampled ones.
         use_defaults: every hyperparameter without a preset takes its default: the first trial.
         devices: the GPUs that the process may see, as CUDA names them; empty for none, None for no restriction.
@@ -35,9 +38,12 @@ class Assignment(BaseModel):
     number: int
     attempt: int
     data: Path
-    checkpoint: Path
-    resume_folder: Path
+    run: int
+    artifacts: str
+    scratch: Path
     log: Path
+    resume_from: tuple[str, ...] = ()
+    recorded: int = 0
     preset: dict[str, Any] = {}
     use_defaults: bool = False
     devices: tuple[str, ...] | None = None

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,17 +15,14 @@ from tuner.trial import resume
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Diverged, Interrupted
 from tuner.trial.messages import EpochDone
-from tuner.trial.resume import Progress, Snapshot
+from tuner.trial.resume import Epoch, Progress, Snapshot
+from tuner.trial.resume_writer import ResumeWriter
 
 # What Keras's own callbacks forget in on_train_begin, and a resumed trial must remember.
 _STATE = {
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
 }
-# Writing resume checkpoints may take this share of the time, but they are never further apart than this.
-_CHECKPOINT_SHARE = 0.02
-_CHECKPOINT_SECONDS = 60.0
-_FIRST_CHECKPOINT_SECONDS = 2.0
 
 
 class DivergenceGuard(keras.callbacks.Callback):
@@ -39,32 +35,6 @@ class DivergenceGuard(keras.callbacks.Callback):
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):
             raise Diverged(f"the loss is {float(loss)} in batch {batch + 1}")
-
-
-class ResumeWriter:
-    """Decides when a snapshot goes to disk: as often as ``_CHECKPOINT_SHARE`` of the time pays for."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._latest: Snapshot | None = None
-        self._written: str | None = None
-        self._cost = _FIRST_CHECKPOINT_SECONDS * _CHECKPOINT_SHARE
-        self._since = time.monotonic()
-
-    def offer(self, snapshot: Snapshot) -> str | None:
-        """Keeps the snapshot, and writes it if one is due. Gives the file's name if it was written."""
-        self._latest, self._written = snapshot, None
-        due = min(self._cost / _CHECKPOINT_SHARE, _CHECKPOINT_SECONDS)
-        return self.write() if time.monotonic() - self._since >= due else None
-
-    def write(self) -> str | None:
-        """Writes the latest snapshot unless it is on disk already. Gives its name, or None before the first epoch."""
-        if self._written is None and self._latest is not None:
-            started = time.monotonic()
-            self._written = resume.write(self._folder, self._latest)
-            self._since = time.monotonic()
-            self._cost = self._since - started
-        return self._written
 
 
 class StopListener(keras.callbacks.Callback):
@@ -139,27 +109,49 @@ class Recorder(keras.callbacks.Callback):
             KeyError: no such metric was logged.
             Interrupted: the worker wants the slot back.
         """
-        seconds = time.monotonic() - self._epoch_started
+        epoch = Epoch(metrics, time.monotonic() - self._epoch_started)
         if not math.isfinite(metrics.get("loss", 0.0)):
             raise Diverged(f"the loss is {metrics['loss']}")
-        self._keep_if_best(metrics)
-        written = self._writer.offer(self._snapshot())
-        report = EpochDone(epoch=self.progress.epoch, metrics=metrics, seconds=seconds, resume=written)
-        self.decision = self._channel.report(report, self._answer_seconds)
-        _print_epoch(self.progress.epoch, seconds, metrics)
+        self._keep_if_best(epoch)
+        written = self._writer.offer(self._snapshot(), epoch.seconds)
+        _print_epoch(self.progress.epoch, epoch, written)
+        self._report(self.progress.epoch, epoch)
+
+    def catch_up(self, recorded: int) -> None:
+        """Tells the worker again what a worker that died may not have written down or answered.
+
+        Args:
+            recorded: how many epochs the database has. The last one is told anyway: its answer may be lost.
+
+        Raises:
+            Interrupted: the worker wants the slot back.
+        """
+        done = self.progress.epoch
+        for index in range(min(recorded, done - 1), done):
+            if index >= 0 and self.decision == "continue":
+                self._report(index + 1, self.progress.history[index])
+
+    def _report(self, number: int, epoch: Epoch) -> None:
+        report = EpochDone(epoch=number, metrics=epoch.metrics, seconds=epoch.seconds)
+        answer = self._channel.report(report, self._answer_seconds)
+        if answer is not None:
+            self._writer.acknowledge(answer.epoch)
+            self.decision = answer.decision
         if self.decision == "stop" or self._channel.stop_requested.is_set():
             raise Interrupted
         if self.decision in ("prune", "finish"):
             self.model.stop_training = True
 
-    def _keep_if_best(self, metrics: dict[str, float]) -> None:
-        value = objective_value(self._objective, metrics)
-        epoch = self.progress.epoch + 1
+    def _keep_if_best(self, epoch: Epoch) -> None:
+        value = objective_value(self._objective, epoch.metrics)
+        history = (*self.progress.history, epoch)
         best = self.progress.best_value
         if best is None or self._objective.better(value, than=best):
             self.best = resume.values_of(self.model.variables)
-            self.progress = replace(self.progress, best_epoch=epoch, best_value=value, best_metrics=metrics)
-        self.progress = replace(self.progress, epoch=epoch, stopping=bool(self.model.stop_training))
+            self.progress = replace(
+                self.progress, best_epoch=len(history), best_value=value, best_metrics=epoch.metrics
+            )
+        self.progress = replace(self.progress, history=history, stopping=bool(self.model.stop_training))
 
     def _snapshot(self) -> Snapshot:
         self.progress = replace(self.progress, callbacks=_states(self._stateful))
@@ -186,10 +178,10 @@ def objective_value(objective: Objective, metrics: dict[str, float]) -> float:
     return value
 
 
-def _print_epoch(epoch: int, seconds: float, metrics: dict[str, float]) -> None:
+def _print_epoch(number: int, epoch: Epoch, written: bool) -> None:
     # Keras's own line for a log file (verbose=2) would cost a conversion of every metric in every step.
-    listed = " - ".join(f"{name}: {value:.4g}" for name, value in metrics.items())
-    print(f"Epoch {epoch} - {seconds:.1f}s - {listed}", flush=True)
+    listed = " - ".join(f"{name}: {value:.4g}" for name, value in epoch.metrics.items())
+    print(f"Epoch {number} - {epoch.seconds:.1f}s - {listed}{' - resume checkpoint' if written else ''}", flush=True)
 
 
 def _states(callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, dict[str, Any]]:

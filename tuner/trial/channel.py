@@ -67,18 +67,18 @@ class Channel:
             raise ValueError(answer.error)
         return answer.value
 
-    def report(self, message: EpochDone, wait_seconds: float) -> str:
-        """Reports an epoch and gives the worker's decision on it, or on an earlier one whose answer came late.
+    def report(self, message: EpochDone, wait_seconds: float) -> Verdict | None:
+        """Reports an epoch and gives the worker's verdict on it, or the last one on an earlier epoch that came late.
 
-        A worker that does not answer in time (its database is away) costs a pause, not the trial: training goes on.
+        A worker that does not answer in time (its database is away) costs a pause, not the trial: None, and training
+        goes on.
         """
         self.send(message)
-        decision = "continue"
+        verdict = None
         try:
             while True:
                 verdict = self._verdicts.get(timeout=wait_seconds)
-                decision = verdict.decision
-                if verdict.epoch >= message.epoch or decision != "continue":
-                    return decision
+                if verdict.epoch >= message.epoch or verdict.decision != "continue":
+                    return verdict
         except queue.Empty:
-            return decision
+            return verdict

@@ -43,13 +43,20 @@ class Built(_Message):
 
 
 class EpochDone(_Message):
-    """An epoch's metrics. ``epoch`` counts from 1; ``resume`` names the resume checkpoint if one was written."""
+    """An epoch's metrics. ``epoch`` counts from 1."""
 
     type: Literal["epoch"] = "epoch"
     epoch: int
     metrics: dict[str, float]
     seconds: float
-    resume: str | None = None
+
+
+class KeptModel(_Message):
+    """The best epoch's model among the study's artifacts."""
+
+    key: str
+    size: int | None
+    sha256: str | None
 
 
 class Finished(_Message):
@@ -60,6 +67,7 @@ class Finished(_Message):
     value: float | None = None
     best_epoch: int | None = None
     metrics: dict[str, float] = {}
+    model: KeptModel | None = None
     cause: str | None = None
     reason: str | None = None
     traceback: str | None = None

@@ -7,9 +7,7 @@ is kept by position, with the callbacks' state and the random generators'.
 from __future__ import annotations
 
 import json
-import os
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,8 +16,16 @@ from typing import Any
 import keras
 import numpy as np
 
-_NAME = re.compile(r"resume-(\d+)\.npz")
-_KEPT = 2
+from storage.artifacts import StudyArtifacts, resume_file
+from storage.errors import ArtifactsUnavailable
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch logged, and the seconds that it took."""
+
+    metrics: dict[str, float]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Progress:
     """What a trial has achieved, besides its variables.
 
     Attributes:
-        epoch: epochs trained.
+        history: every epoch so far: what the database does not have of them can be told again.
         best_epoch: the epoch with the best objective, 0 before the first.
         best_value: the objective there.
         best_metrics: all metrics of that epoch.
@@ -35,12 +41,21 @@ class Progress:
         stopping: a callback ended the training with this epoch.
     """
 
-    epoch: int = 0
+    history: tuple[Epoch, ...] = ()
     best_epoch: int = 0
     best_value: float | None = None
     best_metrics: dict[str, float] = field(default_factory=dict)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     stopping: bool = False
+
+    @property
+    def epoch(self) -> int:
+        """Epochs trained."""
+        return len(self.history)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Progress:
+        return cls(**stored | {"history": tuple(Epoch(**epoch) for epoch in stored["history"])})
 
 
 @dataclass(frozen=True)
@@ -89,51 +104,47 @@ def restore_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
 
 
-def write(folder: Path, snapshot: Snapshot) -> str:
-    """Writes a snapshot beside the one before it and gives its file name.
-
-    Raises:
-        OSError: the disk is full, for example; what was there before is untouched.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"resume-{snapshot.progress.epoch:06d}.npz"
+def write(file: Path, snapshot: Snapshot) -> None:
+    """Raises OSError: the disk is full, for example."""
     header = json.dumps({"progress": asdict(snapshot.progress), "randomness": snapshot.randomness})
     arrays = {"header": np.frombuffer(header.encode(), dtype=np.uint8)}
     arrays |= {f"v{i}": value for i, value in enumerate(snapshot.variables)}
     if snapshot.progress.best_epoch != snapshot.progress.epoch:
         arrays |= {f"b{i}": value for i, value in enumerate(snapshot.best)}
-    temporary = folder / f".{name}.writing"
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for allow_pickle
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
-    for old in _files(folder)[:-_KEPT]:
-        old.unlink(missing_ok=True)
-    return name
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for allow_pickle
 
 
-def read_latest(folder: Path) -> Snapshot | None:
-    """The newest snapshot that can be read whole; a torn one falls back to the one before it, and says so."""
-    for file in reversed(_files(folder)):
-        try:
-            return _read(file)
-        except Exception as error:
-            # A torn file shows as BadZipFile, EOFError, KeyError, ValueError or zlib's error, depending on the place.
-            print(f"resume checkpoint {file.name} cannot be read ({error}); trying the one before it")
-    return None
-
-
-def _read(file: Path) -> Snapshot:
+def read(file: Path) -> Snapshot:
+    """Raises ValueError or another Exception for a file that ``write`` did not write."""
     with np.load(file, allow_pickle=False) as stored:
         header = json.loads(stored["header"].tobytes())
-        progress = Progress(**header["progress"])
+        progress = Progress.from_json(header["progress"])
         variables = _numbered(stored, "v")
         best = _numbered(stored, "b")
     return Snapshot(progress, variables, best, header["randomness"])
+
+
+def read_first(artifacts: StudyArtifacts, keys: Sequence[str]) -> Snapshot | None:
+    """The first snapshot that can be read whole. Each one that is torn or missing is passed over, and that is said.
+
+    Raises:
+        ArtifactsUnavailable: the store is away, so nothing is known about them.
+    """
+    for key in keys:
+        file = resume_file(key)
+        try:
+            if file is None:
+                raise ValueError("this is not the name of a resume checkpoint")
+            with artifacts.fetched(file.artifact) as path:
+                return read(path)
+        except ArtifactsUnavailable:
+            raise
+        except Exception as error:
+            # A file of another version shows as KeyError, TypeError, ValueError or BadZipFile, depending on the place.
+            print(f"resume checkpoint cannot be read ({error}); trying the one before it")
+    if keys:
+        print("no resume checkpoint can be read; training starts again")
+    return None
 
 
 def _numbered(stored: Any, letter: str) -> list[np.ndarray]:
@@ -142,7 +153,3 @@ def _numbered(stored: Any, letter: str) -> list[np.ndarray]:
         key=lambda name: int(name[1:]),
     )
     return [stored[name] for name in names]
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("resume-*.npz") if _NAME.fullmatch(path.name))

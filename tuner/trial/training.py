@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import keras
 import keras_tuner
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
+from tenacity.nap import sleep_using_event
 
+from storage.artifacts import StudyArtifacts
+from storage.errors import ArtifactsUnavailable
 from tuner.data.batches import TrainingBatches, evaluation_batches
 from tuner.data.cache import PreparedData, open_prepared
 from tuner.hyperparameters import TrialHyperParameters
 from tuner.spec import SearchSpec
 from tuner.trial import resume
 from tuner.trial.assignment import Assignment
-from tuner.trial.callbacks import DivergenceGuard, Recorder, ResumeWriter, StopListener
+from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Infeasible, Interrupted
-from tuner.trial.messages import Building, Built, Finished
+from tuner.trial.messages import Building, Built, Finished, KeptModel
 from tuner.trial.outcome import Outcome
 from tuner.trial.resume import Snapshot
+from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.space import labels_of, load_space
+
+T = TypeVar("T")
 
 
 def run_trial(assignment: Assignment, channel: Channel) -> Finished:
@@ -32,6 +37,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         Exception: whatever building and training raise; ``failure.describe`` says what each means.
     """
     spec = assignment.spec
+    artifacts = StudyArtifacts.at(assignment.artifacts, spec.study, assignment.scratch)
     data = open_prepared(assignment.data)
     space = load_space(spec, data.summary())
     hp = TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults)
@@ -40,16 +46,17 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     channel.send(Built(parameters=int(model.count_params())))
     if channel.stop_requested.is_set():
         raise Interrupted
-    recorder = _fit(assignment, channel, space, hp, model, data)
-    progress = recorder.progress
+    recorder = _fit(assignment, channel, artifacts, space, hp, model, data)
+    progress, kept = recorder.progress, None
     if recorder.decision != "prune":
         resume.assign(model.variables, recorder.best or [])
-        save_model(model, assignment.checkpoint)
+        kept = _keep_model(model, assignment, artifacts, channel)
     return Finished(
         outcome=Outcome.PRUNED if recorder.decision == "prune" else Outcome.COMPLETE,
         value=progress.best_value,
         best_epoch=progress.best_epoch,
         metrics=progress.best_metrics,
+        model=kept,
     )
 
 
@@ -84,6 +91,7 @@ def build_model(
 def _fit(
     assignment: Assignment,
     channel: Channel,
+    artifacts: StudyArtifacts,
     space: keras_tuner.HyperModel,
     hp: TrialHyperParameters,
     model: keras.Model,
@@ -93,8 +101,8 @@ def _fit(
     batch_size, labels, classes = batch_size_of(hp, spec), labels_of(space), len(data.class_names)
     training = TrainingBatches(data.splits["train"], batch_size, assignment.seed, labels, classes)
     validation = evaluation_batches(data.splits["validation"], batch_size, labels, classes)
-    resumed = _restore(assignment.resume_folder, model)
-    writer = ResumeWriter(assignment.resume_folder)
+    resumed = _restore(assignment, artifacts, channel, model)
+    writer = ResumeWriter(artifacts, assignment.number, assignment.run)
     stopping = early_stopping(spec)
 
     def set_epoch(epoch: int) -> None:
@@ -111,9 +119,12 @@ def _fit(
     )
     # The recorder comes last: it sees what the others decided about this epoch.
     callbacks = [DivergenceGuard(), StopListener(channel), *stopping, recorder]
-    if recorder.progress.stopping or recorder.progress.epoch >= spec.training.epochs:
-        return recorder
     try:
+        recorder.set_model(model)
+        recorder.catch_up(assignment.recorded)
+        done = recorder.progress.stopping or recorder.progress.epoch >= spec.training.epochs
+        if done or recorder.decision != "continue":
+            return recorder
         result = space.fit(
             hp,
             model,
@@ -125,7 +136,6 @@ def _fit(
             verbose=0,
         )
         if recorder.progress.epoch == 0:
-            recorder.set_model(model)
             recorder.record(returned_metrics(result, spec.objective.metric))
     except Interrupted:
         writer.write()
@@ -170,13 +180,15 @@ def returned_metrics(result: Any, objective: str) -> dict[str, float]:
     )
 
 
-def _restore(folder: Path, model: keras.Model) -> Snapshot | None:
-    snapshot = resume.read_latest(folder)
+def _restore(
+    assignment: Assignment, artifacts: StudyArtifacts, channel: Channel, model: keras.Model
+) -> Snapshot | None:
+    snapshot = _when_the_store_is_there(channel, lambda: resume.read_first(artifacts, assignment.resume_from))
     if snapshot is None:
         return None
     resume.assign(resume.training_variables(model), snapshot.variables)
     resume.restore_random_state(snapshot.randomness)
-    print(f"resumed after epoch {snapshot.progress.epoch}")
+    print(f"resumed after epoch {snapshot.progress.epoch}", flush=True)
     if snapshot.best:
         return snapshot
     return Snapshot(
@@ -187,18 +199,34 @@ def _restore(folder: Path, model: keras.Model) -> Snapshot | None:
     )
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a model under a temporary name and renames it: never half a file.
+def _keep_model(model: keras.Model, assignment: Assignment, artifacts: StudyArtifacts, channel: Channel) -> KeptModel:
+    def save() -> KeptModel:
+        kept = artifacts.put_model(assignment.number, assignment.run, model.save)
+        return KeptModel(key=kept.key, size=kept.size, sha256=kept.sha256)
+
+    return _when_the_store_is_there(channel, save)
+
+
+def _when_the_store_is_there(channel: Channel, work: Callable[[], T]) -> T:
+    """Repeats what a store that is away has refused: hours of training are not given up for it.
 
     Raises:
-        OSError: the disk is full, for example.
+        Interrupted: the worker wants the slot back.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".writing-{path.name}")
+
+    def say(state: RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            print(f"{state.outcome.exception()}; trying again until it is back", flush=True)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(ArtifactsUnavailable),
+        wait=wait_exponential(multiplier=1, max=30),
+        stop=stop_when_event_set(channel.stop_requested),
+        sleep=sleep_using_event(channel.stop_requested),
+        before_sleep=say,
+        reraise=True,
+    )
     try:
-        model.save(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        return retrying(work)
+    except ArtifactsUnavailable:
+        raise Interrupted from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from storage import leases
 from storage.database import Database
@@ -43,18 +44,20 @@ class Answerer:
 
     def _suggest(self, running: RunningTrial, asked: Suggest) -> None:
         try:
-            value = self._patiently(running.live.suggest, asked.name, asked.distribution, asked.value)
+            value = self._patiently(self._draw, running, asked)
             running.process.send(Suggested(value=value))
         except ValueError as error:
             running.process.send(Suggested(error=f"hyperparameter {asked.name}: {error}"))
+
+    def _draw(self, running: RunningTrial, asked: Suggest) -> Any:
+        # After an outage or a freeze the trial may be another worker's, which has drawn a value of its own.
+        leases.ensure_held(self._database, running.lease)
+        return running.live.suggest(asked.name, asked.distribution, asked.value)
 
     def _record(self, running: RunningTrial, done: EpochDone) -> None:
         running.epochs = done.epoch
         value = done.metrics[self._spec.objective.metric]
         self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, done.metrics, done.seconds)
-        if done.resume is not None:
-            resume = {"epoch": done.epoch, "file": done.resume}
-            self._patiently(leases.save_resume, self._database, running.lease, resume)
         pruned = self._patiently(running.live.report, done.epoch, value)
         running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, value, pruned)))
 

@@ -7,6 +7,7 @@ import logging
 from storage import leases, studies
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
+from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
 from storage.studies import StudyRecord
 from tuner.spec import SearchSpec
@@ -42,6 +43,7 @@ class TrialCloser:
         Raises:
             LeaseLost: another worker has adopted the trial; nothing was written.
         """
+        self._keep_log(running)
         if POLICIES[finished.outcome].retried:
             if running.stop_sent or not self._spent(running, finished):
                 leases.release(self._database, running.lease, spend_attempt=not running.stop_sent)
@@ -53,6 +55,12 @@ class TrialCloser:
                 return
             finished = self._given_up(running.live, running.lease, finished)
         self.close(running.lease, running.live, self._result(running.lease, finished, running))
+
+    def _keep_log(self, running: RunningTrial) -> None:
+        try:
+            self._artifacts.keep_log(running.number, running.lease.token)
+        except (ArtifactsUnavailable, OSError) as error:
+            _log.warning("the log of trial %d is on this machine only: %s", running.number, error)
 
     def close(self, lease: Lease, live: LiveTrial, result: TrialResult) -> None:
         """Closes the lease with its result, then tells Optuna.
@@ -85,14 +93,18 @@ class TrialCloser:
         )
 
     def _tidy(self, result: TrialResult) -> None:
-        self._artifacts.remove_resume(result.number)
-        if POLICIES[Outcome(result.outcome)].keeps_model:
-            self._retain()
-        else:
-            self._artifacts.remove_checkpoint(result.number)
+        """Files that cannot be deleted now cost their space, not the result."""
+        kept = self._artifacts.key_of(result.checkpoint) if result.checkpoint else None
+        try:
+            self._artifacts.tidy(result.number, kept)
+            if kept is not None:
+                self._retain()
+        except (ArtifactsUnavailable, OSError) as error:
+            _log.warning("files of trial %d or of worse ones stay: %s", result.number, error)
 
     def _spent(self, running: RunningTrial, finished: Finished) -> bool:
         """Writes the attempt's reason down, and says whether it was the last one."""
+        leases.ensure_held(self._database, running.lease)
         reasons = [*running.live.recall(ATTEMPTS_ATTRIBUTE, []), finished.reason]
         running.live.remember(ATTEMPTS_ATTRIBUTE, reasons)
         return running.lease.attempts >= self._max_attempts
@@ -115,7 +127,7 @@ class TrialCloser:
     def _result(self, lease: Lease, finished: Finished, running: RunningTrial | None = None) -> TrialResult:
         assert lease.trial_id is not None and lease.number is not None
         trained = leases.trained(self._database, lease.trial_id)
-        keeps = POLICIES[finished.outcome].keeps_model
+        model = finished.model if POLICIES[finished.outcome].keeps_model else None
         return TrialResult(
             trial_id=lease.trial_id,
             number=lease.number,
@@ -129,15 +141,17 @@ class TrialCloser:
             epochs=trained.epochs,
             seconds=trained.seconds,
             parameters=running.parameters if running else None,
-            checkpoint=str(self._artifacts.checkpoint(lease.number)) if keeps else None,
-            log=str(self._artifacts.log(lease.number)),
+            checkpoint=self._artifacts.place_of(model.key) if model else None,
+            checkpoint_size=model.size if model else None,
+            checkpoint_sha256=model.sha256 if model else None,
+            log=self._artifacts.place_of(self._artifacts.log_key(lease.number, lease.token)),
         )
 
     def _retain(self) -> None:
         """Keeps the models of the best trials and deletes the others."""
         kept = leases.checkpoints(self._database, self._record.study_id, self._spec.objective.direction)
         for number in kept[self._spec.keep_checkpoints :]:
-            self._artifacts.remove_checkpoint(number)
+            self._artifacts.tidy(number, keep=None)
             leases.forget_checkpoint(self._database, self._record.study_id, number)
 
     def _judge_study(self, live: LiveTrial, result: TrialResult) -> None:

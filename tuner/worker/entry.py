@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 
 from storage.database import connect
 from storage.errors import StorageError
 from tuner.errors import TunerError
+from tuner.worker.patience import Patience
 from tuner.worker.settings import WorkerSettings
 from tuner.worker.supervisor import Supervisor
 from tuner.worker.trial_process import start_forkserver
@@ -28,7 +30,9 @@ def main() -> int:
     if settings.follow_stdin and not os.read(sys.stdin.fileno(), 1):
         return 0
     try:
-        Supervisor(settings, connect(os.environ[STORAGE_VARIABLE])).run()
+        # Whoever starts a worker has reached the database just now, so that it is not there can only be an outage.
+        patiently = Patience(threading.Event(), "this worker waits for it")
+        Supervisor(settings, patiently(connect, os.environ[STORAGE_VARIABLE])).run()
     except (TunerError, StorageError) as error:
         logging.getLogger(__name__).debug("", exc_info=True)
         print(f"{ERROR_PREFIX}{error}", flush=True)

@@ -27,10 +27,14 @@ class Patience:
     """Repeats database work until the database answers or the worker is told to leave.
 
     Everything it is given must be safe to repeat: a commit whose answer was lost may have happened.
+
+    Args:
+        meanwhile: what the worker does until then, for its log.
     """
 
-    def __init__(self, leaving: threading.Event) -> None:
+    def __init__(self, leaving: threading.Event, meanwhile: str = "trials go on, their results wait") -> None:
         self._leaving = leaving
+        self._meanwhile = meanwhile
 
     def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Raises DatabaseUnavailable only when the worker is leaving and the database is still away."""
@@ -47,7 +51,6 @@ class Patience:
             _log.info("the database is back")
         return answer
 
-    @staticmethod
-    def _say_once(state: RetryCallState) -> None:
+    def _say_once(self, state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:
-            _log.warning("%s; trials go on, their results wait", state.outcome.exception())
+            _log.warning("%s; %s", state.outcome.exception(), self._meanwhile)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from storage.studies import StudyRecord
@@ -10,13 +11,14 @@ from tuner.errors import DataError
 from tuner.spec import SearchSpec
 from tuner.trial.messages import FROM_PREPARATION, Prepared, Refused
 from tuner.trial.preparation import prepare_main
+from tuner.worker.leaving import Leaving
 from tuner.worker.trial_process import IsolatedProcess
 
 _log = logging.getLogger(__name__)
 
 
-def prepare_on_node(spec: SearchSpec, record: StudyRecord, cache: Path, log: Path) -> Path:
-    """The folder of the decoded data on this node.
+def prepare_on_node(spec: SearchSpec, record: StudyRecord, cache: Path, log: Path, leaving: Leaving) -> Path | None:
+    """The folder of the decoded data on this node; None if the worker was told to leave meanwhile.
 
     Raises:
         DataError: the data cannot be read here, or is not what the study was launched with.
@@ -24,6 +26,14 @@ def prepare_on_node(spec: SearchSpec, record: StudyRecord, cache: Path, log: Pat
     process = IsolatedProcess(prepare_main, spec.model_dump_json(), str(cache), str(log))
     try:
         while True:
+            for ready in wait([process.connection, *leaving.sources]):
+                if ready in leaving.sources:
+                    leaving.hear(ready)
+            if leaving.requested.is_set():
+                process.kill()
+                return None
+            if not process.connection.poll():
+                continue
             message = FROM_PREPARATION.validate_json(process.connection.recv_bytes())
             if isinstance(message, Refused):
                 raise DataError(message.message, message.files)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optuna import pruners, samplers
+from optuna import Study, pruners, samplers
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial
 
 from tuner.errors import Problem, SpecError
 from tuner.spec import PRUNERS, Pruner, Sampler, SearchSpec
@@ -94,9 +97,26 @@ def _grid(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any
     return samplers.GridSampler(grid or {}, seed=seed, **options)
 
 
+class _RandomByName(samplers.RandomSampler):
+    """Draws each parameter from a seed of its own.
+
+    A trial that was interrupted between two draws goes on with the ones that it would have had: one sequence for all
+    parameters would begin again.
+    """
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed=seed)
+        self._seed = seed
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution) -> Any:
+        digest = hashlib.sha256(f"{self._seed}/{name}".encode()).digest()
+        drawn = samplers.RandomSampler(seed=int.from_bytes(digest[:4], "big"))
+        return drawn.sample_independent(study, trial, name, distribution)
+
+
 _SAMPLERS: dict[str, Callable[[SearchSpec, int, Grid | None, dict[str, Any]], samplers.BaseSampler]] = {
     "tpe": _tpe,
-    "random": lambda spec, seed, grid, options: samplers.RandomSampler(seed=seed, **options),
+    "random": lambda spec, seed, grid, options: _RandomByName(seed=seed, **options),
     "gp": _gp,
     "cmaes": _cmaes,
     "qmc": _qmc,

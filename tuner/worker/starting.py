@@ -15,6 +15,7 @@ from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import SlotPlan
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
+from tuner.worker.resuming import resume_keys, resume_record
 from tuner.worker.running import RunningTrial
 from tuner.worker.sampling import ENUMERATING
 from tuner.worker.trial_process import TrialProcess
@@ -51,6 +52,7 @@ class TrialStarter:
         Raises:
             LeaseLost: another worker has taken it over.
         """
+        is_new = lease.trial_id is None
         lease = self._patiently(leases.start_trial, self._database, lease)
         if lease.trial_id is None or lease.number is None:
             raise AssertionError("start_trial gives a lease with a trial")
@@ -59,9 +61,17 @@ class TrialStarter:
             self._patiently(self._closer.give_up, lease, live)
             return None
         assignment = self._assignment(lease, lease.number, plan)
+        if not is_new:
+            assignment = self._patiently(self._taking_up, assignment, lease, lease.trial_id)
         _log.info("trial %d: attempt %d starts", lease.number, lease.attempts)
         process = TrialProcess(assignment.model_dump_json())
         return RunningTrial(lease=lease, live=live, process=process, assignment=assignment)
+
+    def _taking_up(self, assignment: Assignment, lease: Lease, trial_id: int) -> Assignment:
+        keys = resume_keys(self._artifacts, lease)
+        leases.save_resume(self._database, lease, resume_record(lease, keys))
+        recorded = leases.trained(self._database, trial_id).epochs
+        return assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
 
     def _assignment(self, lease: Lease, number: int, plan: SlotPlan) -> Assignment:
         return Assignment(
@@ -69,11 +79,12 @@ class TrialStarter:
             number=number,
             attempt=lease.attempts,
             data=self._data,
-            checkpoint=self._artifacts.checkpoint(number),
-            resume_folder=self._artifacts.resume_folder(number),
-            log=self._artifacts.log(number),
+            run=lease.token,
+            artifacts=self._artifacts.place,
+            scratch=self._artifacts.scratch,
+            log=self._artifacts.trial_log(number, lease.token),
             preset=lease.preset,
-            use_defaults=lease.ordinal == 0 and self._spec.sampler.name not in ENUMERATING,
+            use_defaults=number == 0 and self._spec.sampler.name not in ENUMERATING,
             devices=plan.devices,
             share_device=plan.share_device,
             threads=plan.threads,

@@ -10,14 +10,16 @@ import math
 import os
 import socket
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from storage import leases, studies, workers
-from storage.artifacts import StudyArtifacts
 from storage.database import Database
-from storage.errors import DatabaseUnavailable, LeaseLost
+from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
+from storage.leases import Lease
+from tuner.places import study_artifacts
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Finished, Stop
 from tuner.trial.outcome import Outcome
@@ -45,11 +47,11 @@ class Supervisor:
     def __init__(self, settings: WorkerSettings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._record = studies.load_study(database, settings.study)
-        self._spec = SearchSpec.model_validate(self._record.spec)
-        self._artifacts = StudyArtifacts.at(self._record.artifacts, settings.study)
         self._leaving = Leaving(settings.follow_stdin)
         self._patiently = Patience(self._leaving.requested)
+        self._record = self._patiently(studies.load_study, database, settings.study)
+        self._spec = SearchSpec.model_validate(self._record.spec)
+        self._artifacts = study_artifacts(self._record.artifacts, settings.study, settings.cache)
         self._id = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self._gpus = visible_gpus()
         self._slots = [Slot(plan) for plan in plan_slots(settings.resources, self._gpus, usable_cores())]
@@ -59,6 +61,7 @@ class Supervisor:
         self._state: str = self._record.state
         self._polled = -math.inf
         self._renewed = -math.inf
+        self._store_is_away = False
 
     def run(self) -> None:
         """Works until the study has ended or stopped, or SIGTERM, SIGINT or a closed standard input say leave.
@@ -70,7 +73,9 @@ class Supervisor:
         log = self._artifacts.worker_log(self._id)
         start_forkserver(log.with_suffix(".forkserver.log"))
         with self._leaving:
-            data = prepare_on_node(self._spec, self._record, self._settings.cache, log)
+            data = prepare_on_node(self._spec, self._record, self._settings.cache, log, self._leaving)
+            if data is None:
+                return
             self._starter = TrialStarter(
                 self._database,
                 self._patiently,
@@ -82,9 +87,12 @@ class Supervisor:
                 self._settings.max_attempts,
             )
             try:
-                self._register()
-                self._patiently(self._closer.tell_untold, self._trials)
-                self._loop()
+                # Patience ends where the worker must leave, and the checkpoints can be written without a database.
+                with suppress(DatabaseUnavailable):
+                    self._register()
+                    self._patiently(self._closer.tell_untold, self._trials)
+                    self._loop()
+                self._leave_orderly()
             finally:
                 self._leave()
 
@@ -94,11 +102,12 @@ class Supervisor:
             self._fill_slots()
             if not self._busy() and self._nothing_to_do():
                 return
-            for ready in wait([*self._connections(), *self._leaving.sources], timeout=self._settings.poll_seconds):
-                self._hear(ready)
+            readable = wait([*self._connections(), *self._leaving.sources], timeout=self._settings.poll_seconds)
+            # Before anything is heard: a worker that was frozen may have lost what it is about to write to.
             self._renew()
+            for ready in readable:
+                self._hear(ready)
             self._end_overdue()
-        self._leave_orderly()
 
     # --- the study's news
 
@@ -154,8 +163,19 @@ class Supervisor:
                     return
                 try:
                     slot.running = self._starter.start(lease, slot.plan)
+                    self._store_is_away = False
                 except LeaseLost:
                     _log.warning("lease %d was taken over while its trial was started", lease.ordinal)
+                except ArtifactsUnavailable as error:
+                    self._wait_for_store(lease, error)
+                    return
+
+    def _wait_for_store(self, lease: Lease, error: ArtifactsUnavailable) -> None:
+        """Nothing is known about the trial's resume checkpoints now: leaves it for later, and says so once."""
+        self._patiently(leases.release, self._database, lease, spend_attempt=False)
+        if not self._store_is_away:
+            _log.warning("%s; no trial is taken up until it is back", error)
+        self._store_is_away = True
 
     def _may_start(self) -> bool:
         return self._state == "running" and not self._leaving.requested.is_set() and not self._past_deadline()
@@ -227,7 +247,10 @@ class Supervisor:
             self._abandon(slot)
 
     def _leave_orderly(self) -> None:
-        """Lets every trial process write its checkpoint and go, then releases the leases."""
+        """Lets every trial process write its checkpoint and go, then releases the leases.
+
+        Those of a database that is away expire instead.
+        """
         deadline = time.monotonic() + self._settings.grace_seconds
         for slot in self._slots:
             if slot.running:
@@ -235,15 +258,13 @@ class Supervisor:
                 slot.running.process.send(Stop())
         while self._busy() and (left := deadline - time.monotonic()) > 0:
             for ready in wait(self._connections(), timeout=left):
-                try:
+                with suppress(DatabaseUnavailable):
                     self._hear(ready)
-                except DatabaseUnavailable as error:
-                    # The checkpoint is on disk all the same, and the lease will expire.
-                    _log.warning("%s", error)
         for slot in self._slots:
             if slot.running:
                 late = Finished(outcome=Outcome.INTERRUPTED, reason="it did not leave in time and was killed")
-                self._end_now(slot, slot.running, late)
+                with suppress(DatabaseUnavailable):
+                    self._end_now(slot, slot.running, late)
 
     def _leave(self) -> None:
         for slot in self._slots:

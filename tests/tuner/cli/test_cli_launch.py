@@ -70,7 +70,7 @@ def test_a_study_without_a_complete_trial_exits_3_and_its_trials_say_why(place, 
     assert ran.complaints[-1] == "no trial is complete; `tuner trials` lists why"
     assert tuner("launch", spec).code == 3
     assert (place.folder / "named.db").exists() and not (place.folder / "tuner.db").exists()
-    assert (place.folder / "tuner-artifacts/shapes/trials/00000/trial.log").exists()
+    assert (place.folder / "tuner-artifacts/shapes/trials/00000/run-001/trial.log").exists()
 
     monkeypatch.setenv("TUNER_STORAGE", named)
     shown = tuner("show", "shapes", "0")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuner.data.cache import default_cache_root, open_prepared, prepare
+from tuner.data.cache import open_prepared, prepare
 from tuner.errors import DataError
+from tuner.places import default_cache_root
 
 CIFAR = Path(__file__).resolve().parents[4] / "shared/data/cifar10/images"
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from disruption.proxy import Proxy
 from sqlalchemy import create_engine, make_url, text
 
-from storage import leaderboard, leases
+from storage import leaderboard, leases, progress
 from storage.database import connect
 
 
@@ -28,45 +27,16 @@ def database(postgres_server):
     engine.dispose()
 
 
-class Proxy:
-    """A way to the database that can be closed: what a network or a server restart does to clients."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._pipes: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        """Ends every connection and refuses new ones."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for pipe in self._pipes:
-            with contextlib.suppress(OSError):
-                pipe.shutdown(socket.SHUT_RDWR)
-        self._pipes.clear()
-
-    def restore(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                server = socket.create_connection(self._target)
-                self._pipes += [client, server]
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+@pytest.fixture
+def proxy(database):
+    """A way to the database that can be cut."""
+    target = database.engine.url
+    return Proxy(target.host, target.port or 5432)
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR)
+@pytest.fixture
+def proxied_url(database, proxy):
+    return database.engine.url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
 
 
 def assert_exact(database, record, epochs):
@@ -87,15 +57,12 @@ def test_two_workers_on_postgresql(create_study, start_worker, make_spec, databa
 
 
 def test_a_database_that_goes_away_costs_no_trial_and_no_epoch(
-    create_study, start_worker, make_spec, database, tmp_path, eventually
+    create_study, start_worker, make_spec, database, proxy, proxied_url, eventually
 ):
     spec = make_spec("Fast", trials=5, training={"epochs": 20, "batch_size": 16, "early_stopping": None})
     record = create_study(spec)
-    target = database.engine.url
-    proxy = Proxy(target.host, target.port or 5432)
-    url = target.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
     # The lease runs out while the database is away; nobody adopts the trial, so the worker keeps it.
-    worker = start_worker(spec, url, lease_seconds=1)
+    worker = start_worker(spec, proxied_url, lease_seconds=1)
     for trial in (0, 2):
         eventually(lambda trial=trial: _epochs(database, spec.study, trial) >= 2)
         proxy.cut()
@@ -111,3 +78,47 @@ def test_a_database_that_goes_away_costs_no_trial_and_no_epoch(
 
 def _epochs(database, study, trial):
     return next((t.epochs for t in leaderboard.trials(database, study) if t.trial == trial), 0)
+
+
+def test_a_worker_leaves_in_order_while_the_database_is_away(
+    create_study, start_worker, make_spec, database, proxy, proxied_url, tmp_path, eventually
+):
+    gate = tmp_path / "gate"
+    spec = make_spec("Slow", options={"gate": str(gate)}, trials=1, training={"epochs": 3, "batch_size": 16})
+    record = create_study(spec)
+    worker = start_worker(spec, proxied_url, lease_seconds=1)
+    eventually(lambda: _epochs(database, spec.study, 0) == 1)
+    proxy.cut()
+    eventually(lambda: "trials go on" in worker.log.read_text())
+    worker.stop()
+    assert worker.wait(30)
+    worker.raise_if_failed()
+    said = worker.log.read_text()
+    assert said.count("cannot use the database") == 2
+    assert "this worker's leases will expire" in said
+    assert list(Path(record.artifacts).rglob("*.npz"))
+
+    gate.touch()
+    assert start_worker(spec).wait(60)
+    ended = leaderboard.trial(database, spec.study, 0)
+    assert (ended.summary.outcome, [epoch.epoch for epoch in ended.curve]) == ("complete", [1, 2, 3])
+    assert "resumed after epoch 1" in _trial_log(ended)
+
+
+def test_a_worker_that_starts_during_an_outage_waits(
+    create_study, start_worker, make_spec, database, proxy, proxied_url, eventually
+):
+    spec = make_spec("Fast", trials=1)
+    create_study(spec)
+    proxy.cut()
+    worker = start_worker(spec, proxied_url)
+    eventually(lambda: "this worker waits for it" in worker.log.read_text())
+    proxy.restore()
+    assert worker.wait(60)
+    worker.raise_if_failed()
+    assert progress.status(database, spec.study).complete == 1
+    assert worker.log.read_text().count("cannot use the database") == 1
+
+
+def _trial_log(ended):
+    return Path(ended.log).read_text()

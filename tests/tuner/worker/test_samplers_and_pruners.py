@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import optuna
 import pytest
+from optuna.distributions import FloatDistribution
 
-from storage import leaderboard, progress, studies
+from storage import leaderboard, leases, progress, studies
 from tuner.errors import SpecError
 from tuner.spec import PRUNERS, SAMPLERS
 from tuner.worker.sampling import make_pruner, make_sampler
@@ -37,6 +39,37 @@ def test_an_enumerated_space_ends_the_study(name, create_study, run_worker, make
     now = progress.status(database, spec.study)
     assert (now.state, now.complete, now.open) == ("finished", 8, 12)
     assert now.reason == "every configuration of the search space has been tried"
+
+
+def test_a_random_draw_does_not_depend_on_what_was_drawn_before(make_spec):
+    spec, distribution = make_spec(sampler="random", seed=5), FloatDistribution(0.0, 1.0)
+
+    def draw(number, names):
+        sampler, study = make_sampler(spec, number), optuna.create_study()
+        frozen = study._storage.get_trial(study.ask()._trial_id)
+        return {name: sampler.sample_independent(study, frozen, name, distribution) for name in names}
+
+    whole = draw(3, ("units", "rate", "dropped"))
+    assert len(set(whole.values())) == 3
+    # As another worker goes on after the first one died between two of them.
+    assert draw(3, ("units",)) | draw(3, ("rate", "dropped")) == whole
+    assert draw(4, ("units", "rate", "dropped")) != whole
+
+
+def test_trial_0_takes_the_defaults_whichever_lease_it_comes_from(
+    create_study, start_worker, make_spec, database, eventually
+):
+    spec = make_spec("Deterministic", trials=2, sampler="random", training={"epochs": 1, "batch_size": 16})
+    record = create_study(spec)
+    # A worker that has the first lease, and is slow to make a trial of it.
+    slow = leases.acquire(database, record.study_id, "slow", 3600)
+    worker = start_worker(spec)
+    eventually(lambda: leases.counts(database, record.study_id).closed)
+    leases.release(database, slow, spend_attempt=False)
+    assert worker.wait(60)
+    trials = leaderboard.trials(database, spec.study)
+    assert trials[0].params == {"units": 6, "rate": 0.001}
+    assert trials[1].params != trials[0].params
 
 
 OPTIONS = {

@@ -113,7 +113,7 @@ def test_sigterm_leaves_a_checkpoint_and_an_open_lease(create_study, start_worke
     assert leases.counts(database, record.study_id).held == 0
     waiting = leaderboard.trial(database, slow.study, 0)
     assert (waiting.summary.state, waiting.attempts) == ("waiting", 0)
-    assert list(Path(record.artifacts, record.name, "trials", "00000", "resume").glob("resume-*.npz"))
+    assert list(Path(record.artifacts, record.name, "trials/00000/run-001/resume").glob("epoch-000001.*.npz"))
     gate.touch()
     assert start_worker(slow).wait(60)
     assert_exact(database, record, epochs=3)
@@ -253,7 +253,7 @@ def test_only_the_best_models_are_kept(create_study, run_worker, make_spec, data
     record = create_study(spec)
     run_worker(spec)
     best = [t.trial for t in leaderboard.best(database, spec.study, 2)]
-    kept = sorted(int(path.parent.name) for path in Path(record.artifacts).rglob("best.keras"))
+    kept = sorted(int(path.parts[-3]) for path in Path(record.artifacts).rglob("best.keras"))
     assert kept == sorted(best)
     assert leases.checkpoints(database, record.study_id, "maximize") == best
 

@@ -1,0 +1,32 @@
+"""Workers that are told to leave before they have begun."""
+
+from __future__ import annotations
+
+import psutil
+from filelock import FileLock
+
+from storage import leases
+from tuner.data.cache import prepare
+
+
+def _forked(worker):
+    """What the worker's forkserver has forked."""
+    children = psutil.Process(worker.pid).children(recursive=True)
+    forkservers = {child.pid for child in children if child.ppid() == worker.pid}
+    return [child for child in children if child.ppid() in forkservers]
+
+
+def test_sigterm_while_the_data_is_prepared(create_study, start_worker, make_spec, cache, database, eventually):
+    spec = make_spec("Fast")
+    record = create_study(spec)
+    folder = prepare(spec.data, cache).folder
+    # As if another worker of this node were decoding a large data set.
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        worker = start_worker(spec)
+        (preparation,) = eventually(lambda: _forked(worker))
+        worker.stop()
+        assert worker.wait(30)
+        worker.raise_if_failed()
+        psutil.wait_procs([preparation], timeout=30)
+        assert not preparation.is_running()
+    assert leases.counts(database, record.study_id).open == record.budget
