@@ -2,13 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
+import keras
 import keras_tuner
 
+from search_spaces.statistics import Statistics, TargetStatistics, TokenCounts, Tokenization
+
 Labels = Literal["integer", "one_hot"]
+Task = Literal["classification", "multi_label", "regression", "none"]
+InputKind = Literal["image", "array", "text", "number", "integer", "category"]
+Structure = Literal["single", "tuple", "dict"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One of a model's inputs.
+
+    ===========  ==========================================================================================
+    kind         what a batch holds
+    ===========  ==========================================================================================
+    image        float32 (batch, height, width, channels) in [0, 255]
+    array        (batch, *shape) of ``dtype``
+    text         string (batch,), UTF-8
+    number       float32 (batch,), NaN where it is missing
+    integer      int64 (batch,): integers that stand for categories, ``INTEGER_MISSING`` where it is missing
+    category     string (batch,), empty where it is missing
+    ===========  ==========================================================================================
+
+    Attributes:
+        name: its key where inputs are a dict, its position where they are a tuple, empty for a single one.
+        shape: of one example.
+        dtype: as Keras names it.
+        statistics: of the training split; None where there are none for its kind.
+    """
+
+    name: str
+    kind: InputKind
+    shape: tuple[int, ...]
+    dtype: str
+    statistics: Statistics | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a model learns to predict.
+
+    Attributes:
+        name: as of an input.
+        shape: of one example: () for classes and single numbers, (classes,) for multi-label.
+        class_names: of classification and multi-label; class ``i`` is ``class_names[i]``.
+        class_counts: training examples of each class (multi-label: with each label).
+        statistics: of regression.
+    """
+
+    name: str
+    task: Task
+    shape: tuple[int, ...]
+    dtype: str
+    class_names: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    statistics: TargetStatistics | None = None
 
 
 @dataclass(frozen=True)
@@ -17,38 +73,100 @@ class DataSummary:
 
     Attributes:
         kind: the data source, for example ``"image_directory"``.
-        task: ``"classification"``.
-        input_shape: one example's shape without the batch dimension; images are (height, width, channels),
-            float32 in [0, 255].
-        class_names: label ``i`` is ``class_names[i]``.
+        inputs: what a model is given.
+        structure: how: a single tensor, or a tuple or dict of them.
+        targets: what it learns, in ``target_structure``; empty for data without labels.
         examples: number of examples by split: ``train``, ``validation`` and, if there is one, ``test``.
-        class_counts: number of training examples of each class, in the order of ``class_names``.
+        count_tokens: how often each token stands in the training texts of the single text input; cached on the node.
     """
 
     kind: str
-    task: str
-    input_shape: tuple[int, ...]
-    class_names: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    targets: tuple[Target, ...]
     examples: Mapping[str, int]
-    class_counts: tuple[int, ...]
+    structure: Structure = "single"
+    target_structure: Structure = "single"
+    count_tokens: Callable[[Tokenization], TokenCounts] | None = None
+
+    @property
+    def target(self) -> Target:
+        """The only target; one without a task where the data has no labels.
+
+        Raises:
+            ValueError: there are several.
+        """
+        if len(self.targets) > 1:
+            raise ValueError(
+                f"the data has {len(self.targets)} targets: {', '.join(each.name for each in self.targets)}"
+            )
+        return self.targets[0] if self.targets else Target("", "none", (), "float32")
+
+    @property
+    def task(self) -> Task:
+        return self.target.task
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.target.class_names
 
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @property
+    def class_counts(self) -> tuple[int, ...]:
+        return self.target.class_counts
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One example's shape without the batch dimension.
+
+        Raises:
+            ValueError: there are several inputs.
+        """
+        if len(self.inputs) != 1:
+            raise ValueError(f"the data has {len(self.inputs)} inputs: {', '.join(each.name for each in self.inputs)}")
+        return self.inputs[0].shape
+
+
+@dataclass(frozen=True)
+class StagedModel:
+    """A model in two stages, of which only the second is trained.
+
+    String processing runs on the CPU only and cannot be compiled by XLA. While training, ``preprocessing`` runs in the
+    input pipeline, ahead of the accelerator; what is kept and exported is the joined end-to-end model.
+
+    Attributes:
+        network: compiled; takes what ``preprocessing`` gives.
+        preprocessing: from raw inputs, without anything to train; None where ``network`` takes raw inputs itself.
+    """
+
+    network: keras.Model
+    preprocessing: keras.Model | None = None
+
+    def end_to_end(self) -> keras.Model:
+        """The model from raw inputs to outputs, sharing the network's variables and compiled as the network is."""
+        if self.preprocessing is None:
+            return self.network
+        raw = self.preprocessing.input
+        joined = keras.Model(raw, self.network(self.preprocessing(raw)), name=self.network.name)
+        joined.compile_from_config(self.network.get_compile_config())
+        return joined
 
 
 class SearchSpace(keras_tuner.HyperModel):
     """A hypermodel that is told about the data.
 
     A plain ``keras_tuner.HyperModel`` works as a search space too; subclass this one to be constructed with the data's
-    summary and to choose how labels come. Options that a spec gives beside the space's name are keyword arguments of
-    the constructor.
+    summary and to choose how labels come. ``build`` gives a compiled model, or a ``StagedModel``. Options that a spec
+    gives beside the space's name are keyword arguments of the constructor.
 
     Attributes:
-        labels: ``"integer"`` gives labels of shape (batch,), int64; ``"one_hot"`` gives (batch, classes), float32.
+        labels: how classes come: ``"integer"`` gives (batch,), int64; ``"one_hot"`` gives (batch, classes), float32.
+            Multi-label targets are (batch, classes), float32, and regression's float32, whatever it says.
     """
 
-    labels: ClassVar[Labels] = "integer"
+    labels: Labels = "integer"
 
     def __init__(self, data: DataSummary, *, epochs: int = 20, batch_size: int = 32) -> None:
         """Keeps what is known before training.

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import keras
 import keras_tuner
 
 from search_spaces import image_hyperparameters as ask
-from search_spaces.base import DataSummary, Labels, SearchSpace
+from search_spaces.base import DataSummary, SearchSpace
 from search_spaces.image_backbones import Weights, require_backbones
 from search_spaces.image_config import FAMILIES, Family, ImageConfig
 from search_spaces.image_layers import assemble
 from search_spaces.image_optimization import compile_model
+from search_spaces.targets import labels_of
 
 
 class ImageSpace(SearchSpace):
-    """Classifiers of images, for data sets about which nothing is known but their size.
+    """Models of images, for data sets about which nothing is known but their size.
 
-    Models take float32 (batch, height, width, channels) in [0, 255] and give float32 probabilities
-    (batch, classes). They consist of Keras's own layers, so that a saved one loads
+    Models take float32 (batch, height, width, channels) in [0, 255] and give what ``targets.output_layers``
+    says of the target's task. They consist of Keras's own layers, so that a saved one loads
     without this package.
 
     Args:
@@ -41,8 +41,6 @@ class ImageSpace(SearchSpace):
             networks are asked for and cannot be had.
     """
 
-    labels: ClassVar[Labels] = "one_hot"
-
     def __init__(
         self,
         data: DataSummary,
@@ -56,6 +54,7 @@ class ImageSpace(SearchSpace):
     ) -> None:
         super().__init__(data)
         _check_data(data)
+        self.labels = labels_of(data.target)
         self.families = _families(families, pretrained)
         self.epochs = epochs
         self.batch_size = batch_size
@@ -89,18 +88,20 @@ class ImageSpace(SearchSpace):
         model = assemble(
             config,
             self.data.input_shape,
-            self.data.num_classes,
+            self.data.target,
             max_width=self.max_width,
             weights=self.weights,
         )
-        compile_model(model, config.optimization, self.data.examples["train"], self.epochs)
+        compile_model(model, self.data.target, config.optimization, self.data.examples["train"], self.epochs)
         return model
 
 
 def _check_data(data: DataSummary) -> None:
     if len(data.input_shape) != 3:
         raise ValueError(f"the image space takes examples of shape (height, width, channels), not {data.input_shape}")
-    if data.num_classes < 2:
+    if data.task == "none":
+        raise ValueError("the image space needs labels")
+    if data.task == "classification" and data.num_classes < 2:
         raise ValueError(f"the image space needs at least two classes, not {data.num_classes}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from search_spaces.base import Target
 from search_spaces.image_backbones import Weights, apply_backbone
 from search_spaces.image_config import (
     Augmentation,
@@ -17,6 +18,7 @@ from search_spaces.image_config import (
     Network,
 )
 from search_spaces.image_hyperparameters import stem_stride
+from search_spaces.targets import output_layers
 
 # With a few dozen steps in an epoch, Keras's 0.99 leaves the moving statistics behind for epochs.
 _BATCH_NORM_MOMENTUM = 0.9
@@ -25,12 +27,12 @@ _BATCH_NORM_MOMENTUM = 0.9
 def assemble(
     config: ImageConfig,
     input_shape: tuple[int, ...],
-    num_classes: int,
+    target: Target,
     *,
     max_width: int,
     weights: Weights,
 ) -> keras.Model:
-    """An uncompiled model: float32 (batch, *input_shape) in [0, 255] to float32 (batch, num_classes).
+    """An uncompiled model: float32 (batch, *input_shape) in [0, 255] to what ``output_layers`` gives.
 
     Args:
         max_width: no stage of a network trained from scratch has more filters.
@@ -45,7 +47,7 @@ def assemble(
     elif config.network:
         x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(x)
         x = _BODIES[config.family](x, config.network, max_width)
-    return keras.Model(inputs, _classify(x, config.head, num_classes), name=config.family)
+    return keras.Model(inputs, _predict(x, config.head, target), name=config.family)
 
 
 def _frame(x: Any, framing: Framing) -> Any:
@@ -73,15 +75,14 @@ def _augment(x: Any, strengths: Augmentation) -> Any:
     return x
 
 
-def _classify(x: Any, head: Head, num_classes: int) -> Any:
+def _predict(x: Any, head: Head, target: Target) -> Any:
     pool = layers.GlobalAveragePooling2D if head.pooling == "avg" else layers.GlobalMaxPooling2D
     x = pool()(x)
     if head.units:
         x = layers.Dense(head.units, activation="relu")(x)
     if head.dropout:
         x = layers.Dropout(head.dropout)(x)
-    # In float32 whatever the precision of the rest: probabilities round badly in 16 bits.
-    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+    return output_layers(target, x)
 
 
 def _widths(network: Network, max_width: int) -> list[int]:

@@ -7,15 +7,17 @@ import math
 import keras
 from keras.optimizers import schedules
 
+from search_spaces.base import Target
 from search_spaces.image_config import Optimization
+from search_spaces.targets import compile_options
 
 _WARM_UP_SHARE = 0.1
 # Of the highest rate: where warm-up starts and cosine decay ends.
 _LOWEST_RATE = 0.01
 
 
-def compile_model(model: keras.Model, optimization: Optimization, examples: int, epochs: int) -> None:
-    """Compiles a classifier of one-hot labels.
+def compile_model(model: keras.Model, target: Target, optimization: Optimization, examples: int, epochs: int) -> None:
+    """Compiles a model of a target.
 
     Args:
         examples: number of training examples.
@@ -24,8 +26,7 @@ def compile_model(model: keras.Model, optimization: Optimization, examples: int,
     steps = epochs * math.ceil(examples / optimization.batch_size)
     model.compile(
         optimizer=_optimizer(optimization, steps),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=optimization.label_smoothing),
-        metrics=["accuracy"],
+        **compile_options(target, optimization.label_smoothing),
     )
 
 

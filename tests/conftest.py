@@ -13,10 +13,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+
+if TYPE_CHECKING:
+    from search_spaces.base import DataSummary
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 _MARIADB = "mysql+pymysql://root@127.0.0.1:3306/mysql"
@@ -240,3 +243,21 @@ def new_study(database: Any) -> Callable[..., Any]:
         return studies.create_study(database, name, budget=budget, **(described | changed))
 
     return create
+
+
+@pytest.fixture(scope="session")
+def image_summary() -> Callable[..., DataSummary]:
+    """What a search space is told about images in classes."""
+    from search_spaces.base import DataSummary, Input, Target
+
+    def make(
+        input_shape: tuple[int, ...],
+        class_names: tuple[str, ...],
+        examples: dict[str, int],
+        class_counts: tuple[int, ...],
+    ) -> DataSummary:
+        image = Input("", "image", input_shape, "float32")
+        target = Target("", "classification", (), "int64", class_names, class_counts)
+        return DataSummary("image_directory", (image,), (target,), examples)
+
+    return make

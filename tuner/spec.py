@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import (
@@ -27,7 +27,7 @@ from tuner.spec_problems import problems_of
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
-SPACES = ("image",)
+SPACES = ("image", "text", "structured")
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -60,41 +60,166 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class ImageDirectory(_Section):
-    """Folders of JPEG, PNG, BMP or GIF files, one folder per class."""
+class SplitSettings(_Section):
+    """How examples are divided; shared by every kind of data."""
 
-    kind: Literal["image_directory"]
-    path: ResolvedPath | None = None
-    train: ResolvedPath | None = None
-    validation: ResolvedPath | None = None
-    test: ResolvedPath | None = None
-    image_size: tuple[PositiveInt, PositiveInt] = (32, 32)
-    color_mode: Literal["rgb", "grayscale"] = "rgb"
     validation_split: float = Field(default=0.2, ge=0, lt=1)
     test_split: float = Field(default=0.0, ge=0, lt=1)
     seed: Count = 0
     on_error: Literal["fail", "skip"] = "fail"
 
+    @property
+    def given_splits(self) -> frozenset[str]:
+        """The splits beside ``train`` that the data itself names."""
+        return frozenset()
+
     @model_validator(mode="after")
-    def _one_source(self) -> ImageDirectory:
-        if (self.path is None) == (self.train is None):
-            raise ValueError("give either path (one folder, split here) or train (and validation, test)")
-        if self.path is not None and (self.validation or self.test):
-            raise ValueError("validation and test folders go with train, not with path")
-        if self.validation is None and self.validation_split == 0:
-            raise ValueError("validation_split must be above 0 unless a validation folder is given")
+    def _something_left(self) -> Self:
+        if "validation" not in self.given_splits and self.validation_split == 0:
+            raise ValueError("validation_split must be above 0 unless validation data is given")
         if self.validation_split + self.test_split >= 1:
             raise ValueError("validation_split and test_split must leave something to train on")
         return self
+
+
+class _Places(SplitSettings):
+    """One place that is split here, or one for each split."""
+
+    path: ResolvedPath | None = None
+    train: ResolvedPath | None = None
+    validation: ResolvedPath | None = None
+    test: ResolvedPath | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.train is None):
+            raise ValueError("give either path (split here) or train (and validation, test)")
+        if self.path is not None and (self.validation or self.test):
+            raise ValueError("validation and test go with train, not with path")
+        return self
+
+    @property
+    def given_splits(self) -> frozenset[str]:
+        return frozenset(name for name in ("validation", "test") if getattr(self, name))
+
+    @property
+    def places(self) -> dict[str, Path]:
+        """By split; one given as ``path`` is ``train``'s."""
+        found = {"train": self.path or self.train, "validation": self.validation, "test": self.test}
+        return {name: place for name, place in found.items() if place is not None}
+
+
+class ImageDirectory(_Places):
+    """Folders of JPEG, PNG, BMP or GIF files, one folder per class, or without classes."""
+
+    kind: Literal["image_directory"]
+    labels: Literal["folders", "none"] = "folders"
+    image_size: tuple[PositiveInt, PositiveInt] = (32, 32)
+    color_mode: Literal["rgb", "grayscale"] = "rgb"
 
     @property
     def channels(self) -> int:
         return 3 if self.color_mode == "rgb" else 1
 
 
+class TextDirectory(_Places):
+    """Folders of UTF-8 .txt files, one folder per class."""
+
+    kind: Literal["text_directory"]
+
+
+ColumnType = Literal["number", "integer", "category", "text"]
+LabelledTask = Literal["auto", "classification", "multi_label", "regression"]
+
+
+class Csv(_Places):
+    """Rows of CSV (also compressed with gzip) or Parquet files: texts or tables.
+
+    With ``text_column`` an example is one text; without it, all columns but those with another use, as a table.
+    """
+
+    kind: Literal["csv"]
+    label_column: str | None = None
+    label_separator: Annotated[str, Field(min_length=1)] | None = None
+    task: LabelledTask = "auto"
+    text_column: str | None = None
+    columns: dict[str, ColumnType] = {}
+    ignore: tuple[str, ...] = ()
+    weight_column: str | None = None
+    split_column: str | None = None
+    split_values: dict[Literal["train", "validation", "test"], str] = {
+        "train": "train",
+        "validation": "validation",
+        "test": "test",
+    }
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+
+    @property
+    def given_splits(self) -> frozenset[str]:
+        if self.split_column is None:
+            return super().given_splits
+        return frozenset(self.split_values) - {"train"}
+
+    @model_validator(mode="after")
+    def _one_use_each(self) -> Self:
+        uses = [self.label_column, self.text_column, self.weight_column, self.split_column, *self.ignore]
+        named = [name for name in uses if name is not None]
+        twice = sorted({name for name in named if named.count(name) > 1} | (set(named) & set(self.columns)))
+        if twice:
+            raise ValueError(f"each column has one use: {', '.join(map(repr, twice))} has several")
+        if self.split_column is not None and self.train is not None:
+            raise ValueError("split_column goes with path: train, validation and test are splits already")
+        if self.text_column is not None and self.columns:
+            raise ValueError("columns describes tables; with text_column an example is one text")
+        if self.task == "multi_label" and self.label_separator is None:
+            raise ValueError("task: multi_label needs label_separator, which divides a row's labels")
+        if self.label_column is None and (self.label_separator or self.task != "auto"):
+            raise ValueError("label_separator and task describe the label_column; name it")
+        return self
+
+
+class Npz(SplitSettings):
+    """Arrays in a NumPy .npz file: ``x``, ``y``, or ``x_train``, ``y_train``, ``x_val``, ``y_val``, ``x_test`` ..."""
+
+    kind: Literal["npz"]
+    path: ResolvedPath
+    task: LabelledTask = "auto"
+
+
+class Python(SplitSettings):
+    """What a function returns: arrays, a ``tf.data.Dataset`` or a ``keras.utils.PyDataset``."""
+
+    kind: Literal["python"]
+    source: str
+    args: dict[str, Any] = {}
+    task: LabelledTask = "auto"
+
+    @field_validator("source")
+    @classmethod
+    def _place(cls, name: str, info: ValidationInfo) -> str:
+        place, colon, attribute = name.rpartition(":")
+        if not colon or not attribute.isidentifier():
+            raise ValueError("package.module:function or path/to/file.py:function")
+        return f"{_resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
+
+
+DataSpec = ImageDirectory | TextDirectory | Csv | Npz | Python
+# By the value of ``kind``.
+DATA_KINDS: dict[str, type[DataSpec]] = {
+    "image_directory": ImageDirectory,
+    "text_directory": TextDirectory,
+    "csv": Csv,
+    "npz": Npz,
+    "python": Python,
+}
+
+
 class EarlyStopping(_Section):
     patience: Count = 5
     min_delta: float = Field(default=0.0, ge=0)
+
+
+ClassWeight = Literal["auto", "none", "balanced", "sqrt"]
 
 
 class Training(_Section):
@@ -105,6 +230,7 @@ class Training(_Section):
     mixed_precision: bool = False
     max_parameters: PositiveInt | None = None
     deterministic: bool = False
+    class_weight: ClassWeight = "auto"
 
 
 class Resources(_Section):
@@ -169,7 +295,7 @@ class SearchSpec(_Section):
     """Everything that defines a study. Paths are absolute once it has been read."""
 
     study: str
-    data: ImageDirectory
+    data: Annotated[DataSpec, Field(discriminator="kind")]
     space: Space
     objective: Objective
     trials: PositiveInt = 30
@@ -233,7 +359,7 @@ def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
     try:
         return SearchSpec.model_validate(dict(raw), context={"base": base})
     except ValidationError as error:
-        raise SpecError(source, problems_of(error, SearchSpec)) from None
+        raise SpecError(source, problems_of(error, SearchSpec, DATA_KINDS)) from None
 
 
 class _UniqueKeys(yaml.SafeLoader):

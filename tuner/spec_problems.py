@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -13,26 +13,39 @@ from tuner.errors import Problem
 
 # pydantic puts the tried type of a union and the names of validators among the keys.
 _NOT_A_KEY = re.compile(r"function-.*|constrained-.*|literal\[.*\]|int|float|str|bool")
+_NO_KIND = ("union_tag_not_found", "union_tag_invalid")
 _NO_MAPPING = ("model_type", "model_attributes_type", "dict_type")
 
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """One problem per key; what the members of a union refuse is said together."""
+def problems_of(error: ValidationError, model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]) -> list[Problem]:
+    """One problem per key; what the members of a union refuse is said together.
+
+    Args:
+        kinds: the sections that a value of their key ``kind`` chooses; pydantic puts that value among the keys.
+    """
     found: dict[tuple[str, ...], list[Any]] = {}
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"] if not _NOT_A_KEY.fullmatch(str(part)))
         found.setdefault(path, []).append(item)
-    return [Problem(".".join(path), _message(items, path, model)) for path, items in found.items()]
+    problems = []
+    for path, items in found.items():
+        keys = [part for place, part in enumerate(path) if not (place == 1 and part in kinds)]
+        problems.append(Problem(".".join(keys), _message(items, path, model, kinds)))
+    return problems
 
 
-def _message(items: Sequence[Any], path: Sequence[str], model: type[BaseModel]) -> str:
+def _message(
+    items: Sequence[Any], path: Sequence[str], model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]
+) -> str:
     item = items[0]
+    if item["type"] in _NO_KIND:
+        return f"kind must be one of {', '.join(kinds)}"
     if item["type"] == "extra_forbidden":
-        return _unknown_key(path, model)
+        return _unknown_key(path, model, kinds)
     if item["type"] == "missing":
         return "is required"
     if item["type"] in _NO_MAPPING:
-        section = _section(path, model)
+        section = _section(path, model, kinds)
         return f"must be a mapping with the keys {_listed(section)}" if section else "must be a mapping"
     message = ", or ".join(dict.fromkeys(_wanted(each["msg"]) for each in items))
     if item["type"] != "value_error":
@@ -49,8 +62,8 @@ def _wanted(message: str) -> str:
     return re.sub(r"^a valid (?=[aeiou])", "an ", text).replace("a valid ", "a ")
 
 
-def _unknown_key(path: Sequence[str], model: type[BaseModel]) -> str:
-    section = _section(path[:-1], model)
+def _unknown_key(path: Sequence[str], model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]) -> str:
+    section = _section(path[:-1], model, kinds)
     if section is None:
         return "unknown key"
     near = get_close_matches(path[-1], list(section.model_fields), n=1)
@@ -62,13 +75,18 @@ def _listed(section: type[BaseModel]) -> str:
     return ", ".join(section.model_fields)
 
 
-def _section(path: Sequence[str], model: type[BaseModel]) -> type[BaseModel] | None:
+def _section(
+    path: Sequence[str], model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]
+) -> type[BaseModel] | None:
     """The part of the spec that a path leads to."""
     section: type[BaseModel] | None = model
-    for part in path:
+    for place, part in enumerate(path):
+        if place == 1 and part in kinds:
+            section = kinds[part]
+            continue
         field = section.model_fields.get(part) if section else None
         if field is None:
             return None
-        kinds = (field.annotation, *get_args(field.annotation))
-        section = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        types = (field.annotation, *get_args(field.annotation))
+        section = next((each for each in types if isinstance(each, type) and issubclass(each, BaseModel)), None)
     return section

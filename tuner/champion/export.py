@@ -18,7 +18,7 @@ from tuner.champion.request import ExportReport, ExportRequest
 from tuner.champion.verification import verify
 from tuner.data.prepared import open_prepared
 from tuner.errors import ExportError
-from tuner.spec import ImageDirectory
+from tuner.spec import DataSpec, ImageDirectory
 
 __all__ = ["ExportReport", "ExportRequest", "export_model"]
 
@@ -121,7 +121,9 @@ def _champion(
     )
 
 
-def _input(data: ImageDirectory) -> ImageInput:
+def _input(data: DataSpec) -> ImageInput:
+    if not isinstance(data, ImageDirectory):
+        raise ExportError(f"models of data of kind {data.kind} cannot be exported yet")
     height, width = data.image_size
     gives = "probabilities: float32 (batch, classes)"
     return ImageInput(

@@ -119,7 +119,7 @@ def _metrics(
     from tuner.data.splits import VALIDATION
     from tuner.trial.space import labels_of
 
-    labels: Any = data.split(VALIDATION).labels
+    labels: Any = data.split(VALIDATION).targets[0]
     if labels_of(space) == "one_hot":
         labels = np.eye(len(data.class_names), dtype=np.float32)[labels]
     return compiled_metrics(model, np.load(outputs), labels, request.evaluation_batch)

@@ -17,7 +17,7 @@ from tuner.champion.child import ENVIRONMENT, describe_exit
 from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, Verification
 from tuner.champion.request import ExportRequest
 from tuner.child_environment import tensorflow_environment
-from tuner.data.prepared import PreparedData, images_path
+from tuner.data.prepared import FileOrigin, PreparedData, input_stem
 from tuner.data.splits import VALIDATION
 from tuner.errors import ExportError
 
@@ -93,12 +93,13 @@ def _manifest(
     request: ExportRequest, built: Path, data: PreparedData, workspace: Path, outputs: Path
 ) -> dict[str, object]:
     split = data.split(VALIDATION)
+    assert isinstance(split.origin, FileOrigin)
     return {
         "saved_model": os.fspath(built / SAVED_MODEL),
         "keras_model": os.fspath(built / KERAS_MODEL),
-        "files": [os.path.join(split.root, file) for file in split.files],
-        "labels": split.labels.tolist(),
-        "images": os.fspath(images_path(data.folder, VALIDATION)),
+        "files": [os.path.join(split.origin.root, file) for file in split.origin.files],
+        "labels": split.targets[0].tolist(),
+        "images": os.fspath(data.folder / f"{input_stem(VALIDATION, 0)}.npy"),
         "batch_size": request.evaluation_batch,
         "outputs": os.fspath(outputs),
         "result": os.fspath(workspace / "result.json"),

@@ -1,10 +1,11 @@
-"""A .npy file whose rows are written in any order by several threads."""
+""".npy files that are written piece by piece: rows in any order by several threads, or a growing number of them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,3 +62,52 @@ class RowWriter:
         while content:
             written = os.pwrite(self._file.fileno(), content, position)
             content, position = content[written:], position + written
+
+
+class GrowingArray:
+    """Writes a .npy file whose number of rows is known at its end only.
+
+    Args:
+        path: the file to create.
+        dtype: of the array.
+        shape: of a row.
+
+    Raises:
+        OSError: the file cannot be created; ``append`` and ``close`` raise it when the disk is full.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._dtype, self._shape = dtype, shape
+        self._rows = 0
+        self._file = open(path, "wb")  # noqa: SIM115
+        self._write_header()
+        self._header_bytes = self._file.tell()
+
+    def append(self, rows: npt.NDArray[Any]) -> None:
+        """Adds rows, (m, *shape)."""
+        if rows.shape[1:] != self._shape:
+            raise ValueError(f"a row has the shape {rows.shape[1:]}, not {self._shape}")
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
+        self._rows += len(rows)
+
+    def close(self, whole: bool) -> None:
+        """Ends the file; ``whole`` says whether it is to be read by anyone."""
+        try:
+            if whole:
+                self._file.seek(0)
+                self._write_header()
+                if self._file.tell() != self._header_bytes:
+                    raise ValueError("the header has grown")
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        finally:
+            self._file.close()
+
+    def _write_header(self) -> None:
+        # NumPy leaves room in the header for a first dimension that grows.
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)

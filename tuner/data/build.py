@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,11 +11,12 @@ import numpy.typing as npt
 
 from tuner.data.array_file import RowWriter
 from tuner.data.bad_files import BadFile, bad_files_error, unreadable_reason
+from tuner.data.columns import ArrayWriter
 from tuner.data.decode import UndecodableImage, file_decoder
 from tuner.data.image_files import ImageFile, Scan, source_roots
 from tuner.data.parallel import map_chunks
-from tuner.data.prepared import Split, images_path, labels_path
-from tuner.data.splits import TRAIN, split_fractions, stratified
+from tuner.data.prepared import FileOrigin, InputFacts, Split, TargetFacts, input_stem, open_split, target_stem
+from tuner.data.splits import TRAIN, drawn, split_fractions, stratified
 from tuner.spec import ImageDirectory
 
 _Decoder = Callable[[bytes], npt.NDArray[np.uint8]]
@@ -57,7 +57,8 @@ def write_arrays(
             raise bad_files_error("cannot be used", _where(data), _in_order(found, problems))
         if not corrupt:
             break
-    splits = {name: _finish(name, files, folder) for name, files in assigned.items()}
+    facts = facts_of(data, found)
+    splits = {name: _finish(name, files, facts, folder) for name, files in assigned.items()}
     return splits, _in_order(found, problems)
 
 
@@ -73,8 +74,11 @@ def _assign(data: ImageDirectory, found: Scan, problems: _Problems) -> dict[str,
     assigned: dict[str, list[ImageFile]] = {}
     for source, files in usable.items():
         fractions = split_fractions(data) if source == TRAIN else {source: 1.0}
-        labels = np.fromiter((file.label for file in files), np.int64, len(files))
-        chosen = stratified(labels, fractions, data.seed, found.class_names)
+        if data.labels == "none":
+            chosen = drawn(len(files), fractions, data.seed)
+        else:
+            labels = np.fromiter((file.label for file in files), np.int64, len(files))
+            chosen = stratified(labels, fractions, data.seed, found.class_names)
         assigned.update({name: [files[i] for i in rows] for name, rows in chosen.items()})
     return assigned
 
@@ -91,7 +95,7 @@ def _decode_all(
     total = sum(len(files) for files in assigned.values())
     done = 0
     for name, files in assigned.items():
-        with RowWriter(images_path(folder, name), (len(files), *shape)) as writer:
+        with RowWriter(folder / f"{input_stem(name, 0)}.npy", (len(files), *shape)) as writer:
             work = partial(_decode_rows, files, decoder, writer)
             for count, bad in map_chunks(work, len(files)):
                 problems.update(bad)
@@ -115,15 +119,25 @@ def _decode_rows(files: list[ImageFile], decoder: _Decoder, writer: RowWriter, r
     return len(rows), problems
 
 
-def _finish(name: str, files: list[ImageFile], folder: Path) -> Split:
+def facts_of(data: ImageDirectory, found: Scan) -> tuple[tuple[InputFacts, ...], tuple[TargetFacts, ...]]:
+    """What the columns will be: uint8 images and, unless there are no labels, int64 classes."""
+    image = InputFacts(kind="image", shape=(*data.image_size, data.channels), dtype="float32")
+    if data.labels == "none":
+        return (image,), ()
+    return (image,), (TargetFacts(task="classification", dtype="int64", class_names=found.class_names),)
+
+
+def _finish(
+    name: str,
+    files: list[ImageFile],
+    facts: tuple[tuple[InputFacts, ...], tuple[TargetFacts, ...]],
+    folder: Path,
+) -> Split:
     """Writes a split's labels and describes it."""
-    labels = np.fromiter((file.label for file in files), np.int64, len(files))
-    with open(labels_path(folder, name), "wb") as target:
-        np.save(target, labels)
-        target.flush()
-        os.fsync(target.fileno())
-    images = np.load(images_path(folder, name), mmap_mode="r")
-    return Split(name, tuple(file.path for file in files), files[0].root, labels, images)
+    if facts[1]:
+        with ArrayWriter(folder, target_stem(name, 0), np.int64) as writer:
+            writer.write(np.fromiter((file.label for file in files), np.int64, len(files)))
+    return open_split(folder, name, *facts, FileOrigin(files[0].root, tuple(file.path for file in files)))
 
 
 def _in_order(found: Scan, problems: _Problems) -> list[BadFile]:

@@ -1,70 +1,64 @@
-"""Decodes a data set once per node and keeps it for every trial that runs there."""
+"""Prepares a data set once per node and keeps it for every trial that runs there."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import shutil
 import uuid
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
 from tuner.data.bad_files import printable
-from tuner.data.fingerprint import contents, fingerprint
-from tuner.data.image_files import ImageFile, Scan, scan, source_roots
 from tuner.data.prepared import PreparedData, Split, open_prepared, write_meta
-from tuner.data.splits import TRAIN
+from tuner.data.source import DataSource, Progress, find_source
 from tuner.errors import DataError
-from tuner.spec import ImageDirectory
+from tuner.spec import DataSpec
 
 __all__ = ["PreparedData", "Progress", "Split", "open_prepared", "prepare"]
 
-Progress = Callable[[int, int], None]
 
-
-def prepare(data: ImageDirectory, cache_root: Path, progress: Progress | None = None) -> PreparedData:
-    """Finds, checks, decodes and splits images, or reuses what an earlier call left.
+def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) -> PreparedData:
+    """Finds, checks, decodes and splits data, or reuses what an earlier call left.
 
     Every call reads and hashes all files, so a changed file is never overlooked. Processes that
-    prepare the same data at once wait for one of them. Decoding runs TensorFlow in this process.
+    prepare the same data at once wait for one of them.
 
     Args:
-        data: where the images are and how to prepare them.
+        data: where the examples are and how to prepare them.
         cache_root: a folder on this node's own disk; created if need be.
-        progress: called with (files decoded, files to decode) while decoding. It starts again from
-            0 once when corrupt files are skipped.
+        progress: called with (examples done, examples in all) while they are written.
 
     Raises:
-        DataError: the folders or files cannot be used, or the cache cannot be written.
+        DataError: the data cannot be used, or the cache cannot be written.
     """
-    found = scan(data)
-    by_source = {source: contents(files) for source, files in found.sources.items()}
-    identity = fingerprint(data, found, by_source)
-    unreadable = {
-        file: content.problem
-        for source, files in found.sources.items()
-        for file, content in zip(files, by_source[source], strict=True)
-        if content.problem
-    }
-    folder = cache_root.absolute() / _folder_name(identity)
+    root = cache_root.absolute()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
-            prepared = _reusable(folder)
-            if prepared is None:
-                _build(data, found, identity, unreadable, folder, progress)
-                prepared = open_prepared(folder)
-            return _as_found(prepared, data, found)
+        root.mkdir(parents=True, exist_ok=True)
+        with _scratch(root) as scratch:
+            source = find_source(data, scratch)
+            folder = root / source.folder_name
+            with FileLock(folder.with_name(f"{folder.name}.lock")):
+                prepared = _reusable(folder)
+                if prepared is None:
+                    _build(source, folder, progress)
+                    prepared = open_prepared(folder)
+                return _as_found(source, prepared)
     except OSError as error:
-        raise _unwritable(folder.parent, error) from error
+        raise _unwritable(root, error) from error
 
 
-def _folder_name(identity: str) -> str:
-    # Another TensorFlow may decode JPEG or resize a little differently.
-    return f"images-{identity[:32]}-tensorflow-{importlib.metadata.version('tensorflow')}"
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    # Beside the cache, so that what is written there can be renamed into it.
+    scratch = root / f".scratch-{uuid.uuid4().hex}"
+    scratch.mkdir()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _reusable(folder: Path) -> PreparedData | None:
@@ -74,44 +68,20 @@ def _reusable(folder: Path) -> PreparedData | None:
         return None
 
 
-def _as_found(prepared: PreparedData, data: ImageDirectory, found: Scan) -> PreparedData:
-    """Records what may have changed though the images did not: their place, unsupported files."""
-    roots = source_roots(data)
-    splits = {name: replace(split, root=roots.get(name, roots[TRAIN])) for name, split in prepared.splits.items()}
-    images = {file.shown for files in found.sources.values() for file in files}
-    undecodable = (bad for bad in prepared.bad_files if bad.file in images)
-    bad_files = (*found.rejected, *undecodable)
-    moved = any(split.root != prepared.splits[name].root for name, split in splits.items())
-    if not moved and bad_files == prepared.bad_files:
-        return prepared
-    current = replace(prepared, splits=splits, bad_files=bad_files)
-    write_meta(current, prepared.folder)
+def _as_found(source: DataSource, prepared: PreparedData) -> PreparedData:
+    current = source.as_found(prepared)
+    if current is not prepared:
+        write_meta(current, prepared.folder)
     return current
 
 
-def _build(
-    data: ImageDirectory,
-    found: Scan,
-    identity: str,
-    unreadable: dict[ImageFile, str],
-    folder: Path,
-    progress: Progress | None,
-) -> None:
-    # TensorFlow is loaded only when there is something to decode.
-    from tuner.data.build import write_arrays
-
+def _build(source: DataSource, folder: Path, progress: Progress | None) -> None:
     for leftover in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     temporary.mkdir()
     try:
-        splits, bad = write_arrays(data, found, unreadable, temporary, progress)
-        shape = (*data.image_size, data.channels)
-        bad_files = (*found.rejected, *bad)
-        write_meta(
-            PreparedData(folder, identity, data.kind, shape, found.class_names, splits, bad_files),
-            temporary,
-        )
+        write_meta(source.write(temporary, progress), temporary)
         _swap_in(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -14,7 +14,8 @@ from tuner.data.parallel import map_chunks
 from tuner.data.splits import split_fractions
 from tuner.spec import ImageDirectory
 
-CACHE_FORMAT = 1
+# Of the identity; the cache's own layout has its number in the folder's name.
+IDENTITY_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def fingerprint(data: ImageDirectory, found: Scan, by_source: dict[str, list[Con
 
 def _parts(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]]) -> Iterator[bytes]:
     settings = {
-        "cache_format": CACHE_FORMAT,
+        "cache_format": IDENTITY_FORMAT,
         "kind": data.kind,
         "image_size": list(data.image_size),
         "color_mode": data.color_mode,
@@ -53,12 +54,14 @@ def _parts(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]
         "seed": data.seed,
         "on_error": data.on_error,
     }
+    if data.labels == "none":
+        settings["labels"] = "none"
     yield json.dumps(settings, sort_keys=True).encode("ascii")
     for source, files in found.sources.items():
         for file, content in zip(files, by_source[source], strict=True):
             yield source.encode("ascii")
             yield os.fsencode(file.path)
-            yield os.fsencode(found.class_names[file.label])
+            yield os.fsencode(found.class_names[file.label] if found.class_names else "")
             yield content.sha256
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.data.bad_files import BadFile, bad_files_error, printable
-from tuner.data.splits import TEST, TRAIN, VALIDATION
+from tuner.data.splits import TRAIN
 from tuner.errors import DataError
 from tuner.spec import ImageDirectory
 
@@ -67,10 +67,7 @@ def scan(data: ImageDirectory) -> Scan:
             file is of an unsupported type.
     """
     roots = source_roots(data)
-    classes = {source: _class_folders(root) for source, root in roots.items()}
-    class_names = classes[TRAIN]
-    for source, found in classes.items():
-        _check_same_classes(found, class_names, roots[source], roots[TRAIN])
+    class_names = _class_names(roots) if data.labels == "folders" else ()
     sources: dict[str, tuple[ImageFile, ...]] = {}
     rejected: list[BadFile] = []
     for source, root in roots.items():
@@ -85,8 +82,14 @@ def scan(data: ImageDirectory) -> Scan:
 
 def source_roots(data: ImageDirectory) -> dict[str, str]:
     """The folder of each source; one given as ``path`` is the source ``train``."""
-    folders = {TRAIN: data.path or data.train, VALIDATION: data.validation, TEST: data.test}
-    return {source: os.fspath(folder) for source, folder in folders.items() if folder}
+    return {source: os.fspath(folder) for source, folder in data.places.items()}
+
+
+def _class_names(roots: Mapping[str, str]) -> tuple[str, ...]:
+    classes = {source: _class_folders(root) for source, root in roots.items()}
+    for source, found in classes.items():
+        _check_same_classes(found, classes[TRAIN], roots[source], roots[TRAIN])
+    return classes[TRAIN]
 
 
 def _class_folders(root: str) -> tuple[str, ...]:
@@ -132,9 +135,10 @@ def _check_same_classes(found: tuple[str, ...], expected: tuple[str, ...], root:
 def _images(root: str, class_names: tuple[str, ...], prefix: str, rejected: list[BadFile]) -> tuple[ImageFile, ...]:
     """The images of a folder in order; files that are none are added to ``rejected``."""
     found: list[ImageFile] = []
-    for label, name in enumerate(class_names):
+    # Without classes, the whole folder is searched as one.
+    for label, name in enumerate(class_names or ("",)):
         before = len(found) + len(rejected)
-        for path in _files(root, name, {_identity(root)}):
+        for path in _files(root, name, {_identity(root)} if name else set()):
             reason = _unsupported(root, path)
             if reason:
                 rejected.append(BadFile(prefix + path, reason))
@@ -142,7 +146,8 @@ def _images(root: str, class_names: tuple[str, ...], prefix: str, rejected: list
                 found.append(ImageFile(root, path, label, prefix + path))
         if len(found) + len(rejected) == before:
             folder = os.path.join(root, name)
-            raise DataError(f"the class folder {printable(folder)} is empty: add images to it or remove it")
+            what = "class folder" if name else "folder"
+            raise DataError(f"the {what} {printable(folder)} is empty: add images to it or remove it")
     rejected.sort(key=lambda bad: os.fsencode(bad.file))
     return tuple(sorted(found, key=lambda image: os.fsencode(image.path)))
 

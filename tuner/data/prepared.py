@@ -1,7 +1,7 @@
-"""Prepared data as it lies on disk: memory-mapped arrays by split and what is known about them.
+"""Prepared data as it lies on disk: memory-mapped columns by split and what is known about them.
 
-A folder of prepared data holds ``meta.json`` and, for each split, ``<split>-images.npy`` and
-``<split>-labels.npy``. Reading it needs no TensorFlow.
+A folder of prepared data holds ``meta.json`` and the columns' files: ``<split>-x<i>`` for inputs, ``<split>-y<i>`` for
+targets, ``<split>-weights`` and ``<split>-rows``. Reading it needs no TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,20 +10,75 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from tuner.data.bad_files import LISTED, BadFile, printable
+from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError
 
 if TYPE_CHECKING:
-    from search_spaces.base import DataSummary
+    from search_spaces.base import DataSummary, Task
 
 META = "meta.json"
+# Of the files described here: a folder of another layout is not looked at.
+LAYOUT = 2
+
+
+class InputFacts(BaseModel):
+    """An input as ``search_spaces.base.Input`` describes it, and the kind of its columns."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    kind: str
+    column: ColumnKind = "array"
+    shape: tuple[int, ...] = ()
+    dtype: str
+    statistics: dict[str, Any] | None = None
+
+
+class TargetFacts(BaseModel):
+    """A target as ``search_spaces.base.Target`` describes it; its columns are arrays."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    task: str
+    shape: tuple[int, ...] = ()
+    dtype: str
+    class_names: tuple[str, ...] = ()
+    statistics: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class FileOrigin:
+    """Examples that are files: n paths relative to ``root``, an absolute folder."""
+
+    root: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RowOrigin:
+    """Examples that are rows.
+
+    Attributes:
+        source: the file, absolute, or the Python source that they come from.
+        rows: shape (n,), int64: each example's place there, from 0.
+    """
+
+    source: str
+    rows: npt.NDArray[np.int64]
+
+
+Origin = FileOrigin | RowOrigin
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +87,20 @@ class Split:
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
-        files: n paths relative to ``root``.
-        root: the folder that holds the class folders, absolute.
-        labels: shape (n,), int64.
-        images: shape (n, height, width, channels), uint8, memory-mapped and read-only.
+        inputs: a column for each input, in the data's order.
+        targets: likewise for each target, shape (n, ...).
+        weights: shape (n,), float32; None where all weigh the same.
+        origin: where the raw examples are.
     """
 
     name: str
-    files: tuple[str, ...]
-    root: str
-    labels: npt.NDArray[np.int64]
-    images: npt.NDArray[np.uint8]
+    inputs: tuple[Column, ...]
+    targets: tuple[npt.NDArray[Any], ...]
+    weights: npt.NDArray[np.float32] | None
+    origin: Origin
 
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.inputs[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,25 +110,44 @@ class PreparedData:
     Attributes:
         folder: where it lies.
         fingerprint: the identity of the data, 64 hexadecimal digits, the same on every node.
-        kind: ``image_directory``.
-        input_shape: (height, width, channels).
-        class_names: label ``i`` is ``class_names[i]``.
+        kind: the data source's, such as ``image_directory``.
+        inputs: what models are given, in ``structure``: ``single``, ``tuple`` or ``dict``.
+        targets: what they learn, likewise in ``target_structure``; empty for data without labels.
         splits: by name; ``train`` and ``validation`` always, ``test`` if asked for.
-        bad_files: the files left out (``on_error: skip``), each with the reason.
+        bad_files: the files or rows left out (``on_error: skip``), each with the reason.
+        left_out: how many there are, if not all of them are listed in ``bad_files``.
     """
 
     folder: Path
     fingerprint: str
     kind: str
-    input_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
+    inputs: tuple[InputFacts, ...]
+    targets: tuple[TargetFacts, ...]
     splits: Mapping[str, Split]
-    bad_files: tuple[BadFile, ...]
+    bad_files: tuple[BadFile, ...] = ()
+    left_out: int = 0
+    structure: str = "single"
+    target_structure: str = "single"
 
     @property
     def skipped(self) -> tuple[str, ...]:
         """The names of the files left out."""
         return tuple(bad.file for bad in self.bad_files)
+
+    @property
+    def task(self) -> str:
+        """Of the first target; ``none`` without one."""
+        return self.targets[0].task if self.targets else "none"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the first target; empty without one, and for regression."""
+        return self.targets[0].class_names if self.targets else ()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """One example's shape, of the first input."""
+        return self.inputs[0].shape
 
     def split(self, name: str) -> Split:
         """The split of that name.
@@ -85,22 +159,51 @@ class PreparedData:
             raise DataError(f"there is no split {name!r}; there are {', '.join(self.splits)}")
         return self.splits[name]
 
-    def class_counts(self, name: str) -> tuple[int, ...]:
-        """The number of examples of each class in a split, in the order of ``class_names``."""
-        counts = np.bincount(self.split(name).labels, minlength=len(self.class_names))
+    def class_counts(self, name: str, target: int = 0) -> tuple[int, ...]:
+        """The number of examples of each class (multi-label: with each label) in a split; empty for other tasks."""
+        if target >= len(self.targets) or not self.targets[target].class_names:
+            return ()
+        facts, values = self.targets[target], self.split(name).targets[target]
+        if facts.task == "multi_label":
+            return tuple(int(count) for count in values.sum(axis=0))
+        counts = np.bincount(values.reshape(-1).astype(np.int64), minlength=len(facts.class_names))
         return tuple(int(count) for count in counts)
 
     def summary(self) -> DataSummary:
         """What a search space is told. Imports Keras: for trial processes only."""
-        from search_spaces.base import DataSummary
+        from search_spaces.base import DataSummary, Input, Target
+        from tuner.data.statistics import input_statistics, target_statistics
+        from tuner.data.token_counts import count_tokens
 
+        texts = [index for index, each in enumerate(self.inputs) if each.kind == "text"]
         return DataSummary(
             kind=self.kind,
-            task="classification",
-            input_shape=self.input_shape,
-            class_names=self.class_names,
+            inputs=tuple(
+                Input(
+                    name=each.name,
+                    kind=each.kind,  # type: ignore[arg-type]
+                    shape=each.shape,
+                    dtype=each.dtype,
+                    statistics=input_statistics(each.kind, each.statistics),
+                )
+                for each in self.inputs
+            ),
+            targets=tuple(
+                Target(
+                    name=each.name,
+                    task=_as_task(each.task),
+                    shape=each.shape,
+                    dtype=each.dtype,
+                    class_names=each.class_names,
+                    class_counts=self.class_counts(TRAIN, index),
+                    statistics=target_statistics(each.statistics),
+                )
+                for index, each in enumerate(self.targets)
+            ),
+            structure=self.structure,  # type: ignore[arg-type]
+            target_structure=self.target_structure,  # type: ignore[arg-type]
             examples={name: len(split) for name, split in self.splits.items()},
-            class_counts=self.class_counts(TRAIN),
+            count_tokens=partial(count_tokens, self, texts[0]) if len(texts) == 1 else None,
         )
 
     def describe(self) -> dict[str, Any]:
@@ -108,7 +211,11 @@ class PreparedData:
         return {
             "kind": self.kind,
             "fingerprint": self.fingerprint,
-            "input_shape": list(self.input_shape),
+            "task": self.task,
+            "inputs": [each.model_dump(mode="json", exclude={"statistics"}) for each in self.inputs],
+            "structure": self.structure,
+            "targets": [each.model_dump(mode="json", exclude={"statistics"}) for each in self.targets],
+            "target_structure": self.target_structure,
             "class_names": list(self.class_names),
             "splits": {
                 name: {
@@ -117,12 +224,12 @@ class PreparedData:
                 }
                 for name, split in self.splits.items()
             },
-            "skipped": len(self.bad_files),
+            "skipped": self.left_out or len(self.bad_files),
             "skipped_files": [{"file": printable(bad.file), "reason": bad.reason} for bad in self.bad_files[:LISTED]],
         }
 
-    def split_records(self, name: str) -> list[dict[str, str]]:
-        """The files of a split with their classes: ``{"file": absolute path, "label": class}``.
+    def split_records(self, name: str) -> list[dict[str, Any]]:
+        """The examples of a split with their labels: ``{"file": absolute path, "label": ...}``, and ``"row"`` of rows.
 
         Undecodable bytes of a path are lone surrogates (``os.fsencode`` gives the bytes back).
 
@@ -130,18 +237,46 @@ class PreparedData:
             DataError: there is no such split.
         """
         split = self.split(name)
-        return [
-            {"file": os.path.join(split.root, file), "label": self.class_names[label]}
-            for file, label in zip(split.files, split.labels, strict=True)
-        ]
+        labels = self._labels(split)
+        if isinstance(split.origin, FileOrigin):
+            root, files = split.origin.root, split.origin.files
+            return [
+                {"file": os.path.join(root, file), "label": label} for file, label in zip(files, labels, strict=True)
+            ]
+        source, rows = split.origin.source, split.origin.rows
+        return [{"file": source, "row": int(row), "label": label} for row, label in zip(rows, labels, strict=True)]
+
+    def _labels(self, split: Split) -> list[Any]:
+        """The first target of each example, for people."""
+        if not self.targets:
+            return [None] * len(split)
+        facts, values = self.targets[0], split.targets[0]
+        names = facts.class_names
+        if facts.task == "classification" and names:
+            return [names[int(value)] for value in values.reshape(-1)]
+        if facts.task == "multi_label" and names:
+            return [[names[i] for i in np.flatnonzero(row)] for row in values]
+        return [value.tolist() for value in values]
 
 
-def images_path(folder: Path, split: str) -> Path:
-    return folder / f"{split}-images.npy"
+def _as_task(task: str) -> Task:
+    return task  # type: ignore[return-value]  # meta.json holds nothing else
 
 
-def labels_path(folder: Path, split: str) -> Path:
-    return folder / f"{split}-labels.npy"
+def input_stem(split: str, index: int) -> str:
+    return f"{split}-x{index}"
+
+
+def target_stem(split: str, index: int) -> str:
+    return f"{split}-y{index}"
+
+
+def weights_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}-weights.npy"
+
+
+def rows_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}-rows.npy"
 
 
 def open_prepared(folder: Path) -> PreparedData:
@@ -152,15 +287,22 @@ def open_prepared(folder: Path) -> PreparedData:
     """
     try:
         meta = json.loads((folder / META).read_text(encoding="ascii"))
-        splits = {name: _open_split(folder, name, item) for name, item in meta["splits"].items()}
+        inputs = tuple(InputFacts.model_validate(each) for each in meta["inputs"])
+        targets = tuple(TargetFacts.model_validate(each) for each in meta["targets"])
         return PreparedData(
             folder=folder,
             fingerprint=meta["fingerprint"],
             kind=meta["kind"],
-            input_shape=tuple(meta["input_shape"]),
-            class_names=tuple(meta["class_names"]),
-            splits=splits,
+            inputs=inputs,
+            targets=targets,
+            structure=meta["structure"],
+            target_structure=meta["target_structure"],
+            splits={
+                name: open_split(folder, name, inputs, targets, _origin(folder, name, item))
+                for name, item in meta["splits"].items()
+            },
             bad_files=tuple(BadFile(file, reason) for file, reason in meta["bad_files"]),
+            left_out=meta["left_out"],
         )
     except FileNotFoundError as error:
         raise DataError(f"no prepared data in {folder}: {error.filename} is missing") from None
@@ -168,18 +310,60 @@ def open_prepared(folder: Path) -> PreparedData:
         raise DataError(f"the prepared data in {folder} is damaged: {error}") from error
 
 
+def open_split(
+    folder: Path, name: str, inputs: tuple[InputFacts, ...], targets: tuple[TargetFacts, ...], origin: Origin
+) -> Split:
+    """A split whose columns are written.
+
+    Raises:
+        OSError, ValueError: a column is missing, or not what the facts say.
+    """
+    length = len(origin.files) if isinstance(origin, FileOrigin) else len(origin.rows)
+    columns = tuple(open_column(folder, input_stem(name, i), facts.column) for i, facts in enumerate(inputs))
+    values = tuple(
+        np.load(folder / f"{target_stem(name, i)}.npy", mmap_mode="r", allow_pickle=False) for i in range(len(targets))
+    )
+    weights = weights_path(folder, name)
+    split = Split(name, columns, values, np.load(weights, mmap_mode="r") if weights.exists() else None, origin)
+    for column, facts in zip(columns, inputs, strict=True):
+        _check(f"{name} input {facts.name}", column.values if isinstance(column, ArrayColumn) else None, facts.shape)
+        if len(column) != length:
+            raise ValueError(f"{name} input {facts.name} has {len(column)} of {length} examples")
+    for value, target in zip(values, targets, strict=True):
+        _check(f"{name} target {target.name}", value, target.shape)
+        if len(value) != length:
+            raise ValueError(f"{name} target {target.name} has {len(value)} of {length} examples")
+    return split
+
+
+def _check(what: str, values: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> None:
+    if values is not None and values.shape[1:] != shape:
+        raise ValueError(f"{what} has the shape {values.shape[1:]}, not {shape}")
+
+
+def _origin(folder: Path, name: str, item: dict[str, Any]) -> Origin:
+    if "files" in item:
+        return FileOrigin(item["root"], tuple(item["files"]))
+    return RowOrigin(item["source"], np.load(rows_path(folder, name), mmap_mode="r", allow_pickle=False))
+
+
 def write_meta(prepared: PreparedData, folder: Path) -> None:
-    """Writes ``meta.json``, atomically; it makes a folder of arrays complete."""
+    """Writes ``meta.json``, atomically; it makes a folder of columns complete."""
     meta = {
         "fingerprint": prepared.fingerprint,
         "kind": prepared.kind,
-        "input_shape": prepared.input_shape,
-        "class_names": prepared.class_names,
+        "inputs": [each.model_dump(mode="json") for each in prepared.inputs],
+        "targets": [each.model_dump(mode="json") for each in prepared.targets],
+        "structure": prepared.structure,
+        "target_structure": prepared.target_structure,
         "splits": {
-            name: {"root": split.root, "files": split.files, "shape": split.images.shape}
+            name: {"root": split.origin.root, "files": split.origin.files}
+            if isinstance(split.origin, FileOrigin)
+            else {"source": split.origin.source}
             for name, split in prepared.splits.items()
         },
         "bad_files": [(bad.file, bad.reason) for bad in prepared.bad_files],
+        "left_out": prepared.left_out,
     }
     temporary = folder / f".{META}.{os.getpid()}"
     # ASCII: a lone surrogate, which stands for an undecodable byte, is kept as an escape.
@@ -191,14 +375,3 @@ def write_meta(prepared: PreparedData, folder: Path) -> None:
         os.replace(temporary, folder / META)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _open_split(folder: Path, name: str, item: dict[str, Any]) -> Split:
-    images = np.load(images_path(folder, name), mmap_mode="r", allow_pickle=False)
-    labels = np.load(labels_path(folder, name), allow_pickle=False)
-    files = tuple(item["files"])
-    if images.shape != tuple(item["shape"]) or images.dtype != np.uint8:
-        raise ValueError(f"{name} images are {images.dtype} {images.shape}")
-    if labels.shape != (len(files),) or labels.dtype != np.int64 or len(images) != len(files):
-        raise ValueError(f"{name} has {len(files)} files and labels of shape {labels.shape}")
-    return Split(name, files, item["root"], labels, images)

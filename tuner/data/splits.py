@@ -9,18 +9,19 @@ import numpy.typing as npt
 
 from tuner.data.permutation import permutation
 from tuner.errors import DataError
-from tuner.spec import ImageDirectory
+from tuner.spec import SplitSettings
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 Indices = npt.NDArray[np.int64]
 
 
-def split_fractions(data: ImageDirectory) -> dict[str, float]:
-    """What fraction of the training folder goes to each split; folders given apart take none."""
+def split_fractions(data: SplitSettings) -> dict[str, float]:
+    """What fraction of the training examples goes to each split; splits that are given apart take none."""
+    given = data.given_splits
     fractions = {
-        VALIDATION: 0.0 if data.validation else data.validation_split,
-        TEST: 0.0 if data.test else data.test_split,
+        VALIDATION: 0.0 if VALIDATION in given else data.validation_split,
+        TEST: 0.0 if TEST in given else data.test_split,
     }
     taken = {name: fraction for name, fraction in fractions.items() if fraction > 0}
     return {TRAIN: 1.0 - sum(taken.values()), **taken}
@@ -62,12 +63,21 @@ def stratified(
     return {split: np.sort(np.concatenate(chosen)).astype(np.int64) for split, chosen in parts.items()}
 
 
+def drawn(count: int, fractions: Mapping[str, float], seed: int) -> dict[str, Indices]:
+    """Splits examples without classes; arguments and result as of ``stratified``.
+
+    Raises:
+        DataError: there are fewer examples than splits.
+    """
+    return stratified(np.zeros(count, dtype=np.int64), fractions, seed, ("any",))
+
+
 def _sizes(count: int, fractions: list[float], name: str, splits: list[str]) -> list[int]:
     """Whole numbers that sum to ``count``, each at least 1, nearest to its share of it."""
     if count < len(fractions):
         raise DataError(
-            f"class {name!r} has {count} usable image{'s' if count != 1 else ''} and needs at "
-            f"least {len(fractions)}, one for each of {', '.join(splits)}: add images to it or "
+            f"class {name!r} has {count} usable example{'s' if count != 1 else ''} and needs at "
+            f"least {len(fractions)}, one for each of {', '.join(splits)}: add examples to it or "
             "remove the class"
         )
     shares = [count * fraction for fraction in fractions]

@@ -86,20 +86,36 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
 
 
 def _said(spec: SearchSpec, found: Preflight) -> list[str]:
-    data = found.description
-    counts = {name: split["examples"] for name, split in data["splits"].items()}
-    sizes = ", ".join(f"{count} {name}" for name, count in counts.items())
-    skipped = f"; {data['skipped']} files skipped" if data["skipped"] else ""
     return [
-        f"Data: {sum(counts.values())} examples of {len(data['class_names'])} classes ({sizes}{skipped})",
+        f"Data: {_data_said(found.description)}",
         f"Model: {found.parameters:,} parameters with default values; objective {spec.objective.metric} "
         f"({spec.objective.direction})",
     ]
 
 
+def _data_said(data: dict[str, Any]) -> str:
+    counts = {name: split["examples"] for name, split in data["splits"].items()}
+    sizes = ", ".join(f"{count} {name}" for name, count in counts.items())
+    what = "files" if data["kind"].endswith("_directory") else "rows"
+    skipped = f"; {data['skipped']} {what} skipped" if data["skipped"] else ""
+    return f"{sum(counts.values())} examples{_task_said(data)} ({sizes}{skipped})"
+
+
+def _task_said(data: dict[str, Any]) -> str:
+    classes = len(data["class_names"])
+    if data["task"] == "classification" and classes:
+        return f" of {classes} classes"
+    return {
+        "multi_label": f" with {classes} labels, any number of them each",
+        "regression": ", regression",
+        "none": " without labels",
+    }[data["task"]]
+
+
 def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:
     given = spec.stored()
-    changed = differences(record.spec, given)
+    # Keys that the study's version did not know have their defaults.
+    changed = differences(SearchSpec.model_validate(record.spec).stored(), given)
     refused = [item for item in changed if item[0] not in FREE_KEYS]
     if refused:
         listed = "; ".join(f"{key} is {new!r}, was {old!r}" for key, old, new in refused)

@@ -111,14 +111,14 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
         raise PreflightError(
             f"objective: no epoch logs {spec.objective.metric!r}; logged are {', '.join(sorted(metrics))}"
         )
-    return Checked(parameters=int(model.count_params()), metrics=metrics)
+    return Checked(parameters=int(model.network.count_params()), metrics=metrics)
 
 
 def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> tuple[Any, Any]:
     import keras_tuner
 
     from tuner.trial.failure import Infeasible
-    from tuner.trial.training import build_model
+    from tuner.trial.model import build_model
 
     hp = keras_tuner.HyperParameters()
     # A default model above max_parameters is one infeasible trial; smaller ones may fit.
@@ -135,15 +135,14 @@ def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: Prepar
 
 def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: Any, data: PreparedData) -> Any:
     from tuner.data.batches import TrainingBatches, evaluation_batches
-    from tuner.trial.space import labels_of
-    from tuner.trial.training import batch_size_of
+    from tuner.trial.model import batch_format, batch_size_of
 
-    batch_size, labels, classes = batch_size_of(hp, spec), labels_of(space), len(data.class_names)
-    training = TrainingBatches(data.splits["train"], batch_size, spec.seed, labels, classes)
-    validation = evaluation_batches(data.splits["validation"], batch_size, labels, classes)
+    batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
+    training = TrainingBatches(data, batch_size, spec.seed, form)
+    validation = evaluation_batches(data, batch_size, form)
     return space.fit(
         hp,
-        model,
+        model.network,
         training.dataset.take(1),
         validation_data=validation.take(1),
         epochs=1,

@@ -17,7 +17,11 @@ from search_spaces.base import DataSummary, Labels, SearchSpace
 from tuner.errors import SpaceError
 from tuner.spec import SearchSpec
 
-_BUILT_IN = {"image": "search_spaces.image:ImageSpace"}
+_BUILT_IN = {
+    "image": "search_spaces.image:ImageSpace",
+    "text": "search_spaces.text:TextSpace",
+    "structured": "search_spaces.structured:StructuredSpace",
+}
 
 
 class _BuildFunction(keras_tuner.HyperModel):

@@ -10,6 +10,7 @@ import keras_tuner
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
 from tenacity.nap import sleep_using_event
 
+from search_spaces.base import StagedModel
 from storage.artifacts import StudyArtifacts
 from storage.errors import ArtifactsUnavailable
 from tuner.data.batches import TrainingBatches, evaluation_batches
@@ -20,12 +21,13 @@ from tuner.trial import resume
 from tuner.trial.assignment import Assignment
 from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel
-from tuner.trial.failure import Infeasible, Interrupted
+from tuner.trial.failure import Interrupted
 from tuner.trial.messages import Building, Built, Finished, KeptModel
+from tuner.trial.model import batch_format, batch_size_of, build_model
 from tuner.trial.outcome import Outcome
 from tuner.trial.resume import Snapshot
 from tuner.trial.resume_writer import ResumeWriter
-from tuner.trial.space import labels_of, load_space
+from tuner.trial.space import load_space
 
 T = TypeVar("T")
 
@@ -43,14 +45,14 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     hp = TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults)
     channel.send(Building())
     model = build_model(space, hp, spec, data)
-    channel.send(Built(parameters=int(model.count_params())))
+    channel.send(Built(parameters=int(model.network.count_params())))
     if channel.stop_requested.is_set():
         raise Interrupted
     recorder = _fit(assignment, channel, artifacts, space, hp, model, data)
     progress, kept = recorder.progress, None
     if recorder.decision != "prune":
-        resume.assign(model.variables, recorder.best or [])
-        kept = _keep_model(model, assignment, artifacts, channel)
+        resume.assign(model.network.variables, recorder.best or [])
+        kept = _keep_model(model.end_to_end(), assignment, artifacts, channel)
     return Finished(
         outcome=Outcome.PRUNED if recorder.decision == "prune" else Outcome.COMPLETE,
         value=progress.best_value,
@@ -60,48 +62,20 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     )
 
 
-def build_model(
-    space: keras_tuner.HyperModel,
-    hp: keras_tuner.HyperParameters,
-    spec: SearchSpec,
-    data: PreparedData,
-) -> keras.Model:
-    """The space's model, compiled and with its variables made.
-
-    Raises:
-        Infeasible: the space refused the configuration with a ValueError, or the model has too many parameters.
-        TypeError: what ``build`` returned is not a compiled Keras model.
-    """
-    try:
-        model = space.build(hp)
-    except ValueError as error:
-        raise Infeasible(f"build refused the configuration: {error}") from error
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"build returned {type(model).__name__}, not a keras.Model")
-    if not model.compiled:
-        raise TypeError("build returned a model that is not compiled; call model.compile(...) in build")
-    if not model.built:
-        model.build((None, *data.input_shape))
-    limit = spec.training.max_parameters
-    if limit is not None and model.count_params() > limit:
-        raise Infeasible(f"the model has {model.count_params():,} parameters, more than max_parameters {limit:,}")
-    return model
-
-
 def _fit(
     assignment: Assignment,
     channel: Channel,
     artifacts: StudyArtifacts,
     space: keras_tuner.HyperModel,
     hp: TrialHyperParameters,
-    model: keras.Model,
+    model: StagedModel,
     data: PreparedData,
 ) -> Recorder:
-    spec = assignment.spec
-    batch_size, labels, classes = batch_size_of(hp, spec), labels_of(space), len(data.class_names)
-    training = TrainingBatches(data.splits["train"], batch_size, assignment.seed, labels, classes)
-    validation = evaluation_batches(data.splits["validation"], batch_size, labels, classes)
-    resumed = _restore(assignment, artifacts, channel, model)
+    spec, network = assignment.spec, model.network
+    batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
+    training = TrainingBatches(data, batch_size, assignment.seed, form)
+    validation = evaluation_batches(data, batch_size, form)
+    resumed = _restore(assignment, artifacts, channel, network)
     writer = ResumeWriter(artifacts, assignment.number, assignment.run)
     stopping = early_stopping(spec)
 
@@ -120,14 +94,14 @@ def _fit(
     # The recorder comes last: it sees what the others decided about this epoch.
     callbacks = [DivergenceGuard(), StopListener(channel), *stopping, recorder]
     try:
-        recorder.set_model(model)
+        recorder.set_model(network)
         recorder.catch_up(assignment.recorded)
         done = recorder.progress.stopping or recorder.progress.epoch >= spec.training.epochs
         if done or recorder.decision != "continue":
             return recorder
         result = space.fit(
             hp,
-            model,
+            network,
             training.dataset,
             validation_data=validation,
             epochs=spec.training.epochs,
@@ -141,11 +115,6 @@ def _fit(
         writer.write()
         raise
     return recorder
-
-
-def batch_size_of(hp: keras_tuner.HyperParameters, spec: SearchSpec) -> int:
-    """The hyperparameter ``batch_size`` if ``build`` registered one, else the spec's."""
-    return int(hp.values.get("batch_size") or spec.training.batch_size)
 
 
 def early_stopping(spec: SearchSpec) -> list[keras.callbacks.Callback]:

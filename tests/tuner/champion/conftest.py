@@ -72,10 +72,9 @@ class Project:
 
     def request(self, model: Any, value: float, **changes: Any) -> ExportRequest:
         """A request for a trained model, saved as a trial saves its best one."""
-        from tuner.trial.training import save_model
-
         checkpoint = self.folder / f"trial-{len(list(self.folder.glob('trial-*')))}" / "best.keras"
-        save_model(model, checkpoint)
+        checkpoint.parent.mkdir()
+        model.save(checkpoint)
         values = {
             "spec": self.spec,
             "study": self.spec.study,
@@ -92,12 +91,12 @@ class Project:
 
     def train(self, model: Any, labels: Any = "integer", epochs: int = 2) -> dict[str, float]:
         """Trains and gives the last epoch's metrics, as a trial would record them."""
-        from tuner.data.batches import TrainingBatches, evaluation_batches
+        from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
 
-        classes, splits = len(self.data.class_names), self.data.splits
+        form = BatchFormat(labels)
         history = model.fit(
-            TrainingBatches(splits["train"], 8, 1, labels, classes).dataset,
-            validation_data=evaluation_batches(splits["validation"], 8, labels, classes),
+            TrainingBatches(self.data, 8, 1, form).dataset,
+            validation_data=evaluation_batches(self.data, 8, form),
             epochs=epochs,
             verbose=0,
         )

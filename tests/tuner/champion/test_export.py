@@ -29,7 +29,7 @@ def served(report: Any) -> Any:
 @pytest.fixture(scope="module")
 def raw_files(shades: Any) -> list[bytes]:
     split = shades.data.split("validation")
-    return [Path(split.root, file).read_bytes() for file in split.files]
+    return [Path(split.origin.root, file).read_bytes() for file in split.origin.files]
 
 
 def test_the_export_gives_the_recorded_accuracy(report: Any, request_to_export: Any) -> None:
@@ -52,7 +52,7 @@ def test_serving_default_reproduces_it_from_raw_bytes(
     probabilities = given["probabilities"].numpy()
     assert probabilities.dtype == np.float32
     assert probabilities.shape == (51, 3)
-    right = np.mean(probabilities.argmax(axis=1) == shades.data.split("validation").labels)
+    right = np.mean(probabilities.argmax(axis=1) == shades.data.split("validation").targets[0])
     assert right == pytest.approx(report.verification.recorded, abs=1e-6)
 
 
@@ -165,10 +165,10 @@ def _check_two_columns(folder: Path, project: Any, model: Any) -> None:
     import tensorflow as tf
 
     split = project.data.split("validation")
-    contents = [Path(split.root, file).read_bytes() for file in split.files]
+    contents = [Path(split.origin.root, file).read_bytes() for file in split.origin.files]
     loaded = tf.saved_model.load(str(folder / "saved_model"))
     given = loaded.signatures["serving_default"](image_bytes=tf.constant(contents))
-    logits = model(split.images.astype("float32"), training=False)[:, 0]
+    logits = model(split.inputs[0].values.astype("float32"), training=False)[:, 0]
     expected = 1 / (1 + np.exp(-np.asarray(logits)))
     np.testing.assert_allclose(given["probabilities"][:, 1], expected, atol=1e-6)
     np.testing.assert_allclose(given["probabilities"][:, 0], 1 - expected, atol=1e-6)

@@ -65,8 +65,8 @@ def test_labels_and_probabilities_are_those_of_the_model(
     split = shades.data.split("validation")
     loaded = tf.saved_model.load(str(report.folder / "saved_model"))
     by_name = {(p.file.parent.name, p.file.name): p for p in predictions}
-    for file in split.files[::5]:
-        content = Path(split.root, file).read_bytes()
+    for file in split.origin.files[::5]:
+        content = Path(split.origin.root, file).read_bytes()
         given = loaded.signatures["serving_default"](image_bytes=tf.constant([content]))
         row = given["probabilities"].numpy()[0]
         prediction = by_name[Path(file).parent.name, Path(file).name]

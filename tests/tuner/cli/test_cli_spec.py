@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tuner.errors import SpecError
 from tuner.objective import Objective
-from tuner.spec import SearchSpec, load_spec, validate_spec
+from tuner.spec import DATA_KINDS, SearchSpec, load_spec, validate_spec
 
 DATA = {"kind": "image_directory", "path": "images/"}
 GOOD = {"study": "a", "data": DATA, "space": "image", "objective": "val_accuracy"}
@@ -47,15 +47,28 @@ def problems(changed, *, drop=()):
         ({"timeout": "soon"}, ["timeout: use a number of seconds, or one with a unit: 45s, 90m, 2h, 1d"]),
         ({"data": DATA | {"color_mode": "bgr"}}, ["data.color_mode: must be 'rgb' or 'grayscale' (it is 'bgr')"]),
         ({"data": DATA | {"validation_split": 0}}, ["data: validation_split must be above 0"]),
-        ({"data": DATA | {"train": "x"}}, ["data: give either path (one folder, split here) or train"]),
-        ({"space": "text"}, ["space.name: unknown space 'text'; one of image, or package.module:HyperModelClass"]),
+        (
+            {"data": {"path": "images/"}},
+            ["data: kind must be one of image_directory, text_directory, csv, npz, python"],
+        ),
+        (
+            {"data": {"kind": "parquet"}},
+            ["data: kind must be one of image_directory, text_directory, csv, npz, python"],
+        ),
+        ({"data": {"kind": "csv", "path": "a", "labels": "b"}}, ["data.labels: unknown key; allowed are "]),
+        ({"data": "images/"}, ["data: must be a mapping"]),
+        ({"data": DATA | {"train": "x"}}, ["data: give either path (split here) or train"]),
+        (
+            {"space": "sound"},
+            ["space.name: unknown space 'sound'; one of image, text, structured, or package.module:Hyp"],
+        ),
         ({"objective": "val_fanciness"}, ["objective: the direction of 'val_fanciness' is not known; write {metric:"]),
         ({"objective": {"metric": "x", "direction": "up"}}, ["objective.direction: must be 'maximize' or 'minimize'"]),
         ({"sampler": "genetic"}, ["sampler.name: unknown name 'genetic'; one of tpe, random"]),
         ({"pruner": 3}, ["pruner: must be a mapping"]),
         ({"study": "a/b"}, ["study: letters, digits"]),
         ({"training": None}, ["training: must be a mapping with the keys epochs, batch_size"]),
-        ({"artifacts": "s3://bucket"}, ["artifacts: a folder; other stores are not supported yet"]),
+        ({"artifacts": "gs://bucket"}, ["artifacts: a folder or s3://BUCKET/PREFIX"]),
         ({"trails": 3}, ["trails: unknown key; did you mean trials? allowed are study, data, space"]),
     ],
 )
@@ -162,25 +175,26 @@ def test_init_writes_a_spec_that_loads_and_never_overwrites(tuner, tmp_path):
 
 def test_init_of_an_unknown_kind(tuner, tmp_path):
     ran = tuner("init", "sound")
-    assert (ran.code, ran.complaints) == (1, ["error: tuner init: no template 'sound'; one of image"])
+    assert (ran.code, ran.complaints) == (1, ["error: tuner init: no template 'sound'; one of image, text, structured"])
     assert not list(tmp_path.iterdir())
 
 
-def _keys(model, prefix=""):
-    """The dotted keys of a spec; what has a short form (objective, sampler ...) is one key."""
+def _keys(model, data, prefix=""):
+    """The dotted keys of a spec with such data; what has a short form (objective, sampler ...) is one key."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
-        for kind in (field.annotation, *get_args(field.annotation)):
+        for kind in (data,) if name == "data" else (field.annotation, *get_args(field.annotation)):
             section = isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Objective
             if section and kind.model_config.get("extra") == "forbid":
-                yield from _keys(kind, f"{prefix}{name}.")
+                yield from _keys(kind, data, f"{prefix}{name}.")
 
 
-def test_the_template_documents_every_key_and_gives_its_default():
-    text = resources.files("tuner").joinpath("templates", "image.yaml").read_text()
+@pytest.mark.parametrize("template", ["image"])
+def test_the_template_documents_every_key_and_gives_its_default(template):
+    text = resources.files("tuner").joinpath("templates", f"{template}.yaml").read_text()
     given = yaml.safe_load(text)
     alternatives = {"data.train", "data.validation", "data.test"}
-    for key in _keys(SearchSpec):
+    for key in _keys(SearchSpec, DATA_KINDS[given["data"]["kind"]]):
         *parents, name = key.split(".")
         line = next((line for line in text.splitlines() if re.match(rf"\s*(# +)?{name}:", line)), None)
         assert line is not None, f"{key} is not in the template"

@@ -45,13 +45,13 @@ def test_arrays_hold_the_pixels_of_the_files(make_folder, spec, cache, calls):
         "train": 12, "validation": 4, "test": 4,
     }  # fmt: skip
     for name, split in prepared.splits.items():
-        for file, label, image in zip(split.files, split.labels, split.images, strict=True):
+        for file, label, image in zip(split.origin.files, split.targets[0], split.inputs[0].values, strict=True):
             assert np.array_equal(image, np.asarray(Image.open(folder / file)))
             assert file.startswith(prepared.class_names[label])
-        assert isinstance(split.images, np.memmap)
-        assert not split.images.flags.writeable
+        assert isinstance(split.inputs[0].values, np.memmap)
+        assert not split.inputs[0].values.flags.writeable
         assert prepared.class_counts(name) == (len(split) // 2,) * 2
-    files = [file for split in prepared.splits.values() for file in split.files]
+    files = [file for split in prepared.splits.values() for file in split.origin.files]
     assert len(set(files)) == 20
 
 
@@ -83,8 +83,8 @@ def test_a_second_call_decodes_nothing(make_folder, spec, cache, calls):
     second = prepare(data, cache, calls)
     assert calls == []
     assert second.fingerprint == first.fingerprint
-    assert second.splits["train"].files == first.splits["train"].files
-    assert np.array_equal(second.splits["train"].images, first.splits["train"].images)
+    assert second.splits["train"].origin.files == first.splits["train"].origin.files
+    assert np.array_equal(second.splits["train"].inputs[0].values, first.splits["train"].inputs[0].values)
 
 
 def test_the_fingerprint_follows_names_contents_and_settings(make_folder, spec, cache, tmp_path):
@@ -116,8 +116,8 @@ def test_data_that_moved_is_recorded_where_it_is_now(make_folder, spec, cache, c
     folder.rename(moved)
     prepared = prepare(spec(moved), cache, calls)
     assert calls == []
-    assert prepared.splits["train"].root == str(moved)
-    assert open_prepared(built.folder).splits["train"].root == str(moved)
+    assert prepared.splits["train"].origin.root == str(moved)
+    assert open_prepared(built.folder).splits["train"].origin.root == str(moved)
 
 
 def test_separate_folders(make_folder, spec, cache):
@@ -126,8 +126,8 @@ def test_separate_folders(make_folder, spec, cache):
     assert {name: len(split) for name, split in prepared.splits.items()} == {
         "train": 16, "test": 4, "validation": 6,
     }  # fmt: skip
-    assert prepared.splits["validation"].root == str(validation)
-    assert prepared.splits["test"].root == str(train)
+    assert prepared.splits["validation"].origin.root == str(validation)
+    assert prepared.splits["test"].origin.root == str(train)
     assert prepared.split_records("validation")[0]["file"] == str(validation / "cat/000.png")
 
 
@@ -138,7 +138,7 @@ def test_strange_file_names_survive_the_cache(make_folder, spec, cache):
         shutil.copy(folder / "cat/000.png", folder / "cat" / name)
     prepare(spec(folder), cache)
     prepared = prepare(spec(folder), cache)
-    files = {file for split in prepared.splits.values() for file in split.files}
+    files = {file for split in prepared.splits.values() for file in split.origin.files}
     assert {f"cat/{name}" for name in names} <= files
     records = json.loads(json.dumps(prepared.split_records("train")))
     assert all(os.path.isfile(record["file"]) for record in records)
@@ -179,7 +179,7 @@ def test_bad_files_are_skipped_and_counted(make_folder, spec, cache, calls):
     assert description["skipped_files"][2]["file"] == "dog/\\n.png"
     assert "No such file" in description["skipped_files"][3]["reason"]
     for split in prepared.splits.values():
-        for file, image in zip(split.files, split.images, strict=True):
+        for file, image in zip(split.origin.files, split.inputs[0].values, strict=True):
             assert np.array_equal(image, np.asarray(Image.open(folder / file)))
     assert prepare(data, cache).skipped == prepared.skipped
     (folder / "dog/notes.txt").rename(folder / "cat/other.txt")
@@ -195,13 +195,13 @@ def test_a_class_that_skipping_leaves_too_small_is_an_error(make_folder, spec, c
     folder = make_folder(count=3)
     for i in range(left, 3):
         (folder / f"dog/{i:03}.png").write_bytes(b"")
-    with pytest.raises(DataError, match=rf"class 'dog' has {left} usable image"):
+    with pytest.raises(DataError, match=rf"class 'dog' has {left} usable example"):
         prepare(spec(folder, on_error="skip"), cache)
 
 
 def test_a_class_with_fewer_images_than_splits(make_folder, spec, cache):
     folder = make_folder(count=2)
-    with pytest.raises(DataError, match=r"'cat' has 2 usable images and needs at least 3"):
+    with pytest.raises(DataError, match=r"'cat' has 2 usable examples and needs at least 3"):
         prepare(spec(folder, test_split=0.2), cache)
 
 
@@ -210,22 +210,22 @@ def test_a_class_with_fewer_images_than_splits(make_folder, spec, cache):
     [
         lambda folder: (folder / "meta.json").unlink(),
         lambda folder: (folder / "meta.json").write_text('{"fingerprint": '),
-        lambda folder: (folder / "train-labels.npy").unlink(),
-        lambda folder: os.truncate(folder / "train-images.npy", 200),
-        lambda folder: os.truncate(folder / "validation-images.npy", 3),
-        lambda folder: os.truncate(folder / "train-labels.npy", 0),
+        lambda folder: (folder / "train-y0.npy").unlink(),
+        lambda folder: os.truncate(folder / "train-x0.npy", 200),
+        lambda folder: os.truncate(folder / "validation-x0.npy", 3),
+        lambda folder: os.truncate(folder / "train-y0.npy", 0),
     ],
 )
 def test_a_torn_cache_is_refused_and_rebuilt(make_folder, spec, cache, calls, damage):
     data = spec(make_folder())
     built = prepare(data, cache)
-    before = np.array(built.splits["train"].images)
+    before = np.array(built.splits["train"].inputs[0].values)
     damage(built.folder)
     with pytest.raises(DataError, match=r"no prepared data|damaged"):
         open_prepared(built.folder)
     rebuilt = prepare(data, cache, calls)
     assert calls[-1] == (12, 12)
-    assert np.array_equal(rebuilt.splits["train"].images, before)
+    assert np.array_equal(rebuilt.splits["train"].inputs[0].values, before)
     assert contents_of(cache) == sorted([built.folder.name, f"{built.folder.name}.lock"])
 
 
@@ -318,5 +318,5 @@ def test_real_images(spec, cache):
     }  # fmt: skip
     split = prepared.splits["validation"]
     for row in range(0, len(split), 60):
-        expected = np.asarray(Image.open(CIFAR / split.files[row]))
-        assert np.abs(split.images[row].astype(int) - expected).mean() < 3
+        expected = np.asarray(Image.open(CIFAR / split.origin.files[row]))
+        assert np.abs(split.inputs[0].values[row].astype(int) - expected).mean() < 3

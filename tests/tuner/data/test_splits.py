@@ -62,7 +62,7 @@ def test_one_class_does_not_change_how_another_is_split():
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_a_class_too_small_is_named_with_its_count_and_need(count):
     labels = np.array([0] * 5 + [1] * count)
-    with pytest.raises(DataError, match=rf"'owl' has {count} usable image.* at least 3"):
+    with pytest.raises(DataError, match=rf"'owl' has {count} usable example.* at least 3"):
         stratified(labels, FRACTIONS, 0, ["cat", "owl"])
 
 

@@ -14,23 +14,16 @@ from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
 Answers = Callable[[optuna.Trial], Suggest]
 
 
-def _space(pretrained: bool) -> ImageSpace:
-    data = DataSummary(
-        kind="image_directory",
-        task="classification",
-        input_shape=(32, 32, 3),
-        class_names=("cat", "dog"),
-        examples={"train": 100, "validation": 20},
-        class_counts=(50, 50),
-    )
+@pytest.fixture
+def space(pretrained: bool, image_summary: Callable[..., DataSummary]) -> ImageSpace:
+    data = image_summary((32, 32, 3), ("cat", "dog"), {"train": 100, "validation": 20}, (50, 50))
     return ImageSpace(data, pretrained=pretrained, weights=None)
 
 
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_a_study_asks_for_nothing_that_the_listing_lacks(
-    pretrained: bool, study: optuna.Study, answers: Answers
+    space: ImageSpace, study: optuna.Study, answers: Answers
 ) -> None:
-    space = _space(pretrained)
     listed = {each.optuna_name for each in explore(space.declare)}
     families = set()
     for number in range(30):
@@ -42,8 +35,9 @@ def test_a_study_asks_for_nothing_that_the_listing_lacks(
     assert families == set(space.families)
 
 
-def test_names_say_when_a_hyperparameter_is_active() -> None:
-    names = [each.optuna_name for each in explore(_space(pretrained=False).declare)]
+@pytest.mark.parametrize("pretrained", [False])
+def test_names_say_when_a_hyperparameter_is_active(space: ImageSpace) -> None:
+    names = [each.optuna_name for each in explore(space.declare)]
     assert {"learning_rate[optimizer=adamw]", "learning_rate[optimizer=sgd]"} <= set(names)
     assert {"blocks[family=plain]", "blocks[family=residual]", "width", "batch_size"} <= set(names)
     assert len(names) == len(set(names))

@@ -7,13 +7,12 @@ import json
 import keras_tuner
 import pytest
 
-from search_spaces.base import DataSummary, SearchSpace
+from search_spaces.base import SearchSpace
 from search_spaces.image import ImageSpace
 from tuner.errors import SpaceError
 from tuner.spec import validate_spec
 from tuner.trial.space import labels_of, load_space
 
-DATA = DataSummary("image_directory", "classification", (8, 8, 1), ("a", "b"), {"train": 8, "validation": 2}, (4, 4))
 FILE = """
 import keras_tuner
 from search_spaces.base import SearchSpace
@@ -37,14 +36,19 @@ number = 3
 
 
 @pytest.fixture
-def load(tmp_path):
+def data(image_summary):
+    return image_summary((8, 8, 1), ("a", "b"), {"train": 8, "validation": 2}, (4, 4))
+
+
+@pytest.fixture
+def load(tmp_path, data):
     (tmp_path / "json.py").write_text(FILE)
 
     def load(name, **options):
-        data = {"kind": "image_directory", "path": "."}
-        raw = {"study": "s", "data": data, "space": {"name": name, **options}, "objective": "val_loss"}
+        images = {"kind": "image_directory", "path": "."}
+        raw = {"study": "s", "data": images, "space": {"name": name, **options}, "objective": "val_loss"}
         spec = validate_spec(raw | {"training": {"epochs": 7, "batch_size": 9}}, source="test", base=tmp_path)
-        return load_space(spec, DATA)
+        return load_space(spec, data)
 
     return load
 
@@ -53,10 +57,10 @@ def test_the_built_in_space(load):
     assert isinstance(load("image"), ImageSpace)
 
 
-def test_a_space_of_ours_is_told_about_the_data_and_the_training(load):
+def test_a_space_of_ours_is_told_about_the_data_and_the_training(load, data):
     space = load("json.py:Told", depth=3)
     assert isinstance(space, SearchSpace)
-    assert (space.data, space.depth, space.epochs, space.batch_size) == (DATA, 3, 7, 9)
+    assert (space.data, space.depth, space.epochs, space.batch_size) == (data, 3, 7, 9)
     assert labels_of(space) == "one_hot"
 
 

@@ -1,0 +1,97 @@
+"""What is known about the training split's columns, so that no trial has to adapt a layer by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+# A missing value of an integer category.
+INTEGER_MISSING = -(2**63)
+
+
+@dataclass(frozen=True)
+class NumberStatistics:
+    """Of a column of numbers; everything but ``missing`` is over those that are there.
+
+    Attributes:
+        missing: how many values are missing.
+        distinct: how many different values there are, at most 1,000.
+        quantiles: at 0, 1, ..., 100 percent.
+    """
+
+    missing: int
+    distinct: int
+    mean: float
+    variance: float
+    quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CategoryStatistics:
+    """Of a column of categories.
+
+    Attributes:
+        missing: how many values are missing.
+        values: the different ones, the most frequent first, equally frequent ones in their order.
+        counts: how often each of them stands there.
+    """
+
+    missing: int
+    values: tuple[str, ...] | tuple[int, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TextStatistics:
+    """Of a column of texts.
+
+    Attributes:
+        words: quantiles of the number of words (split at white space), at 0, 1, ..., 100 percent.
+        characters: likewise of the number of characters.
+    """
+
+    words: tuple[int, ...]
+    characters: tuple[int, ...]
+
+
+Statistics = NumberStatistics | CategoryStatistics | TextStatistics
+
+
+@dataclass(frozen=True)
+class TargetStatistics:
+    """Mean and variance of each number of a regression target, shape (numbers,)."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+
+Standardization = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation"] | None
+
+
+@dataclass(frozen=True)
+class Tokenization:
+    """How texts become tokens, in the words of ``keras.layers.TextVectorization``."""
+
+    standardize: Standardization = "lower_and_strip_punctuation"
+    split: Literal["whitespace", "character"] = "whitespace"
+    ngrams: int | None = None
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of the training texts, the most frequent first, in the order that ``TextVectorization.adapt`` gives them.
+
+    Attributes:
+        tokens: strings.
+        counts: shape (tokens,), int64: how often each stands in all texts.
+        documents: shape (tokens,), int64: how many texts hold it.
+        texts: how many texts there are.
+    """
+
+    tokens: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+    texts: int

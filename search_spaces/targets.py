@@ -1,0 +1,79 @@
+"""Output layer, loss and metrics of a target, by its task: the one place that decides them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from search_spaces.base import Labels, Target
+
+# Evenly spread thresholds of the area under a curve: Keras's 200 are coarse for a good classifier.
+_THRESHOLDS = 1000
+
+
+def labels_of(target: Target) -> Labels:
+    """How a model with this output layer wants its labels."""
+    return "one_hot" if target.task == "classification" and len(target.class_names) > 2 else "integer"
+
+
+def output_layers(target: Target, features: Any) -> Any:
+    """The prediction from features, (batch, n), in float32 whatever the precision of the rest.
+
+    Returns:
+        float32: probabilities (batch, classes) that sum to 1 for three classes and more; of the second class,
+        (batch, 1), for two; of each label, (batch, classes), for multi-label; numbers in the target's own unit,
+        (batch, numbers), for regression.
+
+    Raises:
+        ValueError: the data has no labels, or numbers of more than one dimension.
+    """
+    if target.task == "classification" and len(target.class_names) > 2:
+        return keras.layers.Dense(len(target.class_names), "softmax", dtype="float32", name="probabilities")(features)
+    if target.task == "classification":
+        return keras.layers.Dense(1, "sigmoid", dtype="float32", name="probability")(features)
+    if target.task == "multi_label":
+        return keras.layers.Dense(len(target.class_names), "sigmoid", dtype="float32", name="probabilities")(features)
+    mean, variance = _moments(target)
+    scaled = keras.layers.Dense(len(mean), dtype="float32", name="scaled")(features)
+    deviation = [value**0.5 for value in variance]
+    return keras.layers.Rescaling(deviation, mean, dtype="float32", name="numbers")(scaled)
+
+
+def compile_options(target: Target, label_smoothing: float = 0.0) -> dict[str, Any]:
+    """``loss``, ``metrics`` and whatever else ``compile`` needs beside the optimizer.
+
+    Two-class metrics are of the second class. The loss of a regression is in units of the target's variance, so that
+    learning rates mean the same whatever the target's unit.
+    """
+    if target.task == "regression":
+        variance = _moments(target)[1]
+        metrics = [keras.metrics.MeanAbsoluteError("mae"), keras.metrics.RootMeanSquaredError("rmse")]
+        return {
+            "loss": keras.losses.MeanSquaredError(),
+            "loss_weights": [1.0 / (sum(variance) / len(variance))],
+            "metrics": [*metrics, keras.metrics.R2Score(name="r2")],
+        }
+    if target.task == "classification" and len(target.class_names) > 2:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+        return {"loss": loss, "metrics": [keras.metrics.CategoricalAccuracy("accuracy")]}
+    loss = keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
+    return {"loss": loss, "metrics": _binary_metrics(target)}
+
+
+def _binary_metrics(target: Target) -> list[keras.metrics.Metric]:
+    several = {"multi_label": True, "num_labels": len(target.class_names)} if target.task == "multi_label" else {}
+    return [
+        keras.metrics.BinaryAccuracy("accuracy"),
+        keras.metrics.AUC(num_thresholds=_THRESHOLDS, name="auc", **several),
+        keras.metrics.AUC(num_thresholds=_THRESHOLDS, curve="PR", name="pr_auc", **several),
+        keras.metrics.Precision(name="precision"),
+        keras.metrics.Recall(name="recall"),
+    ]
+
+
+def _moments(target: Target) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if target.task != "regression" or target.statistics is None or len(target.shape) > 1:
+        raise ValueError(f"a target of task {target.task!r} and shape {target.shape} has no output layer here")
+    # A constant target has no unit.
+    return target.statistics.mean, tuple(value if value > 0 else 1.0 for value in target.statistics.variance)
