@@ -12,7 +12,7 @@ from search_spaces.base import DataSummary, SearchSpace
 from search_spaces.image_backbones import Weights, require_backbones
 from search_spaces.image_config import FAMILIES, Family, ImageConfig
 from search_spaces.image_layers import assemble
-from search_spaces.image_optimization import compile_model
+from search_spaces.optimization import compile_model
 from search_spaces.targets import labels_of
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from search_spaces.optimization import Optimization
+
 Family = Literal["plain", "residual", "separable", "pretrained"]
 FAMILIES: tuple[Family, ...] = ("plain", "residual", "separable", "pretrained")
 
@@ -85,30 +87,6 @@ class Head:
     pooling: str
     units: int
     dropout: float
-
-
-@dataclass(frozen=True)
-class Optimization:
-    """How the network is trained.
-
-    Attributes:
-        optimizer: ``"adamw"`` or ``"sgd"``, which has Nesterov momentum.
-        learning_rate: the highest of the schedule.
-        weight_decay: decoupled from the gradient: a step takes learning_rate * weight_decay of a
-            kernel off it.
-        momentum: of sgd.
-        schedule: ``"constant"``, ``"cosine"`` or ``"warmup_cosine"``.
-        label_smoothing: share of a label spread over all classes.
-        batch_size: examples in a step.
-    """
-
-    optimizer: str
-    learning_rate: float
-    weight_decay: float
-    momentum: float | None
-    schedule: str
-    label_smoothing: float
-    batch_size: int
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from search_spaces.image_config import (
     Framing,
     Head,
     Network,
-    Optimization,
 )
+from search_spaces.optimization import Optimization
 
 _SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 _LARGEST = 224

@@ -1,19 +1,43 @@
-"""Loss, optimizer and learning-rate schedule of the image space."""
+"""How the networks of every space are trained: loss, optimizer and learning-rate schedule."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import keras
 from keras.optimizers import schedules
 
 from search_spaces.base import Target
-from search_spaces.image_config import Optimization
 from search_spaces.targets import compile_options
 
 _WARM_UP_SHARE = 0.1
 # Of the highest rate: where warm-up starts and cosine decay ends.
 _LOWEST_RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the network is trained.
+
+    Attributes:
+        optimizer: ``"adamw"`` or ``"sgd"``, which has Nesterov momentum.
+        learning_rate: the highest of the schedule.
+        weight_decay: decoupled from the gradient: a step takes learning_rate * weight_decay of a
+            kernel off it.
+        momentum: of sgd.
+        schedule: ``"constant"``, ``"cosine"`` or ``"warmup_cosine"``.
+        label_smoothing: share of a label spread over all classes.
+        batch_size: examples in a step.
+    """
+
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    momentum: float | None
+    schedule: str
+    label_smoothing: float
+    batch_size: int
 
 
 def compile_model(model: keras.Model, target: Target, optimization: Optimization, examples: int, epochs: int) -> None:
