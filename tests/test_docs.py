@@ -142,7 +142,7 @@ def test_every_yaml_block_is_yaml() -> None:
             assert isinstance(yaml.safe_load(block), dict), path
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda path: path.stem)
 def test_every_example_is_a_spec(path: Path) -> None:
     assert load_spec(path).study
 
