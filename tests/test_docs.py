@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from storage.artifacts import StudyArtifacts
 from tuner import api
 from tuner.cli import app
-from tuner.spec import PRUNERS, SAMPLERS, SPACES, SearchSpec, load_spec
+from tuner.spec import DATA_KINDS, PRUNERS, SAMPLERS, SPACES, ImageDirectory, SearchSpec, load_spec
 from tuner.trial.outcome import Outcome
 
 ROOT = Path(__file__).parent.parent
@@ -40,14 +40,15 @@ def first_cells(text: str) -> list[str]:
     return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
 
 
-def spec_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """The dotted key of every value of a spec."""
+def spec_keys(model: type[BaseModel], data: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The dotted key of every value of a spec with such data."""
     for name, field in model.model_fields.items():
-        section = next((part for part in _parts(field.annotation) if _is_section(part)), None)
+        parts = (data,) if name == "data" else _parts(field.annotation)
+        section = next((part for part in parts if _is_section(part)), None)
         if section is None or name in _LEAVES:
             yield f"{prefix}{name}"
         else:
-            yield from spec_keys(section, f"{prefix}{name}.")
+            yield from spec_keys(section, data, f"{prefix}{name}.")
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
@@ -63,8 +64,8 @@ def commands() -> dict[str, Any]:
 
 
 def test_the_guide_has_every_key_of_a_spec_and_no_other() -> None:
-    documented = set(first_cells(section("The spec")))
-    existing = set(spec_keys(SearchSpec))
+    documented = {*first_cells(section("The spec")), *first_cells(section("Data"))}
+    existing = {key for data in DATA_KINDS.values() for key in spec_keys(SearchSpec, data)}
     sections = {key.rpartition(".")[0] for key in existing}
     assert existing - documented == set()
     assert documented - existing - sections == set()
@@ -72,7 +73,9 @@ def test_the_guide_has_every_key_of_a_spec_and_no_other() -> None:
 
 def test_the_template_has_every_key_of_a_spec_that_a_comment_does_not() -> None:
     text = (ROOT / "tuner/templates/image.yaml").read_text(encoding="utf-8")
-    missing = [key for key in spec_keys(SearchSpec) if not re.search(rf"\b{key.rpartition('.')[2]}:", text)]
+    missing = [
+        key for key in spec_keys(SearchSpec, ImageDirectory) if not re.search(rf"\b{key.rpartition('.')[2]}:", text)
+    ]
     assert missing == []
 
 
@@ -101,14 +104,19 @@ def test_every_option_of_the_image_space_has_a_row() -> None:
     assert all(f"**`{space}`**" in section("Search spaces") for space in SPACES)
 
 
-def test_the_files_named_are_those_that_are_written() -> None:
-    artifacts = StudyArtifacts(Path("tuner-artifacts"), "digits")
+def test_the_files_named_are_those_that_are_written(tmp_path: Path) -> None:
+    artifacts = StudyArtifacts.at(tmp_path / "tuner-artifacts", "digits", tmp_path)
     text = section("Files")
-    assert f"{artifacts.folder}/" in text
-    for path in (artifacts.splits(), artifacts.preflight_log(), artifacts.launcher_log(), artifacts.export_log()):
+    assert f"{artifacts.folder.relative_to(tmp_path)}/" in text
+    artifacts.put_splits("{}")
+    assert {"splits.json"} == {path.name for path in artifacts.folder.iterdir()}
+    for path in (artifacts.preflight_log(), artifacts.launcher_log(), artifacts.export_log()):
         assert path.name in text
-    for path in (artifacts.checkpoint(4), artifacts.log(4), artifacts.resume_folder(4)):
-        assert str(path.relative_to(artifacts.folder)) in text
+    model = artifacts.put_model(4, 1, lambda file: file.write_bytes(b"model"))
+    resume = artifacts.put_resume(4, 1, 3, lambda file: file.write_bytes(b"state"))
+    keys = [model.key, resume.artifact.key, artifacts.log_key(4, 1)]
+    for name in ("trials", "00004", "run-001", "best.keras", "resume", "trial.log"):
+        assert name in text and any(name in key.split("/") for key in keys)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
