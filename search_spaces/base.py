@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import keras
 import keras_tuner
 
-from search_spaces.statistics import Statistics, TargetStatistics, TokenCounts, Tokenization
+from search_spaces.statistics import CountTokens, Statistics, TargetStatistics
 
 Labels = Literal["integer", "one_hot"]
 Task = Literal["classification", "multi_label", "regression", "none"]
@@ -86,7 +86,7 @@ class DataSummary:
     examples: Mapping[str, int]
     structure: Structure = "single"
     target_structure: Structure = "single"
-    count_tokens: Callable[[Tokenization], TokenCounts] | None = None
+    count_tokens: CountTokens | None = None
 
     @property
     def target(self) -> Target:

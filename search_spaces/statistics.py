@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -85,13 +85,26 @@ class TokenCounts:
     """Tokens of the training texts, the most frequent first, in the order that ``TextVectorization.adapt`` gives them.
 
     Attributes:
-        tokens: strings.
+        tokens: strings; all, or as many of the most frequent ones as were asked for.
         counts: shape (tokens,), int64: how often each stands in all texts.
         documents: shape (tokens,), int64: how many texts hold it.
         texts: how many texts there are.
+        distinct: how many different tokens there are.
     """
 
     tokens: tuple[str, ...]
     counts: npt.NDArray[np.int64]
     documents: npt.NDArray[np.int64]
     texts: int
+    distinct: int
+
+    def inverse_document_frequencies(self) -> npt.NDArray[np.float32]:
+        """What ``TextVectorization`` weighs each token by in its mode ``tf_idf``, shape (tokens,)."""
+        return np.log(1 + self.texts / (1 + self.documents)).astype(np.float32)
+
+
+class CountTokens(Protocol):
+    """Counts tokens, or finds what was counted before."""
+
+    def __call__(self, tokenization: Tokenization, most: int | None = None) -> TokenCounts:
+        """Args: ``most``: give no more than so many of the most frequent tokens; None gives all."""
