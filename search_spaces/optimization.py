@@ -21,7 +21,7 @@ class Optimization:
     """How the network is trained.
 
     Attributes:
-        optimizer: ``"adamw"`` or ``"sgd"``, which has Nesterov momentum.
+        optimizer: ``"adamw"``, ``"rmsprop"`` or ``"sgd"``, which has Nesterov momentum.
         learning_rate: the highest of the schedule.
         weight_decay: decoupled from the gradient: a step takes learning_rate * weight_decay of a
             kernel off it.
@@ -63,6 +63,8 @@ def _optimizer(optimization: Optimization, steps: int) -> keras.optimizers.Optim
             nesterov=True,
             weight_decay=optimization.weight_decay,
         )
+    elif optimization.optimizer == "rmsprop":
+        optimizer = keras.optimizers.RMSprop(rate, weight_decay=optimization.weight_decay)
     else:
         optimizer = keras.optimizers.AdamW(rate, weight_decay=optimization.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -10,6 +11,13 @@ from search_spaces.base import Labels, Target
 
 # Evenly spread thresholds of the area under a curve: Keras's 200 are coarse for a good classifier.
 _THRESHOLDS = 1000
+# Two classes of which the rarer one has a smaller share than this are imbalanced.
+_RARE = 0.2
+
+
+def imbalanced(class_counts: Sequence[int]) -> bool:
+    """Whether one of two classes is rare."""
+    return len(class_counts) == 2 and min(class_counts) < _RARE * sum(class_counts)
 
 
 def labels_of(target: Target) -> Labels:

@@ -6,15 +6,13 @@ import keras
 import keras_tuner
 
 from search_spaces.base import StagedModel
+from search_spaces.targets import imbalanced
 from tuner.data.batches import BatchFormat
 from tuner.data.cache import PreparedData
 from tuner.data.splits import TRAIN
 from tuner.spec import ClassWeight, SearchSpec
 from tuner.trial.failure import Infeasible
 from tuner.trial.space import labels_of
-
-# Two classes of which the rarer one has a smaller share than this are weighted without being asked.
-_IMBALANCED = 0.2
 
 
 def build_model(
@@ -77,8 +75,7 @@ def class_weights(weighting: ClassWeight, data: PreparedData) -> tuple[float, ..
     if len(data.targets) != 1 or data.task != "classification":
         return None
     counts = data.class_counts(TRAIN)
-    share = min(counts) / sum(counts)
-    if weighting == "none" or (weighting == "auto" and not (len(counts) == 2 and share < _IMBALANCED)):
+    if weighting == "none" or (weighting == "auto" and not imbalanced(counts)):
         return None
     balanced = [sum(counts) / (len(counts) * max(count, 1)) for count in counts]
     return tuple(weight**0.5 for weight in balanced) if weighting == "sqrt" else tuple(balanced)
