@@ -165,6 +165,12 @@ class CategoryWriter:
         codes = [known.setdefault(string, len(known)) for string in strings]
         self._codes.append(np.array(codes, dtype=np.int32))
 
+    def write_encoded(self, vocabulary: Iterable[str], codes: npt.NDArray[np.integer[Any]]) -> None:
+        """Adds the strings ``vocabulary[code]``."""
+        known = self._vocabulary
+        places = np.array([known.setdefault(string, len(known)) for string in vocabulary], dtype=np.int32)
+        self._codes.append(places[codes])
+
 
 def _vocabulary_file(folder: Path, stem: str) -> Path:
     return folder / f"{stem}-vocabulary.json"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tuner.data.bad_files import unreadable_reason
 from tuner.data.image_files import ImageFile, Scan
@@ -37,8 +39,26 @@ def fingerprint(data: ImageDirectory, found: Scan, by_source: dict[str, list[Con
 
     The same files in another place, or on another machine, have the same fingerprint.
     """
+    return _digest(_parts(data, found, by_source))
+
+
+def digest_of(settings: Mapping[str, Any], contents: Iterable[tuple[str, bytes]]) -> str:
+    """SHA-256 (64 hexadecimal digits) of settings, JSON, and of named contents in their order."""
+    parts = [json.dumps({"cache_format": IDENTITY_FORMAT, **settings}, sort_keys=True).encode("ascii")]
+    for name, content in contents:
+        parts += [os.fsencode(name), content]
+    return _digest(parts)
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's content, 64 hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for part in _parts(data, found, by_source):
+    for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()

@@ -244,7 +244,7 @@ class PreparedData:
                 {"file": os.path.join(root, file), "label": label} for file, label in zip(files, labels, strict=True)
             ]
         source, rows = split.origin.source, split.origin.rows
-        return [{"file": source, "row": int(row), "label": label} for row, label in zip(rows, labels, strict=True)]
+        return [{"file": source, "row": int(row) + 1, "label": label} for row, label in zip(rows, labels, strict=True)]
 
     def _labels(self, split: Split) -> list[Any]:
         """The first target of each example, for people."""

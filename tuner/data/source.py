@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tuner.data.prepared import PreparedData
 from tuner.errors import DataError
-from tuner.spec import DataSpec, ImageDirectory
+from tuner.spec import Csv, DataSpec, ImageDirectory
 
 Progress = Callable[[int, int], None]
 
@@ -57,4 +57,8 @@ def find_source(data: DataSpec, scratch: Path) -> DataSource:
         from tuner.data.image_source import ImageSource
 
         return ImageSource(data)
+    if isinstance(data, Csv):
+        from tuner.data.table_source import TableSource
+
+        return TableSource(data)
     raise DataError(f"data.kind {data.kind!r} cannot be read yet")

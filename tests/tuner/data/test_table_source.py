@@ -1,0 +1,335 @@
+import gzip
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from search_spaces.statistics import INTEGER_MISSING
+from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
+from tuner.data.cache import prepare
+from tuner.errors import DataError
+from tuner.spec import Csv
+
+SHARED = Path(__file__).resolve().parents[4] / "shared/data"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def table(tmp_path, cache):
+    """Prepares rows of text, as a CSV file, with the keys given."""
+
+    def make(*lines, end="\n", name="table.csv", raw=None, **keys):
+        content = raw if raw is not None else "".join(line + end for line in lines).encode()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        return prepare(Csv(kind="csv", **({"path": tmp_path / name} | keys)), cache)
+
+    return make
+
+
+def inputs_of(prepared):
+    """Every example as it is trained on, by its row."""
+    found = {}
+    for name, split in prepared.splits.items():
+        batch = next(iter(evaluation_batches(prepared, len(split), BatchFormat(), name)))
+        x = batch[0] if isinstance(batch[0], dict) else {"": batch[0]}
+        for i, row in enumerate(split.origin.rows):
+            found[int(row)] = {key: values[i].numpy() for key, values in x.items()}
+    return [found[row] for row in sorted(found)]
+
+
+TYPES = [
+    "size,rooms,age,city,code,label",
+    *(f"{i}.25,{i % 3},{i},{['Rome', 'Oslo'][i % 2]},{i % 2}x,{'ab'[i % 2]}" for i in range(40)),
+]
+
+
+def test_types_are_inferred_from_all_rows(table):
+    prepared = table(*TYPES, label_column="label")
+    assert {each.name: each.kind for each in prepared.inputs} == {
+        "size": "number", "rooms": "integer", "age": "number", "city": "category", "code": "category",
+    }  # fmt: skip
+    assert prepared.structure == "dict"
+    assert prepared.class_names == ("a", "b")
+    assert inputs_of(prepared)[3] == {"size": 3.25, "rooms": 0, "age": 3.0, "city": b"Oslo", "code": b"1x"}
+
+
+def test_types_can_be_declared_and_columns_ignored(table):
+    prepared = table(
+        *TYPES, label_column="label", columns={"age": "category", "city": "text", "rooms": "number"}, ignore=["size"]
+    )
+    assert [(each.name, each.kind) for each in prepared.inputs] == [
+        ("rooms", "number"), ("age", "category"), ("city", "text"), ("code", "category"),
+    ]  # fmt: skip
+    assert inputs_of(prepared)[39] == {"rooms": 0.0, "age": b"39", "city": b"Oslo", "code": b"1x"}
+
+
+def test_missing_values(table):
+    lines = ["n,i,c,y", "1.5,1,p,a", ",,,b", "NaN, NA ,q,a", "?,2,NA,b", *["2.5,1,p,a", "2.5,1,p,b"] * 5]
+    prepared = table(*lines, label_column="y")
+    found = inputs_of(prepared)
+    assert [each.kind for each in prepared.inputs] == ["number", "integer", "category"]
+    assert np.isnan([row["n"] for row in found[:4]]).tolist() == [False, True, True, True]
+    assert [row["i"] for row in found[:4]] == [1, INTEGER_MISSING, INTEGER_MISSING, 2]
+    assert [row["c"] for row in found[:4]] == [b"p", b"", b"q", b"NA"]
+
+
+def test_statistics_are_of_the_training_rows(table):
+    lines = ["n,i,c,y,s"]
+    lines += [f"{n},{i},{c},{y},train" for n, i, c, y in [(1, 7, "p", "a"), (2, 7, "q", "b"), ("", 8, "q", "a")]]
+    lines += ["4.5,9,,b,train", "1000.5,7,z,a,validation", "1000.5,7,z,b,validation"]
+    prepared = table(*lines, label_column="y", split_column="s")
+    number, integer, category = (each.statistics for each in prepared.summary().inputs)
+    assert (number.missing, number.distinct, number.mean) == (1, 3, 2.5)
+    assert number.variance == pytest.approx(np.var([1, 2, 4.5]))
+    assert number.quantiles == pytest.approx(np.quantile([1, 2, 4.5], np.linspace(0, 1, 101)))
+    assert (integer.missing, integer.values, integer.counts) == (0, (7, 8, 9), (2, 1, 1))
+    assert (category.missing, category.values, category.counts) == (1, ("q", "p"), (2, 1))
+
+
+def test_texts(table):
+    lines = ["id,text,label", *(f'{i},"{"word, " * (i % 5 + 1)}ä",{["spam", "ham"][i % 2]}' for i in range(50))]
+    prepared = table(*lines, text_column="text", label_column="label", test_split=0.2)
+    assert [(each.name, each.kind, each.shape) for each in prepared.inputs] == [("", "text", ())]
+    assert prepared.structure == "single"
+    assert inputs_of(prepared)[4][""].decode() == "word, " * 5 + "ä"
+    assert {name: len(split) for name, split in prepared.splits.items()} == {"train": 30, "validation": 10, "test": 10}
+    statistics = prepared.summary().inputs[0].statistics
+    assert (statistics.words[0], statistics.words[-1]) == (2, 6)
+    assert (statistics.characters[0], statistics.characters[-1]) == (7, 31)
+
+
+def test_a_split_is_stratified_and_remembers_its_rows(table):
+    prepared = table("n,y", *(f"{i},{'a' if i % 4 else 'b'}" for i in range(80)), label_column="y", seed=3)
+    assert prepared.class_counts("train") == (48, 16)
+    assert prepared.class_counts("validation") == (12, 4)
+    for name, split in prepared.splits.items():
+        assert split.inputs[0].values.tolist() == split.origin.rows.tolist()
+        assert [record["row"] for record in prepared.split_records(name)] == [row + 1 for row in split.origin.rows]
+        assert split.origin.source.endswith("/table.csv")
+
+
+@pytest.mark.parametrize(
+    "labels, keys, task, names",
+    [
+        (["10", "9"], {}, "classification", ("9", "10")),
+        (["1.0", "0.0"], {}, "classification", ("0.0", "1.0")),
+        (["b", "10", "9"], {}, "classification", ("10", "9", "b")),
+        (["none", "some"], {}, "classification", ("none", "some")),
+        ([str(i) for i in range(20)], {}, "classification", tuple(map(str, range(20)))),
+        ([str(i) for i in range(21)], {}, "regression", ()),
+        (["1.5", "2"], {}, "regression", ()),
+        (["1.5", "2"], {"task": "classification"}, "classification", ("1.5", "2")),
+        (["1", "2"], {"task": "regression"}, "regression", ()),
+        (["a;b", "b", ""], {"label_separator": ";"}, "multi_label", ("a", "b")),
+    ],
+)
+def test_the_task_is_inferred_or_given(table, labels, keys, task, names):
+    prepared = table("n,y", *(f"{i},{label}" for i, label in enumerate(labels * 4)), label_column="y", **keys)
+    assert (prepared.task, prepared.class_names) == (task, names)
+
+
+def test_targets_of_each_task(table):
+    by_row = {}
+    for name, labels, keys in [
+        ("regression", ["1.5", "2.5"], {}),
+        ("multi_label", ["a;b", "", "b"], {"label_separator": ";"}),
+    ]:
+        prepared = table("n,y", *(f"{i},{label}" for i, label in enumerate(labels * 6)), label_column="y", **keys)
+        found = {}
+        for split in prepared.splits.values():
+            found |= dict(zip(split.origin.rows.tolist(), split.targets[0].tolist(), strict=True))
+        by_row[name] = [found[row] for row in sorted(found)]
+        assert {split.targets[0].dtype.name for split in prepared.splits.values()} == {"float32"}
+        if name == "regression":
+            train = prepared.splits["train"].targets[0]
+            statistics = prepared.summary().target.statistics
+            assert (statistics.mean, statistics.variance) == ((train.mean(),), (pytest.approx(train.var()),))
+    assert by_row == {"regression": [1.5, 2.5] * 6, "multi_label": [[1, 1], [0, 0], [0, 1]] * 6}
+
+
+def test_without_labels(table):
+    prepared = table("n,m", *(f"{i}.5,{i}.5" for i in range(10)))
+    assert (prepared.targets, prepared.task) == ((), "none")
+    (x,) = next(iter(TrainingBatches(prepared, 4, 0, BatchFormat()).dataset))
+    assert {name: values.shape.as_list() for name, values in x.items()} == {"n": [4], "m": [4]}
+
+
+def test_weights_reach_the_batches(table):
+    prepared = table("n,w,y", *(f"{i},{i / 2},{'ab'[i % 2]}" for i in range(20)), label_column="y", weight_column="w")
+    x, _, weights = next(iter(TrainingBatches(prepared, 16, 0, BatchFormat()).dataset))
+    assert np.array_equal(weights, x["n"] / 2)
+
+
+def test_separate_files(table, tmp_path):
+    (tmp_path / "train.csv").write_text("n,y\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(10)))
+    (tmp_path / "test.csv").write_text("y,m,n\n" + "".join(f"{'ab'[i % 2]},q,{i}.5\n" for i in range(6)))
+    keys = {"path": None, "train": tmp_path / "train.csv", "validation": tmp_path / "test.csv", "label_column": "y"}
+    prepared = table("unused", **keys)
+    assert {name: len(split) for name, split in prepared.splits.items()} == {"train": 10, "validation": 6}
+    assert prepared.splits["validation"].inputs[0].values.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+    assert prepared.splits["validation"].origin.source == str(tmp_path / "test.csv")
+    (tmp_path / "test.csv").write_text("y,m\na,q\n")
+    with pytest.raises(DataError, match=r"test.csv has no column 'n', which .*train.csv has; it has 'y', 'm'"):
+        table("unused", **keys)
+
+
+def test_a_split_column_and_its_values(table):
+    lines = ["n,y,part", *(f"{i},{'ab'[i % 2]},{['learn', 'check'][i // 6]}" for i in range(12))]
+    keys = {"label_column": "y", "split_column": "part"}
+    prepared = table(*lines, **keys, split_values={"train": "learn", "validation": "check"})
+    assert prepared.splits["validation"].origin.rows.tolist() == list(range(6, 12))
+    prepared = table(*lines, **keys, split_values={"train": "learn", "test": "check"})
+    assert {name: len(split) for name, split in prepared.splits.items()} == {"train": 4, "validation": 2, "test": 6}
+    with pytest.raises(DataError, match=r"row 7 .*'part' is none of data.split_values: 'learn'"):
+        table(*lines, **keys, split_values={"train": "learn"})
+    with pytest.raises(DataError, match=r"no usable row has the value 'valid' .* there are 'learn', 'check'.*split_"):
+        table(*lines, **keys, split_values={"train": "learn", "validation": "valid", "test": "check"})
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "table.parquet", "table.tsv"])
+def test_every_format_gives_the_same_columns(table, tmp_path, name):
+    size, city, label = [1.5, None, 1e-30, 3.0] * 5, ["Oslo", "Rome", None, "a\nb"] * 5, ["a", "b"] * 10
+    if name == "table.parquet":
+        buffer = pyarrow.BufferOutputStream()
+        columns = {"size": size, "city": pyarrow.array(city).dictionary_encode(), "label": label}
+        pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
+        raw = buffer.getvalue().to_pybytes()
+    else:
+        cells = zip(size, city, label, strict=True)
+        lines = ["size,city,label", *(f'{s or ""},"{c or ""}",{y}' for s, c, y in cells)]
+        raw = "\n".join(lines).encode().replace(b",", b"\t" if name == "table.tsv" else b",")
+    prepared = table(name=name, raw=raw, label_column="label", delimiter="\t" if name == "table.tsv" else ",")
+    found = inputs_of(prepared)
+    assert np.array_equal(
+        [row["size"] for row in found], np.array([1.5, np.nan, 1e-30, 3.0] * 5, np.float32), equal_nan=True
+    )
+    assert [row["city"] for row in found] == [b"Oslo", b"Rome", b"", b"a\nb"] * 5
+
+
+def test_parquet_types(table, tmp_path):
+    columns = {
+        "real": np.arange(10) % 2 * 1.0,
+        "whole": np.arange(10) % 2,
+        "flag": np.arange(10) % 2 == 0,
+        "y": ["a", "b"] * 5,
+        "when": np.arange(10).astype("datetime64[s]"),
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "table.parquet")
+    raw = (tmp_path / "table.parquet").read_bytes()
+    with pytest.raises(DataError, match=r"'when' has the type timestamp\[ms\].*data.ignore"):
+        table(name="table.parquet", raw=raw, label_column="y")
+    prepared = table(name="table.parquet", raw=raw, label_column="y", ignore=["when"])
+    assert [each.kind for each in prepared.inputs] == ["number", "integer", "category"]
+
+
+def test_a_bom_windows_line_ends_quoted_newlines_and_blank_lines(table):
+    text = '\ufeffn,text,y\r\n1,"first\r\nsecond, ""quoted""",a\r\n\r\n2,plain,b\r\n' * 1 + "3,x,a\r\n4,y,b\r\n"
+    prepared = table(raw=text.encode(), text_column="text", label_column="y", ignore=["n"], validation_split=0.5)
+    assert [row[""] for row in inputs_of(prepared)] == [b'first\r\nsecond, "quoted"', b"plain", b"x", b"y"]
+
+
+def test_many_categories_are_kept_one_by_one(table, monkeypatch):
+    monkeypatch.setattr("tuner.data.column_types.LISTED_CATEGORIES", 5)
+    monkeypatch.setattr("tuner.data.running_statistics.COUNTED", 5)
+    lines = ["c,y", *(f"{'often' if i % 3 else i}x,{'ab'[i % 2]}" for i in range(60))]
+    prepared = table(*lines, label_column="y")
+    assert (prepared.inputs[0].kind, prepared.inputs[0].column) == ("category", "strings")
+    assert [row["c"] for row in inputs_of(prepared)] == [f"{'often' if i % 3 else i}x".encode() for i in range(60)]
+    statistics = prepared.summary().inputs[0].statistics
+    assert (len(statistics.values), statistics.values[0]) == (5, "oftenx")
+
+
+BAD_TABLES = {
+    "no such label": (["n,price,y", "1,2,a"], {"label_column": "prize"}, "no column 'prize' (data.label_column); did"),
+    "no such type": (["n,y", "1,a"], {"columns": {"m": "number"}}, "has no column 'm' (data.columns)"),
+    "duplicate": (["n,n,y", "1,2,a"], {"label_column": "y"}, "has more than one column 'n'"),
+    "nameless": ([",n,y", "0,1,a"], {"label_column": "y"}, 'column 1 has no name: name it, or set data.ignore: [""]'),
+    "empty label": (["n,y", "1,a", "2,", "3,b"], {"label_column": "y"}, "1 row of {file} cannot be used: row 2 (the"),
+    "word among numbers": (
+        ["n,y", *(f"{i}.5,{'ab'[i % 2]}" for i in range(30)), "many,a"],
+        {"label_column": "y"},
+        "column 'n' holds numbers in 30 of 31 rows, but row 31 of {file} holds 'many': repair it, or set "
+        "data.columns: {{n: category}}",
+    ),
+    "declared number": (["n,y", "1,a", "x,b"], {"columns": {"n": "number"}}, "column 'n': row 2 of {file} holds 'x'"),
+    "declared integer": (["n,y", "1,a", "1.5,b"], {"columns": {"n": "integer"}}, "row 2 of {file} holds '1.5'"),
+    "infinite input": (["n,y", "1.5,a", "-inf,b", "2,a"], {}, "row 2 of {file} holds '-inf', which is infinite or"),
+    "no values": (["n,m,y", "1,,a", "2,,b"], {"label_column": "y"}, "column 'm' is empty in every row"),
+    "not UTF-8": (
+        [], {"raw": b"t,y\nx,a\n\xff,b\n", "text_column": "t", "label_column": "y"}, "row 2 (column 't' is not UTF-8",
+    ),
+    "empty text": (["t,y", "x,a", "  ,b"], {"text_column": "t"}, "row 2 (the text in column 't' is empty)"),
+    "ragged": (["n,y", "1,a", "2,b,c", "3"], {}, "2 rows of {file} cannot be used: row 2 (3 values, the header has"),
+    "infinite target": (["n,y", "1,1.5", "2,inf", "3,2.5"], {"label_column": "y"}, "row 2 (the label column 'y'"),
+    "negative weight": (["n,w", "1,1", "2,-1"], {"weight_column": "w"}, "row 2 (the weight in column 'w' is"),
+    "one class": (["n,y", "1,a", "2,a"], {"label_column": "y"}, "holds one class only ('a'): classification needs two"),
+    "rare class": (["n,y", "1,a", "2,a", "3,b"], {"label_column": "y"}, "class 'b' has 1 usable example"),
+    "empty file": ([], {}, "{file} is empty: it needs a header and rows"),
+    "no rows": (["n,y"], {}, "{file} has a header and no rows"),
+    "no inputs": (["y", "a"], {"label_column": "y"}, "has no column left that could be an input"),
+    "header not UTF-8": ([], {"raw": b"\xff,y\n1,a\n"}, "the header is not UTF-8 text"),
+    "damaged gzip": ([], {"raw": b"n,y\n", "name": "table.parquet"}, "{file} cannot be read: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables_are_refused(table, tmp_path, case):
+    lines, keys, message = BAD_TABLES[case]
+    with pytest.raises(DataError) as caught:
+        table(*lines, **keys)
+    assert message.format(file=tmp_path / keys.get("name", "table.csv")) in str(caught.value)
+
+
+def test_damaged_and_missing_files(table, tmp_path):
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"n,y\n" + b"1,a\n" * 9999)[:-20])
+    for name, message in [("cut.csv.gz", "cut.csv.gz"), ("none.csv", "none.csv does not exist"), ("", "is a folder")]:
+        with pytest.raises(DataError, match=message):
+            table("n,y", path=tmp_path / name)
+
+
+def test_bad_rows_are_left_out_and_counted_if_asked(table):
+    good = [f"text {i},{'ab'[i % 2]}" for i in range(12)]
+    lines = ["t,y", *good[:6], ",a", "x,y,z", "text,", *good[6:]]
+    prepared = table(*lines, text_column="t", label_column="y", on_error="skip")
+    assert sorted(row for split in prepared.splits.values() for row in split.origin.rows) == [*range(6), *range(9, 15)]
+    described = prepared.describe()
+    assert described["skipped"] == 3
+    assert [bad["file"] for bad in described["skipped_files"]] == ["row 7", "row 8", "row 9"]
+    assert inputs_of(prepared)[6][""] == b"text 6"
+
+
+def test_a_class_that_training_lacks(table, tmp_path):
+    (tmp_path / "train.csv").write_text("n,y\n1,a\n2,b\n")
+    (tmp_path / "other.csv").write_text("n,y\n1,a\n2,c\n")
+    keys = {"path": None, "train": tmp_path / "train.csv", "validation": tmp_path / "other.csv", "label_column": "y"}
+    with pytest.raises(DataError, match=r"validation data has the class 'c' \(row 2 of .*other.csv\), which the train"):
+        table("unused", **keys)
+
+
+def test_the_identity_is_content_and_settings_not_place(table, tmp_path):
+    lines = ["n,m,y", *(f"{i},{i}.5,{'ab'[i % 2]}" for i in range(20))]
+    first = table(*lines, label_column="y")
+    moved = table(*lines, label_column="y", name="moved.csv")
+    assert moved.fingerprint == first.fingerprint
+    assert moved.folder == first.folder
+    assert moved.split("train").origin.source.endswith("moved.csv")
+    assert table(*lines, label_column="y", ignore=["m"]).fingerprint != first.fingerprint
+    assert table(*lines[:-1], label_column="y").fingerprint != first.fingerprint
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not beside the project")
+def test_real_tables(cache):
+    values = {"train": "train", "validation": "test"}
+    keys = {"text_column": "text", "label_column": "label", "split_column": "split", "split_values": values}
+    texts = prepare(Csv(kind="csv", path=SHARED / "sms_spam/data.csv", **keys), cache)
+    assert {name: texts.class_counts(name) for name in texts.splits} == {"train": (3863, 597), "validation": (964, 150)}
+    rows = prepare(Csv(kind="csv", path=SHARED / "creditcard/creditcard.csv", label_column="Class"), cache)
+    assert Counter(each.kind for each in rows.inputs) == {"number": 30}
+    assert {name: rows.class_counts(name) for name in rows.splits} == {"train": (984, 394), "validation": (246, 98)}

@@ -1,0 +1,206 @@
+"""Table files read as a stream: CSV, also compressed with gzip, and Parquet. Every cell comes as its bytes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+
+from tuner.data.bad_files import printable, unreadable_reason
+from tuner.errors import DataError
+
+# A CSV row cannot be longer than a block.
+_BLOCK_BYTES = 8 * 2**20
+_PARQUET_ROWS = 8192
+
+# Is told the places of rows, from 0, that have another number of values than there are columns, and how many.
+OnRagged = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Consecutive rows.
+
+    Attributes:
+        places: shape (n,), int64: of each row in the file, from 0, the header not counted.
+        cells: by column, binary (n,) without nulls; what is missing is empty.
+    """
+
+    places: npt.NDArray[np.int64]
+    cells: dict[str, Any]
+
+
+class TableFile(Protocol):
+    """A file of rows.
+
+    Attributes:
+        names: of the columns, in the file's order.
+        floats: the columns that the file itself declares to be floating-point numbers.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    floats: frozenset[str]
+
+    def rows(self, names: Sequence[str], on_ragged: OnRagged) -> Iterator[Rows]:
+        """The columns of that names, all rows in the file's order.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+
+
+def open_table(path: Path, delimiter: str) -> TableFile:
+    """A file whose name ends in .parquet is Parquet; every other one is CSV.
+
+    Raises:
+        DataError: it is missing, empty, unreadable, or has two columns of one name.
+    """
+    with _readable(path):
+        table = ParquetTable(path) if path.suffix.lower() in (".parquet", ".pq") else CsvTable(path, delimiter)
+    twice = sorted({name for name in table.names if table.names.count(name) > 1})
+    if twice:
+        named = ", ".join(map(repr, twice))
+        raise DataError(f"{printable(str(path))} has more than one column {named}: give each column a name of its own")
+    return table
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    shown = printable(str(path))
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"{shown} does not exist: check the path in the spec's data") from None
+    except IsADirectoryError:
+        raise DataError(f"{shown} is a folder, not a file") from None
+    except pyarrow.ArrowInvalid as error:
+        raise DataError(f"{shown} cannot be read: {_said(error)}") from None
+    except (OSError, EOFError) as error:
+        reason = unreadable_reason(error) if isinstance(error, OSError) and error.strerror else f"is damaged: {error}"
+        raise DataError(f"{shown} {reason}") from None
+
+
+def _said(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "straddling" in text:
+        return f"a row is longer than {_BLOCK_BYTES // 2**20} MiB; is a quotation mark not closed?"
+    return text
+
+
+class CsvTable:
+    """CSV in UTF-8, with or without a byte order mark; values may be quoted and then hold line ends."""
+
+    floats: frozenset[str] = frozenset()
+
+    def __init__(self, path: Path, delimiter: str) -> None:
+        self.path = path
+        self._delimiter = delimiter
+        self.names = self._header()
+
+    def _header(self) -> tuple[str, ...]:
+        shown = printable(str(self.path))
+        opener: Any = gzip.open if self.path.suffix.lower() == ".gz" else open
+        # The rows behind the header may hold anything.
+        with opener(self.path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+            try:
+                found = next((row for row in csv.reader(text, delimiter=self._delimiter) if row), None)
+            except csv.Error as error:
+                raise DataError(f"{shown}: the header cannot be read: {error}") from None
+        if found is None:
+            raise DataError(f"{shown} is empty: it needs a header and rows")
+        if any("\udc80" <= letter <= "\udcff" for letter in "".join(found)):
+            raise DataError(f"{shown}: the header is not UTF-8 text; save the file as UTF-8")
+        return tuple(found)
+
+    def rows(self, names: Sequence[str], on_ragged: OnRagged) -> Iterator[Rows]:
+        # Names of our own: two columns of the file may have the same.
+        keys = [str(place) for place in range(len(self.names))]
+        wanted = [keys[self.names.index(name)] for name in names]
+        ragged: list[int] = []
+
+        def leave_out(row: Any) -> str:
+            # Arrow counts from 1 and counts the header.
+            ragged.append(row.number - 2)
+            on_ragged(row.number - 2, row.actual_columns)
+            return "skip"
+
+        with _readable(self.path):
+            reader = pyarrow.csv.open_csv(
+                str(self.path),
+                pyarrow.csv.ReadOptions(
+                    use_threads=False, block_size=_BLOCK_BYTES, column_names=keys, skip_rows_after_names=1
+                ),
+                pyarrow.csv.ParseOptions(
+                    delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out
+                ),
+                pyarrow.csv.ConvertOptions(
+                    check_utf8=False,
+                    column_types=dict.fromkeys(keys, pyarrow.binary()),
+                    strings_can_be_null=False,
+                    include_columns=wanted,
+                ),
+            )
+            done = 0
+            for batch in reader:
+                cells = {name: batch.column(key) for name, key in zip(names, wanted, strict=True)}
+                yield Rows(_places(done, batch.num_rows, ragged), cells)
+                done += batch.num_rows
+
+
+def _places(done: int, count: int, ragged: Sequence[int]) -> npt.NDArray[np.int64]:
+    """The places of good rows ``done`` to ``done + count`` among all, of which some are left out."""
+    good = np.arange(done, done + count, dtype=np.int64)
+    good_before = np.asarray(ragged, dtype=np.int64) - np.arange(len(ragged))
+    return good + np.searchsorted(good_before, good, side="right")
+
+
+class ParquetTable:
+    """Numbers, texts, booleans and dictionaries of a Parquet file; nulls are missing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            schema = pyarrow.parquet.read_schema(file)
+        self._types = {field.name: field.type for field in schema}
+        self.names = tuple(schema.names)
+        self.floats = frozenset(name for name, kind in self._types.items() if pyarrow.types.is_floating(kind))
+
+    def rows(self, names: Sequence[str], on_ragged: OnRagged) -> Iterator[Rows]:
+        for name in names:
+            self._check_type(name)
+        done = 0
+        with _readable(self.path), pyarrow.parquet.ParquetFile(self.path, buffer_size=2**20) as file:
+            for batch in file.iter_batches(_PARQUET_ROWS, columns=list(names), use_threads=False):
+                cells = {name: _bytes_of(batch.column(batch.schema.get_field_index(name))) for name in names}
+                yield Rows(np.arange(done, done + batch.num_rows, dtype=np.int64), cells)
+                done += batch.num_rows
+
+    def _check_type(self, name: str) -> None:
+        kind = self._types[name]
+        inner = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+        checks = ("is_integer", "is_floating", "is_decimal", "is_boolean", "is_string", "is_large_string", "is_null")
+        if not any(getattr(pyarrow.types, check)(inner) for check in (*checks, "is_binary", "is_large_binary")):
+            raise DataError(
+                f"{printable(str(self.path))}: column {name!r} has the type {kind}, which is neither number nor text: "
+                "convert it, or name it in data.ignore"
+            )
+
+
+def _bytes_of(column: Any) -> Any:
+    kind = column.type
+    if pyarrow.types.is_dictionary(kind):
+        column, kind = column.dictionary_decode(), kind.value_type
+    if not (pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind)):
+        column = column.cast(pyarrow.string())
+    return column.cast(pyarrow.binary()).fill_null(b"")
