@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.data.bad_files import unreadable_reason
-from tuner.data.image_files import EXTENSIONS
+from tuner.data.class_folders import IMAGES
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ def _images(folder: Path) -> Iterator[Input]:
     for parent, folders, files in os.walk(folder, onerror=problems.append):
         folders[:] = sorted((name for name in folders if name[0] != "."), key=os.fsencode)
         for name in sorted(files, key=os.fsencode):
-            if name[0] != "." and os.path.splitext(name)[1].lower() in EXTENSIONS:
+            if name[0] != "." and IMAGES.has(name):
                 empty = False
                 yield _readable(Path(parent, name))
     for problem in problems:
         yield Input(Path(problem.filename), unreadable_reason(problem))
     if empty and not problems:
-        yield Input(folder, f"holds no images ({', '.join(sorted(EXTENSIONS))})")
+        yield Input(folder, f"holds no images ({', '.join(sorted(IMAGES.extensions))})")
 
 
 def _readable(file: Path) -> Input:

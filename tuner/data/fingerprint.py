@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tuner.data.bad_files import unreadable_reason
-from tuner.data.image_files import ImageFile, Scan
+from tuner.data.class_folders import LabelledFile, Scan
 from tuner.data.parallel import map_chunks
-from tuner.data.splits import split_fractions
-from tuner.spec import ImageDirectory
 
 # Of the identity; the cache's own layout has its number in the folder's name.
 IDENTITY_FORMAT = 1
@@ -22,24 +20,28 @@ IDENTITY_FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The SHA-256 of a file's content, or why it cannot be read (and then ``sha256`` is empty)."""
+    """The SHA-256 of a file's content, and why it cannot be used; what cannot be read has no digest."""
 
     sha256: bytes
     problem: str | None = None
 
 
-def contents(files: Sequence[ImageFile]) -> list[Content]:
-    """Reads and hashes files, several at a time; the result has their order."""
-    hashed = map_chunks(lambda rows: [_content(files[i].absolute) for i in rows], len(files))
+def contents(files: Sequence[LabelledFile], problem_of: Callable[[bytes], str | None] | None = None) -> list[Content]:
+    """Reads and hashes files, several at a time; the result has their order.
+
+    Args:
+        problem_of: says of a whole content why it cannot be used.
+    """
+    hashed = map_chunks(lambda rows: [_content(files[i].absolute, problem_of) for i in rows], len(files))
     return [content for chunk in hashed for content in chunk]
 
 
-def fingerprint(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]]) -> str:
-    """SHA-256 (64 hexadecimal digits) of everything that the prepared arrays depend on.
+def fingerprint(settings: Mapping[str, Any], found: Scan, by_source: Mapping[str, Sequence[Content]]) -> str:
+    """SHA-256 (64 hexadecimal digits) of everything that the prepared columns depend on.
 
     The same files in another place, or on another machine, have the same fingerprint.
     """
-    return _digest(_parts(data, found, by_source))
+    return _digest(_parts(settings, found, by_source))
 
 
 def digest_of(settings: Mapping[str, Any], contents: Iterable[tuple[str, bytes]]) -> str:
@@ -64,19 +66,8 @@ def _digest(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _parts(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]]) -> Iterator[bytes]:
-    settings = {
-        "cache_format": IDENTITY_FORMAT,
-        "kind": data.kind,
-        "image_size": list(data.image_size),
-        "color_mode": data.color_mode,
-        "fractions": split_fractions(data),
-        "seed": data.seed,
-        "on_error": data.on_error,
-    }
-    if data.labels == "none":
-        settings["labels"] = "none"
-    yield json.dumps(settings, sort_keys=True).encode("ascii")
+def _parts(settings: Mapping[str, Any], found: Scan, by_source: Mapping[str, Sequence[Content]]) -> Iterator[bytes]:
+    yield json.dumps({"cache_format": IDENTITY_FORMAT, **settings}, sort_keys=True).encode("ascii")
     for source, files in found.sources.items():
         for file, content in zip(files, by_source[source], strict=True):
             yield source.encode("ascii")
@@ -85,9 +76,12 @@ def _parts(data: ImageDirectory, found: Scan, by_source: dict[str, list[Content]
             yield content.sha256
 
 
-def _content(path: str) -> Content:
+def _content(path: str, problem_of: Callable[[bytes], str | None] | None) -> Content:
     try:
         with open(path, "rb") as file:
-            return Content(hashlib.file_digest(file, "sha256").digest())
+            if problem_of is None:
+                return Content(hashlib.file_digest(file, "sha256").digest())
+            content = file.read()
     except OSError as error:
         return Content(b"", unreadable_reason(error))
+    return Content(hashlib.sha256(content).digest(), problem_of(content))

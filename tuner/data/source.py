@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tuner.data.prepared import PreparedData
 from tuner.errors import DataError
-from tuner.spec import Csv, DataSpec, ImageDirectory
+from tuner.spec import Csv, DataSpec, ImageDirectory, TextDirectory
 
 Progress = Callable[[int, int], None]
 
@@ -57,6 +57,10 @@ def find_source(data: DataSpec, scratch: Path) -> DataSource:
         from tuner.data.image_source import ImageSource
 
         return ImageSource(data)
+    if isinstance(data, TextDirectory):
+        from tuner.data.text_source import TextSource
+
+        return TextSource(data)
     if isinstance(data, Csv):
         from tuner.data.table_source import TableSource
 

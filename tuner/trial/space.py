@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras_tuner
@@ -16,6 +11,7 @@ import keras_tuner
 from search_spaces.base import DataSummary, Labels, SearchSpace
 from tuner.errors import SpaceError
 from tuner.spec import SearchSpec
+from tuner.user_code import find_object
 
 _BUILT_IN = {
     "image": "search_spaces.image:ImageSpace",
@@ -42,7 +38,7 @@ def load_space(spec: SearchSpec, data: DataSummary) -> keras_tuner.HyperModel:
         SpaceError: the module or class cannot be found or constructed.
     """
     name, options = spec.space.name, spec.space.options
-    found = _find(_BUILT_IN.get(name, name))
+    found = find_object(_BUILT_IN.get(name, name), "space", SpaceError)
     try:
         return _construct(found, name, spec, data, options)
     except (TypeError, ValueError) as error:
@@ -67,36 +63,3 @@ def _construct(
 def labels_of(space: keras_tuner.HyperModel) -> Labels:
     """How the space wants its labels; a plain hypermodel gets integers."""
     return space.labels if isinstance(space, SearchSpace) else "integer"
-
-
-def _find(name: str) -> Any:
-    place, _, attribute = name.rpartition(":")
-    try:
-        module = _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as error:
-        raise SpaceError(f"space {name}: {place} cannot be imported: {type(error).__name__}: {error}") from error
-    if not hasattr(module, attribute):
-        raise SpaceError(f"space {name}: {place} has no {attribute!r}")
-    return getattr(module, attribute)
-
-
-def _module_of_file(path: Path) -> ModuleType:
-    # The file's neighbours are importable, as they are for a script.
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    # A space called json.py must not replace the standard library's module.
-    name = path.stem if path.stem not in sys.modules else f"space_{path.stem}"
-    for loaded in (path.stem, name):
-        if getattr(sys.modules.get(loaded), "__file__", None) == str(path):
-            return sys.modules[loaded]
-    description = importlib.util.spec_from_file_location(name, path)
-    if description is None or description.loader is None:
-        raise ImportError("not a Python file")
-    module = importlib.util.module_from_spec(description)
-    sys.modules[name] = module
-    try:
-        description.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tuner.data.image_files import scan
+from tuner.data import class_folders
+from tuner.data.class_folders import IMAGES
 from tuner.errors import DataError
+
+
+def scan(data):
+    return class_folders.scan(data, IMAGES)
 
 
 def paths(found, source="train"):

@@ -1,4 +1,4 @@
-"""Finds image files in folders, one folder per class."""
+"""Finds files of one kind in folders, one folder per class."""
 
 from __future__ import annotations
 
@@ -10,15 +10,36 @@ from pathlib import Path
 from tuner.data.bad_files import BadFile, bad_files_error, printable
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError
-from tuner.spec import ImageDirectory
+from tuner.spec import ImageDirectory, TextDirectory
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"})
+FolderSpec = ImageDirectory | TextDirectory
 
 _Directory = tuple[int, int]
 
 
+@dataclass(frozen=True)
+class FileKind:
+    """Files that are looked for.
+
+    Attributes:
+        name: of one, for errors.
+        extensions: in lower case, with the dot.
+    """
+
+    name: str
+    extensions: frozenset[str]
+
+    def has(self, file: str) -> bool:
+        """Whether a file's name says that it is of this kind."""
+        return os.path.splitext(file)[1].lower() in self.extensions
+
+
+IMAGES = FileKind("image", frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif"}))
+TEXTS = FileKind("text", frozenset({".txt"}))
+
+
 @dataclass(frozen=True, slots=True)
-class ImageFile:
+class LabelledFile:
     """One file to read.
 
     Attributes:
@@ -45,65 +66,66 @@ class Scan:
     Attributes:
         sources: by source (``train``; ``validation`` and ``test`` if they have folders of their
             own), its files in the order of their relative paths' bytes.
-        class_names: class folders in the order of their names' bytes.
+        class_names: class folders in the order of their names' bytes; empty without classes.
         rejected: files of an unsupported type, which are in no source.
     """
 
-    sources: dict[str, tuple[ImageFile, ...]]
+    sources: dict[str, tuple[LabelledFile, ...]]
     class_names: tuple[str, ...]
     rejected: tuple[BadFile, ...]
 
 
-def scan(data: ImageDirectory) -> Scan:
-    """Lists the image files of a source.
+def scan(data: FolderSpec, kind: FileKind) -> Scan:
+    """Lists the files of a source that are of a kind.
 
-    Hidden files and folders are ignored, and so are files other than images beside the class
+    Hidden files and folders are ignored, and so are files of other kinds beside the class
     folders. Folders inside a class folder belong to the class; links are followed, each folder
     once in a class.
 
     Raises:
         DataError: a folder is missing, unreadable or empty, there is one class only, folders hold
-            different classes, an image lies beside the class folders, or (``on_error: fail``) a
+            different classes, a file of the kind lies beside the class folders, or (``on_error: fail``) a
             file is of an unsupported type.
     """
     roots = source_roots(data)
-    class_names = _class_names(roots) if data.labels == "folders" else ()
-    sources: dict[str, tuple[ImageFile, ...]] = {}
+    labelled = isinstance(data, TextDirectory) or data.labels == "folders"
+    class_names = _class_names(roots, kind) if labelled else ()
+    sources: dict[str, tuple[LabelledFile, ...]] = {}
     rejected: list[BadFile] = []
     for source, root in roots.items():
         prefix = "" if len(roots) == 1 else f"{source}/"
         bad: list[BadFile] = []
-        sources[source] = _images(root, class_names, prefix, bad)
+        sources[source] = _files_of(kind, root, class_names, prefix, bad)
         if bad and data.on_error == "fail":
             raise bad_files_error("are not supported", root, bad)
         rejected.extend(bad)
     return Scan(sources, class_names, tuple(rejected))
 
 
-def source_roots(data: ImageDirectory) -> dict[str, str]:
+def source_roots(data: FolderSpec) -> dict[str, str]:
     """The folder of each source; one given as ``path`` is the source ``train``."""
     return {source: os.fspath(folder) for source, folder in data.places.items()}
 
 
-def _class_names(roots: Mapping[str, str]) -> tuple[str, ...]:
-    classes = {source: _class_folders(root) for source, root in roots.items()}
+def _class_names(roots: Mapping[str, str], kind: FileKind) -> tuple[str, ...]:
+    classes = {source: _class_folders(root, kind) for source, root in roots.items()}
     for source, found in classes.items():
         _check_same_classes(found, classes[TRAIN], roots[source], roots[TRAIN])
     return classes[TRAIN]
 
 
-def _class_folders(root: str) -> tuple[str, ...]:
+def _class_folders(root: str, kind: FileKind) -> tuple[str, ...]:
     names = []
     for entry in _entries(root):
         if entry.is_dir():
             names.append(_readable_class_name(entry.name, root))
-        elif _is_image(entry.name):
+        elif kind.has(entry.name):
             raise DataError(
                 f"{printable(entry.path)} lies beside the class folders: move it into the folder of its class",
                 [entry.name],
             )
     if not names:
-        raise DataError(f"{printable(root)} is empty: it needs one folder of images per class")
+        raise DataError(f"{printable(root)} is empty: it needs one folder of {kind.name}s per class")
     if len(names) == 1:
         raise DataError(f"{printable(root)} holds one class only ({names[0]!r}): classification needs two")
     return tuple(names)
@@ -132,24 +154,26 @@ def _check_same_classes(found: tuple[str, ...], expected: tuple[str, ...], root:
         )
 
 
-def _images(root: str, class_names: tuple[str, ...], prefix: str, rejected: list[BadFile]) -> tuple[ImageFile, ...]:
-    """The images of a folder in order; files that are none are added to ``rejected``."""
-    found: list[ImageFile] = []
+def _files_of(
+    kind: FileKind, root: str, class_names: tuple[str, ...], prefix: str, rejected: list[BadFile]
+) -> tuple[LabelledFile, ...]:
+    """The files of a kind in order; those of other kinds are added to ``rejected``."""
+    found: list[LabelledFile] = []
     # Without classes, the whole folder is searched as one.
     for label, name in enumerate(class_names or ("",)):
         before = len(found) + len(rejected)
         for path in _files(root, name, {_identity(root)} if name else set()):
-            reason = _unsupported(root, path)
+            reason = _unsupported(kind, root, path)
             if reason:
                 rejected.append(BadFile(prefix + path, reason))
             else:
-                found.append(ImageFile(root, path, label, prefix + path))
+                found.append(LabelledFile(root, path, label, prefix + path))
         if len(found) + len(rejected) == before:
             folder = os.path.join(root, name)
             what = "class folder" if name else "folder"
-            raise DataError(f"the {what} {printable(folder)} is empty: add images to it or remove it")
+            raise DataError(f"the {what} {printable(folder)} is empty: add {kind.name}s to it or remove it")
     rejected.sort(key=lambda bad: os.fsencode(bad.file))
-    return tuple(sorted(found, key=lambda image: os.fsencode(image.path)))
+    return tuple(sorted(found, key=lambda file: os.fsencode(file.path)))
 
 
 def _files(root: str, folder: str, above: set[_Directory]) -> Iterator[str]:
@@ -193,14 +217,10 @@ def _folder_error(folder: str, error: OSError) -> DataError:
     return DataError(f"{printable(folder)} cannot be read: {error.strerror}")
 
 
-def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
-
-
-def _unsupported(root: str, path: str) -> str | None:
-    if not _is_image(path):
+def _unsupported(kind: FileKind, root: str, path: str) -> str | None:
+    if not kind.has(path):
         suffix = printable(os.path.splitext(path)[1])
-        supported = ", ".join(sorted(extension[1:] for extension in EXTENSIONS))
+        supported = ", ".join(sorted(extension[1:] for extension in kind.extensions))
         return f"{suffix or 'no file type'}; supported are {supported}"
     file = Path(root, path)
     # A broken link stays in: reading it says why. Opening a pipe would wait for ever.
