@@ -39,6 +39,7 @@ class Preflight:
         grid: the values of each parameter, for the grid sampler.
         parameters: the default model's size.
         metrics: what one epoch logs.
+        warnings: what the study will lack, in one line each.
     """
 
     folder: str = ""
@@ -48,6 +49,7 @@ class Preflight:
     grid: dict[str, list[Any]] | None = None
     parameters: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
 
 def preflight(
@@ -97,10 +99,8 @@ def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None)
         if isinstance(message, DecodeProgress):
             if on_decode is not None:
                 on_decode(message.done, message.total)
-        elif isinstance(message, Prepared):
+        elif isinstance(message, Prepared | Checked):
             found |= message.model_dump(exclude={"type"})
-        elif isinstance(message, Checked):
-            found |= {"parameters": message.parameters, "metrics": message.metrics}
         elif isinstance(message, Listed):
             return Preflight(**found, hyperparameters=message.hyperparameters, grid=message.grid)
         elif isinstance(message, Refused):

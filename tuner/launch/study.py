@@ -90,6 +90,7 @@ def _said(spec: SearchSpec, found: Preflight) -> list[str]:
         f"Data: {_data_said(found.description)}",
         f"Model: {found.parameters:,} parameters with default values; objective {spec.objective.metric} "
         f"({spec.objective.direction})",
+        *(f"Warning: {warning}" for warning in found.warnings),
     ]
 
 

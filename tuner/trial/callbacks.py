@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from tuner.objective import Objective
 from tuner.trial import resume
@@ -17,6 +18,7 @@ from tuner.trial.failure import Diverged, Interrupted
 from tuner.trial.messages import EpochDone
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
+from tuner.trial.state import restore, state_of, values_of
 
 # What Keras's own callbacks forget in on_train_begin, and a resumed trial must remember.
 _STATE = {
@@ -32,9 +34,9 @@ class DivergenceGuard(keras.callbacks.Callback):
     async_safe = True
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(float(loss)):
-            raise Diverged(f"the loss is {float(loss)} in batch {batch + 1}")
+        for name, loss in losses_of(logs or {}).items():
+            if not math.isfinite(float(loss)):
+                raise Diverged(f"the {name} is {float(loss)} in batch {batch + 1}")
 
 
 class StopListener(keras.callbacks.Callback):
@@ -57,12 +59,32 @@ class StopListener(keras.callbacks.Callback):
         self.check()
 
 
+class BatchWitness(keras.callbacks.Callback):
+    """Sees how far a ``fit`` comes.
+
+    Attributes:
+        has_trained: a training batch has been done.
+        metrics: what the last epoch logged.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_trained = False
+        self.metrics: dict[str, float] = {}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.has_trained = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.metrics = scalars(logs or {})
+
+
 class Recorder(keras.callbacks.Callback):
     """Keeps the best epoch, snapshots every epoch, reports it, and does what the worker decides.
 
     Attributes:
         progress: what has been achieved so far.
-        best: the model's variables at its best epoch.
+        best: the model's variables at its best epoch; empty before the first.
         decision: the worker's last decision.
     """
 
@@ -76,6 +98,7 @@ class Recorder(keras.callbacks.Callback):
         on_epoch: Callable[[int], None],
         stateful: Sequence[keras.callbacks.Callback],
         resumed: Snapshot | None,
+        returns_result: bool,
     ) -> None:
         super().__init__()
         self._objective = objective
@@ -84,12 +107,18 @@ class Recorder(keras.callbacks.Callback):
         self._answer_seconds = answer_seconds
         self._on_epoch = on_epoch
         self._stateful = stateful
+        self._returns_result = returns_result
         self.progress = resumed.progress if resumed else Progress()
-        self.best = (resumed.best or None) if resumed else None
+        self.best = resumed.best if resumed else []
+        self._resumed = resumed
         self.decision = "continue"
         self._epoch_started = time.monotonic()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # Here, and not before `fit`: a `fit` of one's own may compile the model again.
+        if self._resumed is not None:
+            restore(self.model, self._resumed.state)
+            resume.restore_random_state(self._resumed.randomness)
         for callback in self._stateful:
             for name, value in self.progress.callbacks.get(type(callback).__name__, {}).items():
                 setattr(callback, name, value)
@@ -99,7 +128,7 @@ class Recorder(keras.callbacks.Callback):
         self._epoch_started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.record({name: float(value) for name, value in (logs or {}).items()})
+        self.record(scalars(logs or {}))
 
     def record(self, metrics: dict[str, float]) -> None:
         """Takes one epoch's metrics.
@@ -110,12 +139,19 @@ class Recorder(keras.callbacks.Callback):
             Interrupted: the worker wants the slot back.
         """
         epoch = Epoch(metrics, time.monotonic() - self._epoch_started)
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            raise Diverged(f"the loss is {metrics['loss']}")
+        self._resumed = None
+        for name, loss in losses_of(metrics).items():
+            if not math.isfinite(loss):
+                raise Diverged(f"the {name} is {loss}")
         self._keep_if_best(epoch)
         written = self._writer.offer(self._snapshot(), epoch.seconds)
         _print_epoch(self.progress.epoch, epoch, written)
         self._report(self.progress.epoch, epoch)
+
+    def is_done(self, epochs: int) -> bool:
+        """Whether nothing is left to train: the trial had come to its end when it was interrupted."""
+        trained = self.progress.stopping or self.progress.epoch >= epochs
+        return self.decision != "continue" or (trained and self.progress.best_epoch > 0)
 
     def catch_up(self, recorded: int) -> None:
         """Tells the worker again what a worker that died may not have written down or answered.
@@ -142,25 +178,74 @@ class Recorder(keras.callbacks.Callback):
         if self.decision in ("prune", "finish"):
             self.model.stop_training = True
 
+    def conclude(self, result: Any) -> None:
+        """Takes what ``fit`` returned, where its epochs have not given the objective.
+
+        Without epochs it is recorded as one; else it belongs to the last one.
+
+        Raises:
+            TypeError: it is not what a ``fit`` may return.
+            KeyError, Diverged: as for an epoch.
+        """
+        if self.progress.best_epoch:
+            return
+        metrics = returned_metrics(result, self._objective.metric)
+        if self.progress.epoch == 0:
+            # There is nothing to go on from: a trial that is taken up now has been trained.
+            self.model.stop_training = True
+            self.record(metrics)
+            return
+        self._take_best({**self.progress.history[-1].metrics, **metrics}, self.progress.epoch)
+
     def _keep_if_best(self, epoch: Epoch) -> None:
-        value = objective_value(self._objective, epoch.metrics)
-        history = (*self.progress.history, epoch)
-        best = self.progress.best_value
+        self.progress = replace(
+            self.progress, history=(*self.progress.history, epoch), stopping=bool(self.model.stop_training)
+        )
+        if self._objective.metric in epoch.metrics or not self._returns_result:
+            self._take_best(epoch.metrics, self.progress.epoch)
+
+    def _take_best(self, metrics: dict[str, float], number: int) -> None:
+        value, best = objective_value(self._objective, metrics), self.progress.best_value
         if best is None or self._objective.better(value, than=best):
-            self.best = resume.values_of(self.model.variables)
-            self.progress = replace(
-                self.progress, best_epoch=len(history), best_value=value, best_metrics=epoch.metrics
-            )
-        self.progress = replace(self.progress, history=history, stopping=bool(self.model.stop_training))
+            self.best = values_of(self.model.variables)
+            self.progress = replace(self.progress, best_epoch=number, best_value=value, best_metrics=metrics)
 
     def _snapshot(self) -> Snapshot:
         self.progress = replace(self.progress, callbacks=_states(self._stateful))
         return Snapshot(
             progress=self.progress,
-            variables=resume.values_of(resume.training_variables(self.model)),
-            best=self.best or [],
+            state=state_of(self.model),
+            best=self.best,
             randomness=resume.random_state(),
         )
+
+
+def losses_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """``loss``, or what stands for it where ``train_step`` is the model's own."""
+    return {name: value for name, value in metrics.items() if name.endswith("loss")}
+
+
+def scalars(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are one number; one by class, for example, is not."""
+    return {str(name): float(np.asarray(value).item()) for name, value in metrics.items() if np.size(value) == 1}
+
+
+def returned_metrics(result: Any, objective: str) -> dict[str, float]:
+    """The metrics that a ``fit`` returned, as KerasTuner reads them; of a History those of its last epoch.
+
+    Raises:
+        TypeError: it returned neither a History, nor a dict of numbers, nor a number.
+    """
+    if isinstance(result, keras.callbacks.History):
+        return scalars({name: values[-1] for name, values in result.history.items()})
+    if isinstance(result, Mapping):
+        return scalars(result)
+    if isinstance(result, int | float | np.number):
+        return {objective: float(result)}
+    raise TypeError(
+        f"fit returned {type(result).__name__}, and its epochs do not log {objective}; pass callbacks to model.fit, "
+        "or return a History, a dict of metrics or the objective's value"
+    )
 
 
 def objective_value(objective: Objective, metrics: dict[str, float]) -> float:

@@ -140,11 +140,12 @@ class Listed(_Message):
 
 
 class Checked(_Message):
-    """The model with default values ran a training and a validation batch."""
+    """The model with default values ran a batch of each kind. ``warnings`` say what the study will lack."""
 
     type: Literal["checked"] = "checked"
     parameters: int
     metrics: dict[str, float]
+    warnings: list[str] = []
 
 
 class Refused(_Message):

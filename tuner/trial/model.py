@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import keras_tuner
 
 from search_spaces.base import StagedModel
 from search_spaces.targets import imbalanced
-from tuner.data.batches import BatchFormat
+from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import PreparedData
 from tuner.data.splits import TRAIN
 from tuner.spec import ClassWeight, SearchSpec
@@ -37,12 +39,34 @@ def build_model(
         raise TypeError(f"build returned {type(model).__name__}, not a keras.Model")
     if not model.compiled:
         raise TypeError("build returned a model that is not compiled; call model.compile(...) in build")
-    if not model.built:
-        model.build((None, *data.input_shape))
-    limit = spec.training.max_parameters
-    if limit is not None and model.count_params() > limit:
-        raise Infeasible(f"the model has {model.count_params():,} parameters, more than max_parameters {limit:,}")
+    if not model.built and _has_own(model, "call"):
+        _call_once(staged, data)
+    limit, count = spec.training.max_parameters, parameters_of(model)
+    if limit is not None and count > limit:
+        raise Infeasible(f"the model has {count:,} parameters, more than max_parameters {limit:,}")
     return staged
+
+
+def _call_once(staged: StagedModel, data: PreparedData) -> None:
+    """Makes the variables of a model that has them only once it is called: with stand-ins for a batch's tensors."""
+    batches = evaluation_batches(data, 1, BatchFormat(preprocessing=staged.preprocessing))
+    staged.network(
+        keras.tree.map_structure(lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), batches.element_spec[0])
+    )
+
+
+def parameters_of(model: keras.Model) -> int:
+    """The size of all weights, of a model that is not built of those that its layers have already."""
+    return sum(math.prod(weight.shape) for weight in model.weights)
+
+
+def can_be_evaluated(model: keras.Model) -> bool:
+    """Whether there is anything that validation could run: a GAN, for example, often has no ``call``."""
+    return any(_has_own(model, name) for name in ("call", "test_step", "evaluate"))
+
+
+def _has_own(model: keras.Model, method: str) -> bool:
+    return getattr(type(model), method) is not getattr(keras.Model, method)
 
 
 def batch_size_of(hp: keras_tuner.HyperParameters, spec: SearchSpec) -> int:

@@ -97,21 +97,21 @@ def _run(request: Request, say: Say) -> None:
 
 def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
     """One model with default values, one training and one validation batch."""
-    from tuner.trial.training import returned_metrics
+    from tuner.trial.keeping import why_not_saved
+    from tuner.trial.model import parameters_of
 
     hp, model = _default_model(spec, space, data)
-    try:
-        result = _one_batch(spec, space, hp, model, data)
-        metrics = returned_metrics(result, spec.objective.metric)
-    except Exception as error:
-        raise PreflightError(
-            f"the model with default values failed on its first batch: {type(error).__name__}: {_short(error)}"
-        ) from error
+    metrics = _one_batch(spec, space, hp, model, data)
     if spec.objective.metric not in metrics:
         raise PreflightError(
-            f"objective: no epoch logs {spec.objective.metric!r}; logged are {', '.join(sorted(metrics))}"
+            f"objective: no epoch logs {spec.objective.metric!r}; logged are {', '.join(sorted(metrics)) or 'none'}"
         )
-    return Checked(parameters=int(model.network.count_params()), metrics=metrics)
+    obstacle = why_not_saved(model.network)
+    return Checked(
+        parameters=parameters_of(model.network),
+        metrics=metrics,
+        warnings=[] if obstacle is None else [f"no model will be kept, for this one cannot be saved: {obstacle}"],
+    )
 
 
 def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> tuple[Any, Any]:
@@ -134,21 +134,33 @@ def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: Prepar
 
 
 def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: Any, data: PreparedData) -> Any:
-    from tuner.data.batches import TrainingBatches, evaluation_batches
-    from tuner.trial.model import batch_format, batch_size_of
+    """The metrics that the epochs of the space's ``fit`` log, and those that it returns.
 
-    batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
-    training = TrainingBatches(data, batch_size, spec.seed, form)
-    validation = evaluation_batches(data, batch_size, form)
-    return space.fit(
-        hp,
-        model.network,
-        training.dataset.take(1),
-        validation_data=validation.take(1),
-        epochs=1,
-        callbacks=[],
-        verbose=2,
-    )
+    Raises:
+        PreflightError: it failed.
+    """
+    from tuner.data.batches import TrainingBatches, evaluation_batches
+    from tuner.trial.callbacks import BatchWitness, returned_metrics
+    from tuner.trial.model import batch_format, batch_size_of, can_be_evaluated
+
+    witness, objective = BatchWitness(), spec.objective.metric
+    try:
+        batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
+        training = TrainingBatches(data, batch_size, spec.seed, form).dataset.take(1)
+        validation = evaluation_batches(data, batch_size, form).take(1) if can_be_evaluated(model.network) else None
+        result = space.fit(
+            hp, model.network, training, validation_data=validation, epochs=1, callbacks=[witness], verbose=2
+        )
+        return (
+            witness.metrics
+            if objective in witness.metrics
+            else {**witness.metrics, **returned_metrics(result, objective)}
+        )
+    except Exception as error:
+        where = "validation batch, after a training batch" if witness.has_trained else "batch"
+        raise PreflightError(
+            f"the model with default values failed on its first {where}: {type(error).__name__}: {_short(error)}"
+        ) from error
 
 
 def _short(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """The resume checkpoint: everything that training needs to go on from the end of an epoch as if nothing had happened.
 
-A ``.keras`` file would not do: it loses the state of SeedGenerators. Here every variable of the model and its optimizer
-is kept by position, with the callbacks' state and the random generators'.
+A ``.keras`` file would not do: it loses the state of SeedGenerators. Here every variable of the model and its
+optimizers is kept by position, with the callbacks' state and the random generators'. What no file can hold is the state
+of TensorFlow's own random ops (``tf.random``): a model that draws from them goes on with other draws.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
 
 from storage.artifacts import StudyArtifacts, resume_file
 from storage.errors import ArtifactsUnavailable
+from tuner.trial.state import ModelState, OptimizerState
 
 
 @dataclass(frozen=True)
@@ -60,32 +64,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The end of an epoch, in host memory: ``variables`` of model and optimizer, ``best`` of the model at its best
-    epoch (the same arrays where that is this epoch), ``randomness`` of Python and NumPy as JSON."""
+    """The end of an epoch, in host memory.
+
+    Attributes:
+        state: of the model and its optimizers.
+        best: the model's variables at its best epoch; the same arrays where that is this epoch, empty before the first.
+        randomness: of Python, NumPy and Keras, as JSON.
+    """
 
     progress: Progress
-    variables: list[np.ndarray]
+    state: ModelState
     best: list[np.ndarray]
     randomness: dict[str, Any]
-
-
-def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
-    """Raises ValueError where the model is not the one that the values came from."""
-    if len(variables) != len(values):
-        raise ValueError(f"the checkpoint has {len(values)} variables, the model {len(variables)}")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
-
-
-def training_variables(model: keras.Model) -> list[keras.Variable]:
-    """Every variable of the model and of its optimizer, in an order that rebuilding repeats."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
 
 
 def random_state() -> dict[str, Any]:
@@ -94,7 +84,14 @@ def random_state() -> dict[str, Any]:
     return {
         "python": [version, list(words), gauss],
         "numpy": [name, np.asarray(keys).tolist(), int(position), int(has_gauss), float(cached)],
+        "keras": _unseeded_state(),
     }
+
+
+def _unseeded_state() -> list[int] | None:
+    """Of the generator that Keras's random ops use without a seed of their own; None unless one did."""
+    generator = global_state.get_global_attribute(seed_generator.GLOBAL_SEED_GENERATOR)
+    return None if generator is None else keras.ops.convert_to_numpy(generator.state).tolist()
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
@@ -102,15 +99,26 @@ def restore_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, cached))
+    if state["keras"] is not None:
+        seed_generator.global_seed_generator().state.assign(state["keras"])
 
 
 def write(file: Path, snapshot: Snapshot) -> None:
     """Raises OSError: the disk is full, for example."""
-    header = json.dumps({"progress": asdict(snapshot.progress), "randomness": snapshot.randomness})
+    optimizers = snapshot.state.optimizers
+    header = json.dumps(
+        {
+            "progress": asdict(snapshot.progress),
+            "randomness": snapshot.randomness,
+            "optimizers": [None if each is None else each.built_for for each in optimizers],
+        }
+    )
     arrays = {"header": np.frombuffer(header.encode(), dtype=np.uint8)}
-    arrays |= {f"v{i}": value for i, value in enumerate(snapshot.variables)}
+    arrays |= _named("v", snapshot.state.variables)
+    for index, each in enumerate(optimizers):
+        arrays |= _named(f"o{index}.", each.variables if each else [])
     if snapshot.progress.best_epoch != snapshot.progress.epoch:
-        arrays |= {f"b{i}": value for i, value in enumerate(snapshot.best)}
+        arrays |= _named("b", snapshot.best)
     np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for allow_pickle
 
 
@@ -119,9 +127,14 @@ def read(file: Path) -> Snapshot:
     with np.load(file, allow_pickle=False) as stored:
         header = json.loads(stored["header"].tobytes())
         progress = Progress.from_json(header["progress"])
-        variables = _numbered(stored, "v")
-        best = _numbered(stored, "b")
-    return Snapshot(progress, variables, best, header["randomness"])
+        variables, best = _numbered(stored, "v"), _numbered(stored, "b")
+        optimizers = tuple(
+            None if built_for is None else OptimizerState(tuple(built_for), _numbered(stored, f"o{index}."))
+            for index, built_for in enumerate(header["optimizers"])
+        )
+    if progress.best_epoch == progress.epoch:
+        best = variables
+    return Snapshot(progress, ModelState(variables, optimizers), best, header["randomness"])
 
 
 def read_first(artifacts: StudyArtifacts, keys: Sequence[str]) -> Snapshot | None:
@@ -147,9 +160,10 @@ def read_first(artifacts: StudyArtifacts, keys: Sequence[str]) -> Snapshot | Non
     return None
 
 
-def _numbered(stored: Any, letter: str) -> list[np.ndarray]:
-    names = sorted(
-        (name for name in stored.files if name[0] == letter and name[1:].isdigit()),
-        key=lambda name: int(name[1:]),
-    )
-    return [stored[name] for name in names]
+def _named(prefix: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{prefix}{index}": value for index, value in enumerate(values)}
+
+
+def _numbered(stored: Any, prefix: str) -> list[np.ndarray]:
+    numbers = [name.removeprefix(prefix) for name in stored.files if name.startswith(prefix)]
+    return [stored[f"{prefix}{number}"] for number in sorted(int(text) for text in numbers if text.isdigit())]

@@ -8,11 +8,12 @@ import warnings
 import keras
 import tensorflow as tf
 
+from tuner.spec import SearchSpec
 from tuner.trial.assignment import Assignment
 
 
 def configure(assignment: Assignment) -> None:
-    """Devices, threads, seeds and precision of this process.
+    """Devices and threads of this process, then what ``begin`` sets.
 
     It must run before any op: a forked process inherits imported libraries but no initialised runtime.
     """
@@ -23,10 +24,15 @@ def configure(assignment: Assignment) -> None:
     # Keras says this of every tf.data pipeline; ours shuffles by itself.
     warnings.filterwarnings("ignore", message=".*shuffle=True.* was passed, but will be ignored")
     limit_threads(assignment.threads)
-    keras.utils.set_random_seed(assignment.seed)
     if assignment.spec.training.deterministic:
         tf.config.experimental.enable_op_determinism()
-    if assignment.spec.training.mixed_precision:
+    begin(assignment.spec, assignment.seed)
+
+
+def begin(spec: SearchSpec, seed: int) -> None:
+    """Seeds every random generator and sets the precision of the models to come."""
+    keras.utils.set_random_seed(seed)
+    if spec.training.mixed_precision:
         keras.mixed_precision.set_global_policy("mixed_float16")
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
-
 import keras
 import keras_tuner
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_when_event_set, wait_exponential
-from tenacity.nap import sleep_using_event
 
 from search_spaces.base import StagedModel
 from storage.artifacts import StudyArtifacts
-from storage.errors import ArtifactsUnavailable
 from tuner.data.batches import TrainingBatches, evaluation_batches
 from tuner.data.cache import PreparedData, open_prepared
 from tuner.hyperparameters import TrialHyperParameters
@@ -22,14 +16,14 @@ from tuner.trial.assignment import Assignment
 from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Interrupted
+from tuner.trial.keeping import CannotBeSaved, keep_model, when_the_store_is_there
 from tuner.trial.messages import Building, Built, Finished, KeptModel
-from tuner.trial.model import batch_format, batch_size_of, build_model
+from tuner.trial.model import batch_format, batch_size_of, build_model, can_be_evaluated, parameters_of
 from tuner.trial.outcome import Outcome
 from tuner.trial.resume import Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.space import load_space
-
-T = TypeVar("T")
+from tuner.trial.state import assign
 
 
 def run_trial(assignment: Assignment, channel: Channel) -> Finished:
@@ -45,20 +39,26 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     hp = TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults)
     channel.send(Building())
     model = build_model(space, hp, spec, data)
-    channel.send(Built(parameters=int(model.network.count_params())))
+    channel.send(Built(parameters=parameters_of(model.network)))
     if channel.stop_requested.is_set():
         raise Interrupted
     recorder = _fit(assignment, channel, artifacts, space, hp, model, data)
-    progress, kept = recorder.progress, None
+    progress = recorder.progress
+    kept: KeptModel | None = None
+    reason: str | None = None
     if recorder.decision != "prune":
-        resume.assign(model.network.variables, recorder.best or [])
-        kept = _keep_model(model.end_to_end(), assignment, artifacts, channel)
+        assign(model.network.variables, recorder.best)
+        try:
+            kept = keep_model(model.end_to_end(), assignment, artifacts, channel)
+        except CannotBeSaved as error:
+            reason = f"its model is not kept, for it cannot be saved: {error}"
     return Finished(
         outcome=Outcome.PRUNED if recorder.decision == "prune" else Outcome.COMPLETE,
         value=progress.best_value,
         best_epoch=progress.best_epoch,
         metrics=progress.best_metrics,
         model=kept,
+        reason=reason,
     )
 
 
@@ -74,8 +74,8 @@ def _fit(
     spec, network = assignment.spec, model.network
     batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
     training = TrainingBatches(data, batch_size, assignment.seed, form)
-    validation = evaluation_batches(data, batch_size, form)
-    resumed = _restore(assignment, artifacts, channel, network)
+    validation = evaluation_batches(data, batch_size, form) if can_be_evaluated(network) else None
+    resumed = _resumed(assignment, artifacts, channel, network, training)
     writer = ResumeWriter(artifacts, assignment.number, assignment.run)
     stopping = early_stopping(spec)
 
@@ -90,14 +90,14 @@ def _fit(
         on_epoch=set_epoch,
         stateful=stopping,
         resumed=resumed,
+        returns_result=type(space).fit is not keras_tuner.HyperModel.fit,
     )
-    # The recorder comes last: it sees what the others decided about this epoch.
+    # The recorder comes last: it sees what the others decided about this epoch, and the metrics that they added.
     callbacks = [DivergenceGuard(), StopListener(channel), *stopping, recorder]
     try:
         recorder.set_model(network)
         recorder.catch_up(assignment.recorded)
-        done = recorder.progress.stopping or recorder.progress.epoch >= spec.training.epochs
-        if done or recorder.decision != "continue":
+        if recorder.is_done(spec.training.epochs):
             return recorder
         result = space.fit(
             hp,
@@ -109,8 +109,7 @@ def _fit(
             callbacks=callbacks,
             verbose=0,
         )
-        if recorder.progress.epoch == 0:
-            recorder.record(returned_metrics(result, spec.objective.metric))
+        recorder.conclude(result)
     except Interrupted:
         writer.write()
         raise
@@ -131,71 +130,15 @@ def early_stopping(spec: SearchSpec) -> list[keras.callbacks.Callback]:
     ]
 
 
-def returned_metrics(result: Any, objective: str) -> dict[str, float]:
-    """The metrics of a ``fit`` that ran no callback: what it returned, as KerasTuner reads it.
-
-    Raises:
-        TypeError: it returned neither a History, nor a dict of numbers, nor a number.
-    """
-    if isinstance(result, keras.callbacks.History):
-        return {name: float(values[-1]) for name, values in result.history.items()}
-    if isinstance(result, Mapping):
-        return {str(name): float(value) for name, value in result.items()}
-    if isinstance(result, int | float):
-        return {objective: float(result)}
-    raise TypeError(
-        f"fit passed on no callbacks and returned {type(result).__name__}; pass callbacks to model.fit, or return "
-        "a History, a dict of metrics or the objective's value"
-    )
-
-
-def _restore(
-    assignment: Assignment, artifacts: StudyArtifacts, channel: Channel, model: keras.Model
+def _resumed(
+    assignment: Assignment, artifacts: StudyArtifacts, channel: Channel, model: keras.Model, training: TrainingBatches
 ) -> Snapshot | None:
-    snapshot = _when_the_store_is_there(channel, lambda: resume.read_first(artifacts, assignment.resume_from))
+    """What to go on from; the model then has all the variables that training gives it."""
+    snapshot = when_the_store_is_there(channel, lambda: resume.read_first(artifacts, assignment.resume_from))
     if snapshot is None:
         return None
-    resume.assign(resume.training_variables(model), snapshot.variables)
-    resume.restore_random_state(snapshot.randomness)
+    if len(model.variables) < len(snapshot.state.variables):
+        # Some are made by the first step alone. What the step does to them is undone when the state is restored.
+        model.fit(training.dataset.take(1), epochs=1, verbose=0)
     print(f"resumed after epoch {snapshot.progress.epoch}", flush=True)
-    if snapshot.best:
-        return snapshot
-    return Snapshot(
-        snapshot.progress,
-        snapshot.variables,
-        resume.values_of(model.variables),
-        snapshot.randomness,
-    )
-
-
-def _keep_model(model: keras.Model, assignment: Assignment, artifacts: StudyArtifacts, channel: Channel) -> KeptModel:
-    def save() -> KeptModel:
-        kept = artifacts.put_model(assignment.number, assignment.run, model.save)
-        return KeptModel(key=kept.key, size=kept.size, sha256=kept.sha256)
-
-    return _when_the_store_is_there(channel, save)
-
-
-def _when_the_store_is_there(channel: Channel, work: Callable[[], T]) -> T:
-    """Repeats what a store that is away has refused: hours of training are not given up for it.
-
-    Raises:
-        Interrupted: the worker wants the slot back.
-    """
-
-    def say(state: RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome is not None:
-            print(f"{state.outcome.exception()}; trying again until it is back", flush=True)
-
-    retrying = Retrying(
-        retry=retry_if_exception_type(ArtifactsUnavailable),
-        wait=wait_exponential(multiplier=1, max=30),
-        stop=stop_when_event_set(channel.stop_requested),
-        sleep=sleep_using_event(channel.stop_requested),
-        before_sleep=say,
-        reraise=True,
-    )
-    try:
-        return retrying(work)
-    except ArtifactsUnavailable:
-        raise Interrupted from None
+    return snapshot

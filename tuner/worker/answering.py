@@ -56,15 +56,16 @@ class Answerer:
 
     def _record(self, running: RunningTrial, done: EpochDone) -> None:
         running.epochs = done.epoch
-        value = done.metrics[self._spec.objective.metric]
+        # A `fit` of one's own may return the objective at its end.
+        value = done.metrics.get(self._spec.objective.metric)
         self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, done.metrics, done.seconds)
-        pruned = self._patiently(running.live.report, done.epoch, value)
+        pruned = value is not None and self._patiently(running.live.report, done.epoch, value)
         running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, value, pruned)))
 
-    def _decide(self, running: RunningTrial, value: float, pruned: bool) -> Decision:
+    def _decide(self, running: RunningTrial, value: float | None, pruned: bool) -> Decision:
         if self._stopping():
             running.stop_sent = True
             return "stop"
-        if reaches_target(self._spec, value):
+        if value is not None and reaches_target(self._spec, value):
             return "finish"
         return "prune" if pruned else "continue"

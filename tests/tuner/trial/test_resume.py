@@ -10,6 +10,7 @@ from storage.artifacts import StudyArtifacts
 from tuner.trial import resume, resume_writer
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
+from tuner.trial.state import ModelState, OptimizerState, assign
 
 HISTORY = tuple(Epoch({"loss": 1.0 / n}, 0.5) for n in range(1, 10))
 
@@ -18,7 +19,8 @@ def snapshot(epoch, best_epoch):
     variables = [np.full((3,), epoch, np.float32), np.array(epoch, np.int64)]
     best = [np.full((3,), best_epoch, np.float32)]
     progress = Progress(history=HISTORY[:epoch], best_epoch=best_epoch, best_value=0.5)
-    return Snapshot(progress, variables, best, resume.random_state())
+    optimizers = (None, OptimizerState((0,), [np.full((3,), -epoch, np.float32)]))
+    return Snapshot(progress, ModelState(variables, optimizers), best, resume.random_state())
 
 
 @pytest.fixture
@@ -39,7 +41,10 @@ def test_what_is_written_is_read(tmp_path):
     read = resume.read(tmp_path / "file.npz")
     assert read.progress == Progress(history=HISTORY[:4], best_epoch=2, best_value=0.5)
     assert read.progress.epoch == 4
-    assert [value.tolist() for value in read.variables] == [[4, 4, 4], 4]
+    assert [value.tolist() for value in read.state.variables] == [[4, 4, 4], 4]
+    unused, used = read.state.optimizers
+    assert unused is None
+    assert (used.built_for, [value.tolist() for value in used.variables]) == ((0,), [[-4, -4, -4]])
     assert read.best[0].tolist() == [2, 2, 2]
 
 
@@ -162,4 +167,4 @@ def test_random_generators_go_on_where_they_were():
 def test_another_model_is_refused():
     model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="the checkpoint has 1 variables, the model 2"):
-        resume.assign(model.variables, [np.zeros(2)])
+        assign(model.variables, [np.zeros(2)])

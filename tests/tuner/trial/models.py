@@ -1,0 +1,219 @@
+"""Search spaces whose models go beyond `compile` and `fit`, as Keras's guides write them. Images are 8 by 8, grey."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+SHAPE, CLASSES, LATENT = (8, 8, 1), 3, 4
+
+
+class Gan(keras.Model):
+    """Of the guide "Customizing fit() with TensorFlow": two optimizers, no call, no test_step."""
+
+    def __init__(self, discriminator: keras.Model, generator: keras.Model, latent: int) -> None:
+        super().__init__()
+        self.discriminator, self.generator, self.latent = discriminator, generator, latent
+        self.d_loss_tracker = keras.metrics.Mean(name="d_loss")
+        self.g_loss_tracker = keras.metrics.Mean(name="g_loss")
+        self.seed_generator = keras.random.SeedGenerator(1337)
+        self.built = True
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.d_loss_tracker, self.g_loss_tracker]
+
+    def compile(self, d_optimizer: Any, g_optimizer: Any, loss_fn: Any) -> None:
+        super().compile()
+        self.d_optimizer, self.g_optimizer, self.loss_fn = d_optimizer, g_optimizer, loss_fn
+
+    def _noise(self, batch: Any) -> Any:
+        return keras.random.normal((batch, self.latent), seed=self.seed_generator)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        real = data[0] if isinstance(data, tuple) else data
+        batch = tf.shape(real)[0]
+        images = tf.concat([self.generator(self._noise(batch)), real / 255], axis=0)
+        labels = tf.concat([tf.ones((batch, 1)), tf.zeros((batch, 1))], axis=0)
+        with tf.GradientTape() as tape:
+            d_loss = self.loss_fn(labels, self.discriminator(images))
+        weights = self.discriminator.trainable_weights
+        self.d_optimizer.apply(tape.gradient(d_loss, weights), weights)
+        with tf.GradientTape() as tape:
+            made = self.generator(self._noise(batch))
+            g_loss = self.loss_fn(tf.zeros((batch, 1)), self.discriminator(made))
+        weights = self.generator.trainable_weights
+        self.g_optimizer.apply(tape.gradient(g_loss, weights), weights)
+        self.d_loss_tracker.update_state(d_loss)
+        self.g_loss_tracker.update_state(g_loss)
+        return {"d_loss": self.d_loss_tracker.result(), "g_loss": self.g_loss_tracker.result()}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Saveable(Gan):
+    def get_config(self) -> dict[str, Any]:
+        return {"discriminator": self.discriminator, "generator": self.generator, "latent": self.latent}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Saveable:
+        return cls(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
+
+
+def gan(rate: float = 0.01, kind: type[Gan] = Saveable) -> Gan:
+    discriminator = keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1)])
+    generator = keras.Sequential(
+        [
+            keras.layers.Input((LATENT,)),
+            keras.layers.Dense(8, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Dense(64, activation="sigmoid"),
+            keras.layers.Reshape(SHAPE),
+        ]
+    )
+    model = kind(discriminator, generator, LATENT)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), keras.optimizers.Adam(rate / 2), loss)
+    return model
+
+
+class GanSpace(keras_tuner.HyperModel):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return gan(hp.Float("rate", 1e-3, 1e-1, sampling="log", default=0.01))
+
+
+class UnsaveableSpace(keras_tuner.HyperModel):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return gan(kind=Gan)
+
+
+class Noisy(keras.Model):
+    """Nothing is built before the first call; optimizers in a dict, SeedGenerators in a list, and an unseeded draw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = keras.layers.Dense(6, activation="relu")
+        self.outputs_ = keras.layers.Dense(CLASSES)
+        self.noise = [keras.random.SeedGenerator(1), {"more": keras.random.SeedGenerator(2)}]
+        self.optimizers = {"hidden": [keras.optimizers.Adam(0.01)], "out": keras.optimizers.SGD(0.01, momentum=0.9)}
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        pixels = keras.ops.reshape(images, (-1, 64)) / 255
+        if training:
+            for seed in (self.noise[0], self.noise[1]["more"], None):
+                pixels += keras.random.normal(keras.ops.shape(pixels), stddev=0.1, seed=seed)
+        return self.outputs_(self.hidden(pixels))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        x, y = data
+        with tf.GradientTape(persistent=True) as tape:
+            predictions = self(x, training=True)
+            loss = self.compute_loss(x, y, predictions)
+        for name, layer in (("hidden", self.hidden), ("out", self.outputs_)):
+            weights = layer.trainable_weights
+            optimizer = self.optimizers[name][0] if name == "hidden" else self.optimizers[name]
+            optimizer.apply(tape.gradient(loss, weights), weights)
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss)
+            else:
+                metric.update_state(y, predictions)
+        return {**self.get_metrics_result(), "by_class": tf.zeros((CLASSES,))}
+
+
+class NoisySpace(keras_tuner.HyperModel):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = Noisy()
+        model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+        return model
+
+
+def classifier() -> keras.Model:
+    inputs = keras.layers.Input(SHAPE)
+    hidden = keras.layers.Dense(6, activation="relu")(keras.layers.Flatten()(inputs / 255))
+    outputs = keras.layers.Dense(CLASSES)(keras.layers.Dropout(0.3)(hidden))
+    model = keras.Model(inputs, outputs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    return model
+
+
+class Plain(keras_tuner.HyperModel):
+    """Under mixed precision its optimizer is wrapped into a LossScaleOptimizer."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return classifier()
+
+
+class Recompiles(Plain):
+    """A `fit` that begins with a new optimizer."""
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.RMSprop(0.01, momentum=0.9), loss, metrics=["accuracy"])
+        return model.fit(*args, **kwargs)
+
+
+class Returns(Plain):
+    """A `fit` of its own; `passes` its callbacks on or not, and returns a `result` of some kind."""
+
+    def __init__(self, passes: bool, result: str) -> None:
+        super().__init__()
+        self._passes, self._result = passes, result
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if not self._passes:
+            kwargs["callbacks"] = []
+        history = model.fit(*args, **kwargs)
+        return {"history": history, "dict": {"score": 0.25, "more": 1}, "float": 0.25, "none": None}[self._result]
+
+
+@keras.saving.register_keras_serializable("tests")
+class Doubled(keras.layers.Layer):
+    def call(self, values: Any) -> Any:
+        return values * 2
+
+
+@keras.saving.register_keras_serializable("tests")
+def shortfall(wanted: Any, given: Any) -> Any:
+    return keras.ops.mean(keras.ops.relu(wanted - given), axis=-1)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Largest(keras.metrics.Metric):
+    def __init__(self, name: str = "largest", **options: Any) -> None:
+        super().__init__(name=name, **options)
+        self.found = self.add_weight(name="found", initializer="zeros")
+
+    def update_state(self, wanted: Any, given: Any, sample_weight: Any = None) -> None:
+        self.found.assign(keras.ops.maximum(self.found, keras.ops.max(given)))
+
+    def result(self) -> Any:
+        return self.found
+
+
+class Several(keras_tuner.HyperModel):
+    """Two inputs and two outputs, dicts or tuples, with a layer, a loss and a metric of its own."""
+
+    def __init__(self, names: bool) -> None:
+        super().__init__()
+        self._names = names
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        numbers = keras.layers.Input((3,), name="numbers")
+        kind = keras.layers.Input((), dtype="int64", name="kind")
+        embedded = keras.layers.Embedding(4, 2)(kind)
+        hidden = Doubled()(keras.layers.Dense(4)(keras.layers.Concatenate()([numbers, embedded])))
+        colour = keras.layers.Dense(CLASSES, "softmax", name="colour")(hidden)
+        weight = keras.layers.Dense(1, name="weight")(hidden)
+        losses = {"colour": "sparse_categorical_crossentropy", "weight": shortfall}
+        metrics = {"colour": ["accuracy"], "weight": [Largest()]}
+        if self._names:
+            model = keras.Model({"numbers": numbers, "kind": kind}, {"colour": colour, "weight": weight})
+            model.compile("adam", loss=losses, metrics=metrics)
+        else:
+            model = keras.Model([numbers, kind], [colour, weight])
+            model.compile("adam", loss=[*losses.values()], metrics=[*metrics.values()])
+        return model
