@@ -19,10 +19,13 @@ class BadRows:
     """Collects them, kind of problem by kind of problem.
 
     Args:
-        sources: the files by split; with one only, a row is named without it.
+        sources: the splits that are read; with one only, a row is named without it.
+        what: a row's name.
+        first: the number of the first one.
     """
 
-    def __init__(self, sources: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[str], what: str = "row", first: int = 1) -> None:
+        self._what, self._from = what, first
         self._order = {source: place for place, source in enumerate(sources)}
         self._listed: dict[tuple[int, int], BadFile] = {}
 
@@ -30,7 +33,7 @@ class BadRows:
         """Adds rows of a source by their places, from 0; a row's first reason counts."""
         prefix = f"{source} " if len(self._order) > 1 else ""
         for place in places[:_KEPT]:
-            name = f"{prefix}row {int(place) + 1}"
+            name = f"{prefix}{self._what} {int(place) + self._from}"
             self._listed.setdefault((self._order[source], int(place)), BadFile(name, reason))
 
     @property
@@ -42,8 +45,9 @@ class BadRows:
         """The error that names the first ones of ``count`` bad rows of a file."""
         shown = "; ".join(str(bad) for bad in self.first)
         more = "" if count <= len(self.first) else f"; and {count - len(self.first)} more"
+        counted = "count from 1 without the header" if self._from else "count from 0"
         return DataError(
-            f"{count} row{'s' if count != 1 else ''} of {printable(os.fspath(where))} cannot be used: {shown}{more}. "
-            "Rows count from 1 without the header. Repair or remove them, or set data.on_error to skip",
+            f"{count} {self._what}{'s' if count != 1 else ''} of {printable(os.fspath(where))} cannot be used: {shown}"
+            f"{more}. {self._what.capitalize()}s {counted}. Repair or remove them, or set data.on_error to skip",
             [bad.file for bad in self.first],
         )

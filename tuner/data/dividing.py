@@ -33,7 +33,7 @@ def divided(
             raise DataError(f"the {name} data has no usable row")
     if target is not None:
         _check_classes(given, target, where)
-    train, fractions = given[TRAIN], split_fractions(data)
+    train, fractions = given[TRAIN], split_fractions(data, given)
     classes = target.classes if target is not None else None
     if classes is None or target is None:
         parts = drawn(len(train), fractions, data.seed)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tuner.data.prepared import PreparedData
-from tuner.errors import DataError
-from tuner.spec import Csv, DataSpec, ImageDirectory, TextDirectory
+from tuner.spec import Csv, DataSpec, ImageDirectory, Npz, TextDirectory
 
 Progress = Callable[[int, int], None]
 
@@ -65,4 +64,10 @@ def find_source(data: DataSpec, scratch: Path) -> DataSource:
         from tuner.data.table_source import TableSource
 
         return TableSource(data)
-    raise DataError(f"data.kind {data.kind!r} cannot be read yet")
+    if isinstance(data, Npz):
+        from tuner.data.npz_source import NpzSource
+
+        return NpzSource(data)
+    from tuner.data.python_source import PythonSource
+
+    return PythonSource(data, scratch)

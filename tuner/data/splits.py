@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,13 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 Indices = npt.NDArray[np.int64]
 
 
-def split_fractions(data: SplitSettings) -> dict[str, float]:
-    """What fraction of the training examples goes to each split; splits that are given apart take none."""
-    given = data.given_splits
+def split_fractions(data: SplitSettings, found: Collection[str] = ()) -> dict[str, float]:
+    """What fraction of the training examples goes to each split; splits that are given apart take none.
+
+    Args:
+        found: splits that the data turned out to hold, beside those that the spec names.
+    """
+    given = data.given_splits | set(found)
     fractions = {
         VALIDATION: 0.0 if VALIDATION in given else data.validation_split,
         TEST: 0.0 if TEST in given else data.test_split,

@@ -1,0 +1,291 @@
+"""Writes examples that come as arrays: kinds and tasks found, divided among splits, and everything copied in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from search_spaces.statistics import INTEGER_MISSING
+from tuner.data.array_targets import ArrayTarget, array_target
+from tuner.data.bad_rows import BadRows
+from tuner.data.columns import ArrayWriter, StringWriter
+from tuner.data.dividing import divided
+from tuner.data.prepared import InputFacts, PreparedData, RowOrigin, TargetFacts, input_stem, open_split, target_stem
+from tuner.data.running_statistics import CategorySummary, Moments, NumberSummary, TextSummary
+from tuner.data.source import Progress
+from tuner.data.split_files import write_rows, write_target, write_weights
+from tuner.data.splits import TRAIN, Indices
+from tuner.data.values import Values
+from tuner.errors import DataError
+from tuner.spec import Npz, Python
+
+_Summary = NumberSummary | CategorySummary | TextSummary
+
+# Of larger targets, such as images, nobody needs the mean of every number.
+_MOST_MOMENTS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What a source gives for a split.
+
+    Attributes:
+        inputs: by name.
+        targets: likewise; empty without labels.
+        weights: of the examples, or None.
+    """
+
+    inputs: Mapping[str, Values]
+    targets: Mapping[str, Values]
+    weights: Values | None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def columns(self) -> Iterator[tuple[str, Values]]:
+        """Everything that has one value for each example, with the name that errors use."""
+        yield from ((f"input {name!r}" if name else "x", values) for name, values in self.inputs.items())
+        yield from ((f"target {name!r}" if name else "y", values) for name, values in self.targets.items())
+        if self.weights is not None:
+            yield "the weights", self.weights
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayData:
+    """All splits of a source that gives arrays.
+
+    Attributes:
+        given: examples by split; ``train`` always.
+        shown: the source as errors name it.
+        places: by split, what ``RowOrigin`` calls the source.
+        structure: of the inputs: ``single``, ``tuple`` or ``dict``; ``target_structure`` likewise.
+    """
+
+    given: Mapping[str, Examples]
+    shown: str
+    places: Mapping[str, str]
+    structure: str
+    target_structure: str
+
+    @property
+    def named(self) -> bool:
+        """Whether the inputs are a table's columns: a dict of single values."""
+        inputs = self.given[TRAIN].inputs.values()
+        return self.structure == "dict" and all(values.shape == () for values in inputs)
+
+
+def write_arrays(
+    data: Npz | Python, arrays: ArrayData, fingerprint: str, folder: Path, progress: Progress | None
+) -> PreparedData:
+    """Writes everything.
+
+    Raises:
+        DataError: splits or columns do not fit together, or examples cannot be used.
+    """
+    _check(arrays)
+    train = arrays.given[TRAIN]
+    targets = [_target(data, arrays, name) for name in train.targets]
+    offsets = np.cumsum([0, *(len(each) for each in arrays.given.values())])
+    weights = _weights(arrays)
+    usable, bad = _usable(arrays, offsets, targets, weights)
+    left_out = int((~usable).sum())
+    if left_out and data.on_error == "fail":
+        raise bad.error(left_out, arrays.shown)
+    given = {
+        name: (np.flatnonzero(usable[start:end]) + start).astype(np.int64)
+        for name, start, end in zip(arrays.given, offsets, offsets[1:], strict=False)
+    }
+    place = np.concatenate([np.arange(len(each), dtype=np.int64) for each in arrays.given.values()])
+    single = targets[0].held if len(targets) == 1 else None
+    assigned = divided(data, given, single, lambda row: f"example {place[row]}")
+    inputs = _write_inputs(arrays, assigned, folder, progress)
+    facts = tuple(_write_target(target, assigned, folder, i) for i, target in enumerate(targets))
+    write_weights(weights, assigned, folder)
+    write_rows(place, assigned, folder)
+    return PreparedData(
+        folder=folder,
+        fingerprint=fingerprint,
+        kind=data.kind,
+        inputs=inputs,
+        targets=facts,
+        splits={
+            name: open_split(folder, name, inputs, facts, RowOrigin(arrays.places[name], place[rows]))
+            for name, rows in assigned.items()
+        },
+        bad_files=bad.first,
+        left_out=left_out,
+        structure=arrays.structure,
+        target_structure=arrays.target_structure,
+    )
+
+
+def _check(arrays: ArrayData) -> None:
+    expected = [(what, values.shape, values.dtype.kind) for what, values in arrays.given[TRAIN].columns()]
+    for split, examples in arrays.given.items():
+        found = [(what, values.shape, values.dtype.kind) for what, values in examples.columns()]
+        if found != expected:
+            raise DataError(
+                f"{arrays.shown}: the {split} data has {_listed(found)}, the train data {_listed(expected)}: they must "
+                "be alike"
+            )
+        lengths = {what: len(values) for what, values in examples.columns()}
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{what} has {length}" for what, length in lengths.items())
+            raise DataError(f"{arrays.shown}: the arrays of the {split} data differ in length: {said} examples")
+        if not len(examples):
+            raise DataError(f"{arrays.shown}: the {split} data is empty")
+
+
+def _listed(found: Sequence[tuple[str, tuple[int, ...], str]]) -> str:
+    kinds = {"f": "floats", "i": "integers", "u": "unsigned integers", "b": "booleans", "O": "strings"}
+    return ", ".join(f"{what} {shape} of {kinds.get(kind, kind)}" for what, shape, kind in found)
+
+
+def _target(data: Npz | Python, arrays: ArrayData, name: str) -> ArrayTarget:
+    several = len(arrays.given[TRAIN].targets) > 1
+    if several and data.task != "auto":
+        raise DataError(f"{arrays.shown}: data.task: {data.task} is for one target; with several, leave it out")
+    try:
+        return array_target(name, [each.targets[name] for each in arrays.given.values()], data.task)
+    except DataError as error:
+        raise DataError(f"{arrays.shown}: {error}") from None
+
+
+def _weights(arrays: ArrayData) -> npt.NDArray[np.float32] | None:
+    parts = [each.weights for each in arrays.given.values()]
+    found = [piece for part in parts if part is not None for piece in part.pieces()]
+    if not found:
+        return None
+    return np.concatenate([piece.reshape(len(piece), -1)[:, 0] for piece in found]).astype(np.float32)
+
+
+def _usable(
+    arrays: ArrayData, offsets: Indices, targets: Sequence[ArrayTarget], weights: npt.NDArray[np.float32] | None
+) -> tuple[npt.NDArray[np.bool_], BadRows]:
+    usable = np.ones(offsets[-1], dtype=np.bool_)
+    bad = BadRows(tuple(arrays.given), what="example", first=0)
+    reasons = [(target.unusable, target.reason) for target in targets]
+    if weights is not None:
+        reasons.append((~(np.isfinite(weights) & (weights >= 0)), "the weight is not a number of at least 0"))
+    for name, start, end in zip(arrays.given, offsets, offsets[1:], strict=False):
+        here = [(unusable[start:end], reason) for unusable, reason in reasons]
+        for unusable, reason in [*here, *_text_problems(arrays.given[name], arrays.named)]:
+            usable[start:end] &= ~unusable
+            bad.add(name, np.flatnonzero(unusable), reason)
+    return usable, bad
+
+
+def _text_problems(examples: Examples, named: bool) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
+    for name, values in examples.inputs.items():
+        if values.dtype.hasobject and not values.shape and not named:
+            shown = f"the text of input {name!r}" if name else "the text"
+            checked = [(_decodable(text), bool(text.strip())) for piece in values.pieces() for text in piece]
+            decodable, filled = np.array(checked, dtype=np.bool_).reshape(-1, 2).T
+            yield ~decodable, f"{shown} is not UTF-8"
+            yield ~filled, f"{shown} is empty"
+
+
+def _decodable(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _write_inputs(
+    arrays: ArrayData, assigned: Mapping[str, Indices], folder: Path, progress: Progress | None
+) -> tuple[InputFacts, ...]:
+    train = arrays.given[TRAIN].inputs
+    total = sum(len(each) for each in arrays.given.values())
+    found = []
+    for index, (name, values) in enumerate(train.items()):
+        facts, summary = _input(name, values, arrays.named)
+        parts = [each.inputs[name] for each in arrays.given.values()]
+        with ExitStack() as stack:
+            writers: dict[str, ArrayWriter | StringWriter] = {}
+            for split in assigned:
+                stem, dtype = input_stem(split, index), "uint8" if facts.kind == "image" else facts.dtype
+                if facts.column == "strings":
+                    writers[split] = stack.enter_context(StringWriter(folder, stem))
+                else:
+                    writers[split] = stack.enter_context(ArrayWriter(folder, stem, dtype, facts.shape))
+            for split, piece in _divided_pieces(parts, assigned):
+                writers[split].write(piece)
+                if split == TRAIN and summary is not None:
+                    _add(summary, piece)
+        found.append(facts.model_copy(update={"statistics": summary.stored() if summary else None}))
+        if progress is not None:
+            progress(total * (index + 1) // len(train), total)
+    return tuple(found)
+
+
+def _divided_pieces(parts: Sequence[Values], assigned: Mapping[str, Indices]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Values by split, in order; ``parts`` stand one behind the other."""
+    split_of = np.full(sum(len(part) for part in parts), -1, dtype=np.int8)
+    for number, rows in enumerate(assigned.values()):
+        split_of[rows] = number
+    done = 0
+    for part in parts:
+        for piece in part.pieces():
+            here = split_of[done : done + len(piece)]
+            done += len(piece)
+            for number, split in enumerate(assigned):
+                if (here == number).any():
+                    yield split, piece[here == number]
+
+
+def _input(name: str, values: Values, named: bool) -> tuple[InputFacts, _Summary | None]:
+    """How an input is kept, and what gathers its statistics; ``named``: it is one of a table's columns."""
+    dtype, shape = values.dtype, values.shape
+    if dtype.kind not in "fiubO" or (dtype.hasobject and shape):
+        raise DataError(
+            f"input {name!r} holds {'strings' if dtype.hasobject else dtype.name} {shape}, which no model takes: give "
+            "numbers, or one string for each example"
+        )
+    if dtype.hasobject:
+        kind = "category" if named else "text"
+        summary = CategorySummary("") if named else TextSummary()
+        return InputFacts(name=name, kind=kind, column="strings", dtype="string"), summary
+    if named:
+        if dtype.kind == "f":
+            return InputFacts(name=name, kind="number", dtype="float32"), NumberSummary()
+        return InputFacts(name=name, kind="integer", dtype="int64"), CategorySummary(INTEGER_MISSING)
+    if dtype == np.uint8 and len(shape) == 3 and shape[-1] in (1, 3):
+        return InputFacts(name=name, kind="image", shape=shape, dtype="float32"), None
+    kept = "float32" if dtype == np.float64 else "int64" if dtype == np.uint64 else dtype.name
+    return InputFacts(name=name, kind="array", shape=shape, dtype=kept), None
+
+
+def _add(summary: _Summary, piece: npt.NDArray[Any]) -> None:
+    if isinstance(summary, NumberSummary):
+        summary.add(piece.astype(np.float64))
+    elif isinstance(summary, TextSummary):
+        summary.add(text.decode("utf-8") for text in piece)
+    else:
+        values, counts = np.unique(piece, return_counts=True)
+        decoded = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values.tolist()]
+        summary.add(decoded, counts.tolist())
+
+
+def _write_target(target: ArrayTarget, assigned: Mapping[str, Indices], folder: Path, index: int) -> TargetFacts:
+    if target.held is not None:
+        return write_target(target.held, assigned, folder, index)
+    facts = target.facts
+    moments = Moments(facts.shape) if facts.task == "regression" and np.prod(facts.shape) <= _MOST_MOMENTS else None
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(ArrayWriter(folder, target_stem(split, index), facts.dtype, facts.shape))
+            for split in assigned
+        }
+        for split, piece in _divided_pieces(target.parts, assigned):
+            writers[split].write(piece)
+            if split == TRAIN and moments is not None:
+                moments.add(piece.astype(np.float64))
+    return facts.model_copy(update={"statistics": moments.stored() if moments else None})
