@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras_tuner
 
+from search_spaces.families import only_for
 from search_spaces.image_backbones import BACKBONES
 from search_spaces.image_config import (
     Augmentation,
@@ -32,23 +32,16 @@ def ask_family(hp: keras_tuner.HyperParameters, families: Sequence[Family]) -> F
     return hp.Choice("family", list(families), default=default)
 
 
-def _only_for(
-    hp: keras_tuner.HyperParameters, some: Sequence[Family], families: Sequence[Family]
-) -> AbstractContextManager[None]:
-    # A condition that always holds would only make names longer.
-    return nullcontext() if set(some) == set(families) else hp.conditional_scope("family", some)
-
-
 def ask_framing(hp: keras_tuner.HyperParameters, shape: Sequence[int], families: Sequence[Family]) -> Framing:
     """Asks how images of ``shape``, (height, width, channels), are cropped and resized."""
     side = min(shape[:2])
     own = [each for each in families if each != "pretrained"]
     if own:
-        with _only_for(hp, own, families):
+        with only_for(hp, own, families):
             hp.Choice("resolution", resolutions(side), default=default_resolution(side))
     if "pretrained" in families:
         sizes = [size for size in _SIZES if 96 <= size <= max(96, 3 * side)]
-        with _only_for(hp, ["pretrained"], families):
+        with only_for(hp, ["pretrained"], families):
             hp.Choice("resolution", sizes, default=160 if side > 96 else 96)
     crop = hp.Choice("center_crop", [0.875, 1.0], default=1.0) if side >= 32 else 1.0
     scale = hp.get("resolution") / side
@@ -99,7 +92,7 @@ def ask_network(
     if not own:
         return None
     most = most_stages(default_resolution(side))
-    with _only_for(hp, own, families):
+    with only_for(hp, own, families):
         asked: dict[str, Any] = {
             "stages": hp.Int("stages", 2, most, default=min(most, 4)),
             "width": hp.Choice("width", [16, 24, 32, 48], default=32),
@@ -107,7 +100,7 @@ def ask_network(
             "activation": hp.Choice("activation", ["relu", "silu"]),
         }
     for each in own:
-        with _only_for(hp, [each], families):
+        with only_for(hp, [each], families):
             # A residual block has two convolutions, the others' have one.
             hp.Int("blocks", 1, 2 if each == "residual" else 3, default=1)
             if each == "residual":
@@ -130,7 +123,7 @@ def stem_stride(side: int) -> int:
 def ask_backbone(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Backbone | None:
     if "pretrained" not in families:
         return None
-    with _only_for(hp, ["pretrained"], families):
+    with only_for(hp, ["pretrained"], families):
         name = hp.Choice("backbone", list(BACKBONES))
         fine_tune = hp.Boolean("fine_tune", default=False)
     return Backbone(name, fine_tune) if family == "pretrained" else None
@@ -158,10 +151,10 @@ def ask_optimization(
     """
     own = [each for each in families if each != "pretrained"]
     if own:
-        with _only_for(hp, own, families):
+        with only_for(hp, own, families):
             _ask_optimizer(hp)
     if "pretrained" in families:
-        with _only_for(hp, ["pretrained"], families):
+        with only_for(hp, ["pretrained"], families):
             hp.Fixed("optimizer", "adamw")
             hp.Float("learning_rate", 1e-5, 1e-2, sampling="log", default=1e-3)
             hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=1e-2)
