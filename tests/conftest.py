@@ -10,6 +10,7 @@ import getpass
 import os
 import shutil
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from search_spaces.base import DataSummary
+    from tuner.data.prepared import InputFacts, PreparedData, TargetFacts
 
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 _MARIADB = "mysql+pymysql://root@127.0.0.1:3306/mysql"
@@ -261,3 +263,76 @@ def image_summary() -> Callable[..., DataSummary]:
         return DataSummary("image_directory", (image,), (target,), examples)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def table_data() -> Callable[..., PreparedData]:
+    """``table_data(columns, target, facts)``: a table in memory, the first two thirds of the rows for training.
+
+    Columns by name: float arrays are numbers (NaN where missing), integer arrays integers (``INTEGER_MISSING``), lists
+    of strings categories (empty).
+    """
+    return _table_data
+
+
+def _table_data(columns: dict[str, Any], target: Any, facts: TargetFacts) -> PreparedData:
+    import numpy as np
+
+    from tuner.data.prepared import PreparedData, RowOrigin, Split
+
+    count = len(target)
+    rows = np.arange(count)
+    parts = {"train": rows[: count * 2 // 3], "validation": rows[count * 2 // 3 :]}
+    inputs = tuple(_input_facts(name, values, parts["train"]) for name, values in columns.items())
+    splits = {
+        name: Split(
+            name,
+            tuple(_column(values, chosen) for values in columns.values()),
+            (np.asarray(target)[chosen],),
+            None,
+            RowOrigin("table.csv", chosen),
+        )
+        for name, chosen in parts.items()
+    }
+    return PreparedData(Path(), "0" * 64, "csv", inputs, (facts,), splits, structure="dict")
+
+
+def _column(values: Any, rows: Any) -> Any:
+    import numpy as np
+
+    from tuner.data.columns import ArrayColumn, CategoryColumn
+
+    if isinstance(values, np.ndarray):
+        return ArrayColumn(values[rows])
+    vocabulary = tuple(dict.fromkeys(values))
+    return CategoryColumn(np.array([vocabulary.index(values[row]) for row in rows], dtype=np.int32), vocabulary)
+
+
+def _input_facts(name: str, values: Any, rows: Any) -> InputFacts:
+    import numpy as np
+
+    from search_spaces.statistics import INTEGER_MISSING
+    from tuner.data.prepared import InputFacts
+
+    chosen = np.asarray(values)[rows]
+    if chosen.dtype.kind == "f":
+        there = chosen[~np.isnan(chosen)].astype(np.float64)
+        statistics: dict[str, Any] = {
+            "missing": len(chosen) - len(there),
+            "distinct": len(np.unique(there)),
+            "mean": float(there.mean()) if len(there) else 0.0,
+            "variance": float(there.var()) if len(there) else 0.0,
+            "quantiles": np.quantile(there if len(there) else np.zeros(1), np.linspace(0, 1, 101)).tolist(),
+        }
+        return InputFacts(name=name, kind="number", dtype="float32", statistics=statistics)
+    missing = INTEGER_MISSING if chosen.dtype.kind == "i" else ""
+    counts = Counter(chosen[chosen != missing].tolist())
+    ordered = sorted(counts, key=lambda value: (-counts[value], value))
+    statistics = {
+        "missing": int((chosen == missing).sum()),
+        "values": ordered,
+        "counts": [counts[value] for value in ordered],
+    }
+    if chosen.dtype.kind == "i":
+        return InputFacts(name=name, kind="integer", dtype="int64", statistics=statistics)
+    return InputFacts(name=name, kind="category", column="categories", dtype="string", statistics=statistics)

@@ -1,0 +1,81 @@
+"""What a configuration of the structured space is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from search_spaces.optimization import Optimization
+
+Family = Literal["mlp", "residual", "wide_and_deep", "cross", "linear"]
+FAMILIES: tuple[Family, ...] = ("mlp", "residual", "wide_and_deep", "cross", "linear")
+
+NumberEncoding = Literal["standard", "log", "quantile", "piecewise", "binned"]
+LargeVocabularies = Literal["frequent", "hashed"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How numbers become features.
+
+    Attributes:
+        encoding: ``"standard"``: mean 0 and variance 1, outliers cut off; ``"log"``: the logarithm of that, which keeps
+            the sign; ``"quantile"``: the share of training values below it; ``"piecewise"``: how far each interval
+            between quantiles is filled; ``"binned"``: in which of those intervals it is.
+        bins: intervals between quantiles.
+    """
+
+    encoding: NumberEncoding
+    bins: int
+
+
+@dataclass(frozen=True)
+class Categories:
+    """How categories become features.
+
+    Attributes:
+        one_hot_up_to: columns with so many codes or fewer are one-hot; others are embedded.
+        embedding_size: numbers for each embedded column.
+        most_values: a vocabulary's length; the values beyond it share codes.
+        large: what columns with more values than that do: ``"frequent"`` keeps the most frequent ones apart and hashes
+            the rest, ``"hashed"`` hashes all of them.
+        crosses: pairs of columns whose combinations are features of the wide part.
+    """
+
+    one_hot_up_to: int
+    embedding_size: int
+    most_values: int
+    large: LargeVocabularies
+    crosses: int = 0
+
+
+@dataclass(frozen=True)
+class Network:
+    """Hidden layers.
+
+    Attributes:
+        layers: dense layers, or blocks of two of them where they are residual.
+        units: of each.
+        normalization: ``"batch"``, ``"layer"`` or ``"none"``.
+        activation: a name that Keras knows.
+        dropout: share of units dropped while training.
+        cross_layers: of the cross network.
+    """
+
+    layers: int
+    units: int
+    normalization: str
+    activation: str
+    dropout: float
+    cross_layers: int = 0
+
+
+@dataclass(frozen=True)
+class StructuredConfig:
+    """One configuration; ``numbers`` or ``categories`` where the data has such columns, ``network`` unless linear."""
+
+    family: Family
+    numbers: Numbers | None
+    categories: Categories | None
+    network: Network | None
+    optimization: Optimization

@@ -1,0 +1,262 @@
+"""From raw columns to numbers and codes: the stage of a structured model that runs in the input pipeline.
+
+It is made of the layers that ``keras.utils.FeatureSpace`` is made of, not of FeatureSpace itself: that learns its
+vocabularies and moments in an ``adapt``, a pass over the data in every trial, where the statistics are known once per
+node; it has no place for missing values, and handles numbers one column at a time, where here it is all at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from search_spaces.base import Input
+from search_spaces.statistics import INTEGER_MISSING
+from search_spaces.structured_columns import CategoryColumn, NumberColumn, Table
+from search_spaces.structured_config import FAMILIES, Categories, Numbers
+
+# Where what was an outlier in training, or is one now, is cut off, in standard deviations.
+_FARTHEST = 10.0
+# Of a quantile transform; training's quantiles are known at every percent.
+_STEPS = 50
+# As narrow as an interval between two equal quantiles is taken to be.
+_NARROW = 1e-36
+# Rare values hashed to one code, on average.
+_SHARING = 20
+# Columns with more values are not crossed, and a cross has no more codes: examples of each would be few.
+_CROSSED_VALUES, _CROSS_CODES = 100, 1000
+# Inside this range of standard deviations, their squares are well within float32.
+_PLAIN_UNITS = (1e-4, 1e6)
+
+_DTYPES = {"number": "float32", "integer": "int64", "category": "string"}
+PREPROCESSING = "preprocessing"
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The stage and what comes out of it.
+
+    Attributes:
+        model: from a dict of raw columns, each (batch,), to a dict of: ``floats``, float32 (batch, n); and of codes,
+            int32 (batch, columns): ``one_hot``, ``embedded`` and ``crossed``. What there is none of has no key.
+        codes: how many different codes each of those has. No two columns share one.
+    """
+
+    model: keras.Model
+    codes: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Code:
+    """A column of codes from 0: int32 (batch,), and how many there are."""
+
+    tensor: Any
+    size: int
+
+
+def preprocessing_of(
+    inputs: Sequence[Input], table: Table, numbers: Numbers | None, categories: Categories | None
+) -> Preprocessing:
+    """The stage for a table.
+
+    Args:
+        inputs: all columns, of which the stage's input is made.
+        table: those that it looks at.
+        numbers: how numbers are encoded; None where the table has none.
+        categories: likewise of categories.
+    """
+    used = {each.name for each in table.numbers} | {each.name for each in table.categories}
+    keys = {each.name: f"column_{index}" for index, each in enumerate(inputs) if each.name in used}
+    columns = {
+        each.name: layers.Input((), dtype=_DTYPES[each.kind], name=keys[each.name])
+        for each in inputs
+        if each.name in used
+    }
+    features, codes = _features(columns, table, numbers, categories)
+    # A model within the model: a column may be called "stack", and no two layers of one model have the same name.
+    inner = keras.Model({keys[name]: tensor for name, tensor in columns.items()}, features, name="columns")
+    raw = _raw(inputs)
+    outputs = inner({keys[name]: raw[name] for name in columns})
+    return Preprocessing(keras.Model(raw, outputs, name=PREPROCESSING), codes)
+
+
+def _raw(inputs: Sequence[Input]) -> dict[str, Any]:
+    """The input of each column under its own name, which its layer has too wherever Keras allows it."""
+    taken = {"columns", PREPROCESSING, *FAMILIES}
+    raw: dict[str, Any] = {}
+    for index, each in enumerate(inputs):
+        fits = each.name and "/" not in each.name and each.name not in taken
+        tensor = layers.Input((), dtype=_DTYPES[each.kind], name=each.name if fits else _other_name(index, inputs))
+        # Keras warns where a key of the input is not its tensor's name.
+        tensor.name = each.name
+        raw[each.name] = tensor
+    return raw
+
+
+def _other_name(index: int, inputs: Sequence[Input]) -> str:
+    return str(_absent(f"column_{index}", "_", [each.name for each in inputs]))
+
+
+def _features(
+    columns: Mapping[str, Any], table: Table, numbers: Numbers | None, categories: Categories | None
+) -> tuple[dict[str, Any], dict[str, int]]:
+    dense, groups = [], {"one_hot": [], "embedded": [], "crossed": []}  # type: tuple[list[Any], dict[str, list[_Code]]]
+    if numbers is not None:
+        dense, groups["one_hot"] = _number_features(columns, table.numbers, numbers)
+    if categories is not None:
+        coded = [_code(columns[each.name], each, categories) for each in table.categories]
+        for code in coded:
+            groups["one_hot" if code.size <= categories.one_hot_up_to else "embedded"].append(code)
+        groups["crossed"] = [_cross(*pair) for pair in pairs(coded)[: categories.crosses]]
+    features = {"floats": _joined(dense)} if dense else {}
+    codes = {key: sum(code.size for code in group) for key, group in groups.items() if group}
+    return features | {key: _in_one_range(groups[key]) for key in codes}, codes
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else layers.Concatenate(dtype="float32")(list(parts))
+
+
+def _in_one_range(codes: Sequence[_Code]) -> Any:
+    firsts = np.cumsum([0, *(code.size for code in codes[:-1])]).astype("int32")
+    return ops.add(ops.stack([code.tensor for code in codes], axis=1), firsts)
+
+
+def _number_features(
+    columns: Mapping[str, Any], known: Sequence[NumberColumn], numbers: Numbers
+) -> tuple[list[Any], list[_Code]]:
+    varying = [each for each in known if each.deviation > 0]
+    gaps = [each for each in known if each.missing]
+    dense = [_missing(_stacked(columns, gaps))] if gaps else []
+    if not varying:
+        return dense, []
+    if numbers.encoding == "binned":
+        return dense, [_binned(columns[each.name], each, numbers.bins) for each in varying]
+    x = _ENCODERS[numbers.encoding](_stacked(columns, varying), varying, numbers.bins)
+    # What is missing is the mean, or no interval at all.
+    return [ops.nan_to_num(x, nan=0.0), *dense], []
+
+
+def _stacked(columns: Mapping[str, Any], chosen: Sequence[NumberColumn]) -> Any:
+    return ops.stack([columns[each.name] for each in chosen], axis=1)
+
+
+def _missing(x: Any) -> Any:
+    return ops.cast(ops.isnan(x), "float32")
+
+
+def _normalized(x: Any, columns: Sequence[NumberColumn]) -> Any:
+    """Mean 0 and variance 1, whatever the columns' units: squares of 1e-30 or 1e30 are no float32."""
+    units = [_unit(each.deviation) for each in columns]
+    if any(unit != 1 for unit in units):
+        x = layers.Rescaling([1 / unit for unit in units], dtype="float32")(x)
+    means = [each.mean / unit for each, unit in zip(columns, units, strict=True)]
+    variances = [(each.deviation / unit) ** 2 for each, unit in zip(columns, units, strict=True)]
+    return layers.Normalization(mean=means, variance=variances, dtype="float32")(x)
+
+
+def _unit(deviation: float) -> float:
+    """1, or a power of two, by which numbers are divided without rounding."""
+    low, high = _PLAIN_UNITS
+    return 1.0 if low <= deviation <= high else 2.0 ** min(max(math.frexp(deviation)[1], -120), 120)
+
+
+def _standard(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
+    return ops.clip(_normalized(x, columns), -_FARTHEST, _FARTHEST)
+
+
+def _log(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
+    x = _normalized(x, columns)
+    return ops.clip(ops.multiply(ops.sign(x), ops.log1p(ops.abs(x))), -_FARTHEST, _FARTHEST)
+
+
+def _quantile(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
+    """Uniform with mean 0 and variance 1: the training values below, between two quantiles by their distance."""
+    edges = np.array([_places(each.quantiles, _STEPS) for each in columns], dtype="float32")
+    filled = _filled(ops.expand_dims(x, -1), edges[:, :-1], edges[:, 1:])
+    return ops.multiply(ops.subtract(ops.mean(filled, axis=-1), 0.5), math.sqrt(12))
+
+
+def _places(quantiles: Sequence[float], steps: int) -> list[float]:
+    return [quantiles[round(place)] for place in np.linspace(0, len(quantiles) - 1, steps + 1)]
+
+
+def _piecewise(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
+    edges = [each.edges(bins) for each in columns]
+    of_column = np.repeat(np.arange(len(columns)), [len(each) - 1 for each in edges]).astype("int32")
+    lows = np.array([low for each in edges for low in each[:-1]], dtype="float32")
+    highs = np.array([high for each in edges for high in each[1:]], dtype="float32")
+    return _filled(ops.take(x, of_column, axis=1), lows, highs)
+
+
+def _filled(x: Any, lows: np.ndarray, highs: np.ndarray) -> Any:
+    """How far ``x`` is from ``lows`` to ``highs``: 0 below, 1 above."""
+    widths = np.maximum(highs / 2 - lows / 2, _NARROW / 2).astype("float32")
+    # Halves, since the whole width may be more than float32 holds.
+    halves = ops.subtract(ops.multiply(x, 0.5), lows / 2)
+    return ops.clip(ops.divide(halves, widths), 0.0, 1.0)
+
+
+_ENCODERS: dict[str, Callable[[Any, Sequence[NumberColumn], int], Any]] = {
+    "standard": _standard,
+    "log": _log,
+    "quantile": _quantile,
+    "piecewise": _piecewise,
+}
+
+
+def _binned(x: Any, column: NumberColumn, bins: int) -> _Code:
+    edges = column.edges(bins)
+    inner = edges[1:-1] or [edges[0] / 2 + edges[1] / 2]
+    binned = layers.Discretization(bin_boundaries=inner)(ops.nan_to_num(x, nan=0.0))
+    last = len(inner) + 1
+    return _Code(ops.where(ops.isnan(x), last, ops.cast(binned, "int32")), last + 1)
+
+
+def _code(x: Any, column: CategoryColumn, categories: Categories) -> _Code:
+    if column.distinct > categories.most_values and categories.large == "hashed":
+        missing = INTEGER_MISSING if column.integers else ""
+        hashed = layers.Hashing(categories.most_values, mask_value=missing)(x)
+        return _Code(ops.cast(hashed, "int32"), categories.most_values)
+    lookup = _lookup(column, categories.most_values)
+    return _Code(ops.cast(lookup(x), "int32"), lookup.vocabulary_size())
+
+
+def _lookup(column: CategoryColumn, most: int) -> Any:
+    """A lookup in which rare and unknown values share codes, and a missing one has its own if training has some."""
+    kept = list(column.values[:most])
+    shared = max(1, min((column.distinct - len(kept)) // _SHARING, most // 10))
+    options: dict[str, Any] = {"vocabulary": kept, "num_oov_indices": shared}
+    if column.integers:
+        mask = INTEGER_MISSING if column.missing else None
+        return layers.IntegerLookup(mask_token=mask, oov_token=_absent(INTEGER_MISSING + 1, 1, kept), **options)
+    return layers.StringLookup(
+        mask_token="" if column.missing else None, oov_token=_absent("[UNK]", "_", kept), **options
+    )
+
+
+def _absent(token: Any, more: Any, values: Sequence[Any]) -> Any:
+    """A token that is none of the values: Keras keeps it beside them."""
+    known = set(values)
+    while token in known:
+        token += more
+    return token
+
+
+def pairs(codes: Sequence[_Code]) -> list[tuple[_Code, _Code]]:
+    """Pairs of columns to cross, those with the fewest combinations first: they have the most examples of each."""
+    small = [code for code in codes if code.size <= _CROSSED_VALUES]
+    found = [(one, other) for index, one in enumerate(small) for other in small[index + 1 :]]
+    return sorted(found, key=lambda pair: pair[0].size * pair[1].size)
+
+
+def _cross(one: _Code, other: _Code) -> _Code:
+    size = min(2 * one.size * other.size, _CROSS_CODES)
+    crossed = layers.HashedCrossing(size)((ops.cast(one.tensor, "int64"), ops.cast(other.tensor, "int64")))
+    return _Code(ops.cast(crossed, "int32"), size)

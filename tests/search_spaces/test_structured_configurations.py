@@ -1,0 +1,144 @@
+"""Which configurations the structured space has, without building them."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import asdict, replace
+from typing import Any
+
+import keras_tuner
+import pytest
+
+from search_spaces.base import DataSummary, Input, Target
+from search_spaces.statistics import CategoryStatistics, NumberStatistics
+from search_spaces.structured import StructuredSpace
+from search_spaces.structured_config import FAMILIES
+from search_spaces.structured_hyperparameters import batch_sizes
+
+NUMBER = NumberStatistics(0, 1000, 0.0, 1.0, tuple(index / 100 for index in range(101)))
+
+
+def _summary(numbers: int = 2, vocabularies: tuple[int, ...] = (), counts: tuple[int, ...] = (60, 40)) -> DataSummary:
+    inputs = [Input(f"n{index}", "number", (), "float32", NUMBER) for index in range(numbers)]
+    for index, size in enumerate(vocabularies):
+        values = CategoryStatistics(0, tuple(f"v{value}" for value in range(size)), (2,) * size)
+        inputs.append(Input(f"c{index}", "category", (), "string", values))
+    names = tuple(f"class {index}" for index in range(len(counts)))
+    target = Target("", "classification", (), "int64", names, counts)
+    return DataSummary("csv", tuple(inputs), (target,), {"train": sum(counts), "validation": 20}, structure="dict")
+
+
+def _choices(hp: keras_tuner.HyperParameters, name: str) -> list[Any]:
+    return [each.values for each in hp.space if each.name == name]
+
+
+def _asked(data: DataSummary, **options: Any) -> keras_tuner.HyperParameters:
+    hp = keras_tuner.HyperParameters()
+    StructuredSpace(data, **options).configure(hp)
+    return hp
+
+
+def test_the_first_trial() -> None:
+    config = StructuredSpace(_summary(vocabularies=(3, 30))).configure(keras_tuner.HyperParameters())
+    assert config.family == "mlp"
+    assert config.numbers is not None
+    assert config.numbers.encoding == "quantile"
+    assert config.categories is not None
+    assert (config.categories.one_hot_up_to, config.categories.crosses) == (16, 0)
+    assert config.network is not None
+    assert (config.network.layers, config.network.units) == (2, 128)
+    assert config.optimization.optimizer == "adamw"
+    assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 32
+
+
+def test_only_what_the_columns_leave_open_is_asked() -> None:
+    asked = {each.name for each in _asked(_summary()).space}
+    assert not asked & {"one_hot_up_to", "embedding_size", "most_values", "crosses", "class_weight"}
+    asked = {each.name for each in _asked(_summary(numbers=0, vocabularies=(3,))).space}
+    assert not asked & {"numbers", "bins", "one_hot_up_to", "embedding_size", "most_values", "crosses"}
+    hp = _asked(_summary(vocabularies=(3, 5, 30, 2000)))
+    assert _choices(hp, "one_hot_up_to") == [[4, 16, 64]]
+    assert _choices(hp, "most_values") == [[100, 1000, 10_000]]
+    assert _choices(hp, "crosses") == [[0, 3, 10]]
+    assert _choices(_asked(_summary(vocabularies=(3, 500))), "most_values") == [[100, 1000]]
+
+
+def test_wide_tables_have_no_layer_for_each_column_and_bounded_inputs() -> None:
+    assert _choices(_asked(_summary(numbers=101)), "numbers") == [["standard", "log", "quantile", "piecewise"]]
+    assert _choices(_asked(_summary(numbers=300)), "bins") == [[8, 16]]
+    assert _choices(_asked(_summary(numbers=2000)), "numbers") == [["standard", "log", "quantile"]]
+
+
+@pytest.mark.parametrize(("counts", "asked"), [((81, 19), True), ((79, 21), False), ((90, 5, 5), False)])
+def test_class_weights_are_tried_where_one_of_two_classes_is_rare(counts: tuple[int, ...], asked: bool) -> None:
+    assert ("class_weight" in _asked(_summary(counts=counts))) == asked
+
+
+@pytest.mark.parametrize(
+    ("examples", "smallest", "sizes", "default"),
+    [
+        (10, 32, [32], 32),
+        (1378, 32, [32, 64, 128], 32),
+        (20_000, 32, [32, 64, 128, 256, 512, 1024], 128),
+        (10**7, 50, [50, 100, 200, 400, 800, 1600, 3200], 3200),
+    ],
+)
+def test_batch_sizes_grow_with_the_table(examples: int, smallest: int, sizes: list[int], default: int) -> None:
+    assert batch_sizes(examples, smallest) == sizes
+    data = replace(_summary(), examples={"train": examples, "validation": 10})
+    assert _asked(data, batch_size=smallest).get("batch_size") == default
+
+
+def test_regression_has_no_label_smoothing() -> None:
+    data = replace(_summary(), targets=(Target("", "regression", (), "float32"),))
+    assert "label_smoothing" not in _asked(data)
+
+
+def test_declaring_asks_for_what_building_asks_for() -> None:
+    space = StructuredSpace(_summary(vocabularies=(3, 30)))
+    declared, built = keras_tuner.HyperParameters(), keras_tuner.HyperParameters()
+    space.declare(declared)
+    space.build(built)
+    assert declared.get_config() == built.get_config()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"structure": "single"}, "takes a dict of named columns"),
+        ({"targets": ()}, "needs a label column"),
+        ({"targets": (Target("", "classification", (), "int64", ("a",), (3,)),)}, "at least two classes, not 1"),
+        ({"families": ["mlp", "tree"]}, "families is a list of mlp, residual"),
+        ({"families": []}, "families is a list of"),
+        ({"families": "mlp"}, "families is a list of"),
+    ],
+)
+def test_what_cannot_be(changed: dict[str, Any], message: str) -> None:
+    options = {name: changed[name] for name in changed if name == "families"}
+    data = replace(_summary(), **{name: value for name, value in changed.items() if name != "families"})
+    with pytest.raises(ValueError, match=message):
+        StructuredSpace(data, **options)
+
+
+@pytest.mark.parametrize("vocabularies", [(), (3, 2000)])
+def test_every_configuration_can_be_asked_for(vocabularies: tuple[int, ...]) -> None:
+    """Random values of every hyperparameter, as KerasTuner draws them, give a whole configuration."""
+    draw = random.Random(0)
+    space = StructuredSpace(_summary(vocabularies=vocabularies, counts=(90, 10)), families=FAMILIES)
+    families = set()
+    for _ in range(100):
+        hp = keras_tuner.HyperParameters()
+        space.configure(hp)
+        for each in list(hp.space):
+            if hp.is_active(each):
+                hp.values[each.name] = each.random_sample(draw.random())
+        again = keras_tuner.HyperParameters()
+        again.values = dict(hp.values)
+        config = space.configure(again)
+        families.add(config.family)
+        assert (config.network is None) == (config.family == "linear")
+        assert config.network is None or (config.network.cross_layers > 0) == (config.family == "cross")
+        assert config.categories is None or config.categories.crosses == 0 or config.family == "wide_and_deep"
+        assert (config.optimization.momentum is None) == (config.optimization.optimizer == "adamw")
+    assert families == set(FAMILIES)

@@ -1,0 +1,53 @@
+"""The structured space through the bridge: what a study of it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from search_spaces.structured import StructuredSpace
+from search_spaces.structured_config import FAMILIES
+from tuner.data.prepared import TargetFacts
+from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
+
+Answers = Callable[[optuna.Trial], Suggest]
+
+
+@pytest.fixture
+def space(table_data: Callable[..., Any]) -> StructuredSpace:
+    draw = np.random.default_rng(0)
+    columns = {
+        "number": draw.normal(size=3000).astype("float32"),
+        "small": draw.choice(["a", "b", "c"], 3000).tolist(),
+        "large": [f"v{value}" for value in draw.integers(0, 200, 3000)],
+    }
+    facts = TargetFacts(task="classification", dtype="int64", class_names=("no", "yes"))
+    data = table_data(columns, (np.arange(3000) % 10 == 0).astype("int64"), facts)
+    return StructuredSpace(data.summary(), families=FAMILIES)
+
+
+def test_a_study_asks_for_nothing_that_the_listing_lacks(
+    space: StructuredSpace, study: optuna.Study, answers: Answers
+) -> None:
+    listed = {each.optuna_name for each in explore(space.declare)}
+    families = set()
+    for number in range(30):
+        trial = study.ask()
+        hp = TrialHyperParameters(answers(trial), use_defaults=number == 0)
+        families.add(space.configure(hp).family)
+        assert set(hp.suggested) <= listed
+        study.tell(trial, 0.0)
+    assert families == set(space.families)
+
+
+def test_names_say_when_a_hyperparameter_is_active(space: StructuredSpace) -> None:
+    names = [each.optuna_name for each in explore(space.declare)]
+    assert {"crosses[family=wide_and_deep]", "cross_layers[family=cross]", "numbers", "class_weight"} <= set(names)
+    assert {"embedding_size", "large_vocabularies[most_values=100]", "batch_size"} <= set(names)
+    assert any(name.startswith("units[family=") and "linear" not in name for name in names)
+    assert any(name.startswith("bins[numbers=") for name in names)
+    assert len(names) == len(set(names))
