@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import importlib
 import inspect
 import re
 from collections.abc import Iterator
@@ -95,12 +96,16 @@ def test_every_name_has_a_row_in_its_table(title: str, names: tuple[str, ...]) -
     assert sorted(first_cells(section(title))) == sorted(names)
 
 
-def test_every_option_of_the_image_space_has_a_row() -> None:
+@pytest.mark.parametrize("name", ["image", "structured"])
+def test_every_option_of_a_space_has_a_row(name: str) -> None:
     # Imports TensorFlow.
-    from search_spaces.image import ImageSpace
+    space = getattr(importlib.import_module(f"search_spaces.{name}"), f"{name.title()}Space")
+    parameters = set(inspect.signature(space.__init__).parameters) - {"self", "data", "epochs", "batch_size"}
+    described = section("Search spaces").partition(f"**`{name}`**")[2].partition("**`")[0]
+    assert set(first_cells(described)) == parameters
 
-    parameters = set(inspect.signature(ImageSpace.__init__).parameters) - {"self", "data", "epochs", "batch_size"}
-    assert set(first_cells(section("Search spaces"))) == parameters
+
+def test_every_space_is_described() -> None:
     assert all(f"**`{space}`**" in section("Search spaces") for space in SPACES)
 
 

@@ -189,7 +189,7 @@ def _keys(model, data, prefix=""):
                 yield from _keys(kind, data, f"{prefix}{name}.")
 
 
-@pytest.mark.parametrize("template", ["image"])
+@pytest.mark.parametrize("template", ["image", "structured"])
 def test_the_template_documents_every_key_and_gives_its_default(template):
     text = resources.files("tuner").joinpath("templates", f"{template}.yaml").read_text()
     given = yaml.safe_load(text)
