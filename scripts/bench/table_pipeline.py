@@ -1,0 +1,112 @@
+"""A table's lookups in the input pipeline while training, beside lookups inside the trained model.
+
+Both train the same network on the same rows, an epoch of one after an epoch of the other, so that they see the same
+machine. The first epoch of each, in which TensorFlow traces and XLA compiles, is left out of the medians. A ratio above
+1 is what the input pipeline saves. On an accelerator it saves more: there, strings inside the model stop it at every
+step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import keras_tuner
+import numpy as np
+from report import Report, median, say
+from tiny_study import workplace
+
+from search_spaces.structured import StructuredSpace
+from search_spaces.structured_config import FAMILIES
+from tuner.data.batches import BatchFormat, TrainingBatches
+from tuner.data.cache import prepare
+from tuner.data.prepared import PreparedData
+from tuner.spec import Csv
+
+_VALUES = 1000
+Train = Callable[[int], float]
+
+
+def main() -> None:
+    options = _options()
+    families = options.family or ["mlp", "wide_and_deep"]
+    title = f"Seconds per epoch of {options.rows} rows of {options.columns} string and {options.columns} number columns"
+    report = Report("table_pipeline", title)
+    with workplace() as folder:
+        say(f"writing {options.rows} rows ...")
+        data = _write_data(folder, options.rows, options.columns)
+        for family in families:
+            say(f"{family}: {options.epochs} epochs of each, in turn ...")
+            apart, within = _measure(data, family, options.epochs, options.batch_size)
+            report.add(
+                network=family,
+                in_pipeline=median(apart[1:]),
+                in_model=median(within[1:]),
+                ratio=round(median(within[1:]) / median(apart[1:]), 2),
+                first_epoch_in_pipeline=apart[0],
+                first_epoch_in_model=within[0],
+            )
+    report.publish(options.json)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--columns", type=int, default=10, help="of strings, and as many of numbers")
+    parser.add_argument("--epochs", type=int, default=5, help="of each; the first is not counted")
+    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--family", choices=FAMILIES, action="append", help="only this one; may be given several times")
+    parser.add_argument("--json", type=Path, help="write the JSON to this file too")
+    return parser.parse_args()
+
+
+def _write_data(folder: Path, rows: int, columns: int) -> PreparedData:
+    """Columns of strings, some of them frequent, and of numbers, in two classes."""
+    draw = np.random.default_rng(0)
+    strings = np.minimum(draw.zipf(1.3, (rows, columns)), _VALUES)
+    numbers = draw.normal(size=(rows, columns))
+    names = [f"{kind} {index}" for kind in ("string", "number") for index in range(columns)]
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, "label"])
+        for row, values in zip(strings, numbers, strict=True):
+            label = "yes" if values[0] > 0 and row[0] < 3 else "no"
+            writer.writerow([*(f"value {value}" for value in row), *values.round(4), label])
+    described = {"kind": "csv", "path": folder / "table.csv", "label_column": "label"}
+    return prepare(Csv.model_validate(described), folder / "cache")
+
+
+def _measure(data: PreparedData, family: str, epochs: int, batch_size: int) -> tuple[list[float], list[float]]:
+    """The seconds of each epoch with lookups in the pipeline, and inside the model."""
+    apart, within = _training(data, family, batch_size, staged=True), _training(data, family, batch_size, staged=False)
+    seconds = [(apart(epoch), within(epoch)) for epoch in range(epochs)]
+    return [pair[0] for pair in seconds], [pair[1] for pair in seconds]
+
+
+def _training(data: PreparedData, family: str, batch_size: int, staged: bool) -> Train:
+    keras.utils.set_random_seed(0)
+    space = StructuredSpace(data.summary(), families=[family], batch_size=batch_size)
+    model = space.build(keras_tuner.HyperParameters())
+    form = BatchFormat(space.labels, model.preprocessing if staged else None)
+    batches = TrainingBatches(data, batch_size, 0, form)
+    trained: Any = model.network if staged else model.end_to_end()
+
+    def train(epoch: int) -> float:
+        batches.epoch = epoch
+        started = time.perf_counter()
+        trained.fit(batches.dataset, verbose=0)
+        return time.perf_counter() - started
+
+    return train
+
+
+if __name__ == "__main__":
+    main()
