@@ -25,6 +25,7 @@ from storage.results import (
     forget_checkpoint,
     recent_failures,
     store_result,
+    stored_epochs,
     trained,
     untold,
 )
@@ -41,7 +42,6 @@ __all__ = [
     "checkpoints",
     "close",
     "counts",
-    "ensure_held",
     "find_trial_of_lease",
     "forget_checkpoint",
     "recent_failures",
@@ -50,6 +50,7 @@ __all__ = [
     "renew",
     "save_resume",
     "start_trial",
+    "stored_epochs",
     "trained",
     "untold",
 ]
@@ -153,20 +154,6 @@ def renew(db: Database, leases: Sequence[Lease], seconds: float) -> frozenset[in
     return frozenset(lease.id for lease in leases) - frozenset(kept)
 
 
-def ensure_held(db: Database, lease: Lease) -> None:
-    """Looks whether the lease is still this holder's, before a write that cannot be fenced: Optuna's own.
-
-    A lease that was released or had expired, and that nobody has acquired since, passes.
-
-    Raises:
-        LeaseLost: another worker has acquired it.
-    """
-    with db.reading() as session:
-        token = session.scalar(select(LeaseRow.token).where(LeaseRow.id == lease.id))
-    if token != lease.token:
-        raise LeaseLost(lease.id)
-
-
 @retried
 def record_epoch(db: Database, lease: Lease, epoch: int, metrics: Mapping[str, float], seconds: float) -> None:
     """Stores an epoch of the lease's trial; the same epoch again replaces it.
@@ -188,6 +175,7 @@ def record_epoch(db: Database, lease: Lease, epoch: int, metrics: Mapping[str, f
             session.add(row)
         row.metrics = dict(metrics)
         row.seconds = seconds
+        row.run = lease.token
         row.at = db.now()  # type: ignore[assignment]  # an SQL expression, filled in by the flush
 
 

@@ -80,6 +80,14 @@ def trained(db: Database, trial_id: int) -> Trained:
     return Trained(epochs=epochs, seconds=float(seconds))
 
 
+def stored_epochs(db: Database, trial_id: int) -> int:
+    """How many epochs of a trial are stored without a gap, from its first one on."""
+    stored = select(EpochRow.epoch).where(EpochRow.trial_id == trial_id).order_by(EpochRow.epoch)
+    with db.reading() as session:
+        found = session.scalars(stored).all()
+    return sum(1 for expected, epoch in enumerate(found, 1) if epoch == expected)
+
+
 def recent_failures(db: Database, study_id: int, n: int) -> list[tuple[str, str | None]]:
     """Outcome and cause of the ``n`` trials closed last, the latest first, failures or not."""
     latest = (

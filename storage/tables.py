@@ -136,7 +136,7 @@ class WorkerRow(Base):
 
 
 class EpochRow(Base):
-    """Every metric of one epoch of a trial."""
+    """Every metric of one epoch of a trial. ``run`` is the token of the lease of the attempt that wrote it."""
 
     __tablename__ = "tuner_epochs"
     __table_args__ = (_OPTIONS,)
@@ -146,6 +146,7 @@ class EpochRow(Base):
     study_id: Mapped[int] = mapped_column(Integer)
     metrics: Mapped[Any] = mapped_column(Json)
     seconds: Mapped[float] = mapped_column(FiniteDouble)
+    run: Mapped[int | None] = mapped_column(Integer)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -23,7 +23,6 @@ class Frozen:
     Attributes:
         token: of the lease while this worker held it.
         checkpoint: the last that the trial's log named before the freeze; 0 for none.
-        rewritten: epochs whose rows changed after it woke; it must be empty.
         stopped: its trial process ended after it woke.
     """
 
@@ -33,7 +32,6 @@ class Frozen:
     token: int
     checkpoint: int
     adopted: bool
-    rewritten: tuple[int, ...]
     stopped: bool
 
 

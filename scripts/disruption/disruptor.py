@@ -104,26 +104,24 @@ class Disruptor:
     @_do.register
     def _freeze(self, order: Freeze) -> None:
         holding, member, trial = self._stop_a_worker()
-        assert holding.number is not None and holding.trial_id is not None
+        assert holding.number is not None
         processes = [psutil.Process(member.worker.pid), *(trial if order.trial_too else [])]
         freeze(processes)
+        losses = _losses(member)
         before = runs_of(self._place.trial_folder(holding.number))
         checkpoint = max((run.checkpoint for run in before), default=0)
         self._say(f"{member.name}{' and its trial process' if order.trial_too else ''} frozen, {_of(holding)}")
         try:
             self._until(lambda: self._watch.adopted(holding), f"{_of(holding)} is adopted")
             self._say(f"{_of(holding)} is adopted; {member.name} wakes")
-            rows = self._watch.rows(holding.trial_id)
         finally:
             wake(processes)
-        noticed = ("adopted by another worker", "taken over")
         self._until(
-            lambda: member.ended is not None or any(words in member.log for words in noticed),
+            lambda: member.ended is not None or _losses(member) > losses,
             f"{member.name} says that its trial was adopted",
             though_ended=True,
         )
         _, alive = psutil.wait_procs(trial, timeout=_GONE_SECONDS)
-        now = self._watch.rows(holding.trial_id)
         self.diary.freezes.append(
             Frozen(
                 worker=member.name,
@@ -132,7 +130,6 @@ class Disruptor:
                 token=holding.token,
                 checkpoint=checkpoint,
                 adopted=True,
-                rewritten=tuple(epoch for epoch, row in rows.items() if now.get(epoch) != row),
                 stopped=bool(trial) and not alive,
             )
         )
@@ -184,14 +181,22 @@ class Disruptor:
         return first, self._target(lambda other: other.pid != one.pid, training=True)[1]
 
     def _stop_a_worker(self) -> tuple[Holding, Member, list[psutil.Process]]:
-        """A worker that stands still, and the process of its trial, which has not ended."""
+        """A worker that stands still, and the process of its trial, which has not ended.
+
+        The trial has a checkpoint: whoever adopts it must go on from there.
+        """
         while True:
-            holding, member = self._target(training=True)
+            holding, member = self._target(self._has_checkpoint, training=True)
             worker = [psutil.Process(member.worker.pid)]
             freeze(worker)
             if trial := member.trial_processes():
                 return holding, member, trial
             wake(worker)
+
+    def _has_checkpoint(self, holding: Holding) -> bool:
+        return holding.number is not None and any(
+            run.checkpoint for run in runs_of(self._place.trial_folder(holding.number))
+        )
 
     def _wait_for_chance(self, most_seconds: float) -> None:
         # Not for anything: any instant must do.
@@ -232,6 +237,11 @@ class Disruptor:
 
     def _somebody_says_so(self, since: float) -> Callable[[], bool]:
         return lambda: any(at >= since for member in self._fleet.working() for at in outages_said(member.log))
+
+
+def _losses(member: Member) -> int:
+    """How many trials the worker says that others have taken from it."""
+    return sum(member.log.count(words) for words in ("adopted by another worker", "taken over"))
 
 
 def _of(holding: Holding) -> str:

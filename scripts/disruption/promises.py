@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from disruption.diary import Away, Diary
 from disruption.evidence import Run, Start, abandoned_in, details, lease_facts, outages_said, runs_of, starts_in
 from disruption.fleet import Fleet
+from disruption.ledger import Write, writes
 from disruption.models import same_weights
 from disruption.plan import Freeze, KillTrial, KillWorker, Leave, Outage, Step
 from disruption.study import Place
@@ -63,6 +64,10 @@ class Evidence:
         each = [start for member in self.fleet.members for start in starts_in(member.name, member.log)]
         return sorted(each, key=lambda start: start.at)
 
+    @cached_property
+    def writes(self) -> list[Write]:
+        return writes(self.database)
+
     @property
     def adoptions(self) -> int:
         """Attempts begun by another worker than the one before."""
@@ -101,7 +106,9 @@ def judge(evidence: Evidence) -> list[Promise]:
         ),
         _judged("the best models kept, and equal", _model_gaps(evidence), "their weights compared"),
         _judged("nothing repeated beyond a checkpoint", _resume_gaps(evidence), f"{evidence.repeated} epochs repeated"),
-        _judged("fencing", _fencing_gaps(evidence), "frozen workers wrote nothing and stopped their process"),
+        _judged(
+            "fencing", _fencing_gaps(evidence), f"{len(evidence.writes)} writes of epochs, each by the lease's holder"
+        ),
         _judged("outages said once", _outage_gaps(evidence), _outage_facts(evidence)),
         _judged("nothing left running", evidence.fleet.orphans, "every process ended with its worker"),
         _judged("workers end well, no traceback", _complaints(evidence), f"{len(evidence.fleet.members)} workers"),
@@ -243,10 +250,17 @@ def _fencing_gaps(evidence: Evidence) -> Iterator[str]:
     for frozen in evidence.diary.freezes:
         if not frozen.adopted:
             yield f"{frozen.worker}: trial {frozen.trial} was not adopted"
-        if frozen.rewritten:
-            yield f"{frozen.worker} wrote epochs {list(frozen.rewritten)} of trial {frozen.trial} after it woke"
         if not frozen.stopped:
             yield f"{frozen.worker}: the process of trial {frozen.trial} went on"
+    if not evidence.writes:
+        yield "the ledger of writes is empty"
+    numbers = {trial.trial_id: trial.number for trial in lease_facts(evidence.database, evidence.record)}
+    for write in evidence.writes:
+        if write.run != write.token:
+            yield (
+                f"trial {numbers[write.trial_id]}: epoch {write.epoch} was written by run {write.run} when run "
+                f"{write.token} had the lease"
+            )
 
 
 def _outage_gaps(evidence: Evidence) -> Iterator[str]:

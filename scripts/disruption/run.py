@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from disruption.disruptor import Disruptor
 from disruption.evidence import details, dump
 from disruption.fleet import Fleet
+from disruption.ledger import open_ledger
 from disruption.plan import Disruption, draw_plan
 from disruption.promises import Evidence, Promise, judge
 from disruption.servers import Server
@@ -71,6 +72,7 @@ def run_disrupted(
     try:
         plan = draw_plan(disruptions, sum(len(trial.curve) for trial in reference.values()), seed)
         failure = None
+        open_ledger(database)
         with Fleet(place) as fleet:
             disruptor = Disruptor(place, server, fleet, Watch(database, record), seed, say)
             try:

@@ -72,12 +72,6 @@ class Watch:
         with self._database.reading() as session:
             return session.scalars(select(LeaseRow.state).where(LeaseRow.id == lease_id)).one() == "closed"
 
-    def rows(self, trial_id: int) -> dict[int, str]:
-        """Each stored epoch of a trial with everything in its row: writing it again would change the time."""
-        with self._database.reading() as session:
-            stored = session.scalars(select(EpochRow).where(EpochRow.trial_id == trial_id))
-            return {row.epoch: f"{row.metrics} {row.seconds} {row.at}" for row in stored}
-
 
 def _holding(lease: LeaseRow, pid: int, epochs: int) -> Holding:
     return Holding(

@@ -103,7 +103,6 @@ def test_a_stale_holder_writes_nothing(database: Database, new_study: NewStudy) 
         lambda: leases.close(database, stale, result_of(stale)),
         lambda: leases.bind(database, stale, 999, 9),
         lambda: leases.start_trial(database, stale),
-        lambda: leases.ensure_held(database, stale),
     ):
         with pytest.raises(LeaseLost) as lost:
             write()
@@ -117,7 +116,6 @@ def test_an_expired_lease_that_nobody_adopted_is_kept(database: Database, new_st
     study = new_study(budget=2)
     lease = started(database, study, seconds=0)
     leases.record_epoch(database, lease, 0, {"loss": 1.0}, 1.0)
-    leases.ensure_held(database, lease)
     assert leases.renew(database, [lease], 60) == frozenset()
     assert acquired(database, study, "w2").id != lease.id
     leases.close(database, lease, result_of(lease))
@@ -376,3 +374,11 @@ def test_a_worker_killed_inside_a_transaction_leaves_nothing_half(
     assert [each.number for each in database.optuna.get_all_trials(study.study_id)] == [0]
     assert leases.recent_failures(database, study.study_id, 9) == [("complete", None)]
     assert leases.counts(database, study.study_id).all_closed
+
+
+def test_epochs_count_up_to_the_first_gap(database: Database, new_study: NewStudy) -> None:
+    lease = started(database, new_study(budget=1))
+    assert leases.stored_epochs(database, lease.trial_id or 0) == 0
+    for epoch, before_the_gap in ((1, 1), (2, 2), (4, 2), (5, 2), (3, 5)):
+        leases.record_epoch(database, lease, epoch, {"loss": 1.0}, 1.0)
+        assert leases.stored_epochs(database, lease.trial_id or 0) == before_the_gap

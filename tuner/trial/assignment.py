@@ -23,7 +23,7 @@ class Assignment(BaseModel):
         scratch: this node's folder for local files of studies whose artifacts are in a bucket.
         log: the file that receives everything the process prints.
         resume_from: keys of the resume checkpoints to go on from, the best one first.
-        recorded: epochs of the trial that the database has.
+        recorded: epochs of the trial that the database has, without a gap from the first one on.
         preset: hyperparameter values to use instead of sampled ones.
         use_defaults: every hyperparameter without a preset takes its default: the first trial.
         devices: the GPUs that the process may see, as CUDA names them; empty for none, None for no restriction.

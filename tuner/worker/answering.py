@@ -50,8 +50,6 @@ class Answerer:
             running.process.send(Suggested(error=f"hyperparameter {asked.name}: {error}"))
 
     def _draw(self, running: RunningTrial, asked: Suggest) -> Any:
-        # After an outage or a freeze the trial may be another worker's, which has drawn a value of its own.
-        leases.ensure_held(self._database, running.lease)
         return running.live.suggest(asked.name, asked.distribution, asked.value)
 
     def _record(self, running: RunningTrial, done: EpochDone) -> None:

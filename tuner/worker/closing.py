@@ -76,7 +76,7 @@ class TrialCloser:
     def tell_untold(self, trials: OptunaTrials) -> None:
         """Tells Optuna of the trials whose leases were closed by a worker that died before it could."""
         for result in leases.untold(self._database, self._record.study_id):
-            live = trials.open(result.trial_id, result.number)
+            live = trials.open_closed(result.trial_id, result.number)
             self._tell(live, result)
             self._tidy(result)
             self._judge_study(live, result)
@@ -104,7 +104,6 @@ class TrialCloser:
 
     def _spent(self, running: RunningTrial, finished: Finished) -> bool:
         """Writes the attempt's reason down, and says whether it was the last one."""
-        leases.ensure_held(self._database, running.lease)
         reasons = [*running.live.recall(ATTEMPTS_ATTRIBUTE, []), finished.reason]
         running.live.remember(ATTEMPTS_ATTRIBUTE, reasons)
         return running.lease.attempts >= self._max_attempts

@@ -16,6 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from storage.database import Database
 from storage.errors import optuna_errors
+from storage.fenced_optuna import FencedOptuna
+from storage.fencing import Lease, trial_of
 from storage.studies import StudyRecord
 from tuner.spec import SearchSpec
 from tuner.worker.sampling import make_pruner, make_sampler
@@ -121,11 +123,23 @@ class OptunaTrials:
         self._spec = spec
         self._pruner = make_pruner(spec)
 
-    def open(self, trial_id: int, number: int) -> LiveTrial:
-        """The trial, whoever created it. Parameters already set keep their values; new ones are sampled."""
+    def open(self, lease: Lease) -> LiveTrial:
+        """The lease's trial, whoever created it. Parameters already set keep their values; new ones are sampled.
+
+        Raises:
+            LeaseLost: another worker has acquired the lease; also from whatever is written to the trial later on.
+        """
+        assert lease.number is not None
+        return self._open(FencedOptuna(self._database, lease), trial_of(lease), lease.number)
+
+    def open_closed(self, trial_id: int, number: int) -> LiveTrial:
+        """The trial of a closed lease, which can only be told what was closed."""
+        return self._open(self._database.optuna, trial_id, number)
+
+    def _open(self, storage: Any, trial_id: int, number: int) -> LiveTrial:
         with optuna_errors():
-            # Optuna's cache writes only to trials that it has seen: this one may be another worker's.
+            # Optuna's cache knows only the trials that it has seen: this one may be another worker's.
             self._database.optuna.get_all_trials(self._record.study_id, deepcopy=False)
             sampler = make_sampler(self._spec, number, self._record.space.get("grid"))
-            study = _Study(self._record.name, self._database.optuna, sampler=sampler, pruner=self._pruner)
+            study = _Study(self._record.name, storage, sampler=sampler, pruner=self._pruner)
             return LiveTrial(study, trial_id)

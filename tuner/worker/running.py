@@ -8,7 +8,6 @@ from pathlib import Path
 
 from storage.leases import Lease
 from tuner.trial.assignment import Assignment
-from tuner.trial.messages import Finished
 from tuner.worker.devices import SlotPlan
 from tuner.worker.optuna_trials import LiveTrial
 from tuner.worker.trial_process import TrialProcess
@@ -22,7 +21,8 @@ class RunningTrial:
         parameters: the model's parameter count, once it is built.
         epochs: epochs trained, over all attempts.
         stop_sent: this worker asked the process to leave, so leaving costs no attempt.
-        finished: the process's last word.
+        words_lost: an epoch of it could not be stored, since the worker had to leave while the database was away.
+            Nothing that comes after it may be stored either: whoever goes on with the trial tells all of it again.
     """
 
     lease: Lease
@@ -33,7 +33,7 @@ class RunningTrial:
     parameters: int | None = None
     epochs: int = 0
     stop_sent: bool = False
-    finished: Finished | None = None
+    words_lost: bool = False
 
     @property
     def number(self) -> int:

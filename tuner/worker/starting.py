@@ -56,7 +56,7 @@ class TrialStarter:
         lease = self._patiently(leases.start_trial, self._database, lease)
         if lease.trial_id is None or lease.number is None:
             raise AssertionError("start_trial gives a lease with a trial")
-        live = self._patiently(self._trials.open, lease.trial_id, lease.number)
+        live = self._patiently(self._trials.open, lease)
         if lease.attempts > self._max_attempts:
             self._patiently(self._closer.give_up, lease, live)
             return None
@@ -70,7 +70,7 @@ class TrialStarter:
     def _taking_up(self, assignment: Assignment, lease: Lease, trial_id: int) -> Assignment:
         keys = resume_keys(self._artifacts, lease)
         leases.save_resume(self._database, lease, resume_record(lease, keys))
-        recorded = leases.trained(self._database, trial_id).epochs
+        recorded = leases.stored_epochs(self._database, trial_id)
         return assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
 
     def _assignment(self, lease: Lease, number: int, plan: SlotPlan) -> Assignment:

@@ -187,11 +187,15 @@ class Supervisor:
             self._leaving.hear(ready)
             return
         for slot in self._slots:
-            if slot.running and slot.running.process.connection is ready:
+            running = slot.running
+            if running and running.process.connection is ready:
                 try:
-                    self._hear_trial(slot, slot.running)
+                    self._hear_trial(slot, running)
                 except LeaseLost:
-                    self._abandon(slot)
+                    self._abandon(slot, running)
+                except DatabaseUnavailable:
+                    running.words_lost = True
+                    raise
 
     def _hear_trial(self, slot: Slot, running: RunningTrial) -> None:
         try:
@@ -203,24 +207,25 @@ class Supervisor:
         if isinstance(message, Finished):
             running.process.end(_EXIT_SECONDS)
             self._conclude(slot, running, message)
-        else:
+        elif not running.words_lost:
             self._answerer.answer(running, message)
 
     # --- ending
 
     def _conclude(self, slot: Slot, running: RunningTrial, finished: Finished) -> None:
         slot.running = None
+        if running.words_lost:
+            finished = Finished(outcome=Outcome.INTERRUPTED, reason="the database was away when its worker left")
         self._patiently(self._closer.conclude, running, finished)
         # What was concluded may have ended the study, and no trial starts after that.
         self._polled = -math.inf
 
-    def _abandon(self, slot: Slot) -> None:
+    def _abandon(self, slot: Slot, running: RunningTrial) -> None:
         """Another worker has adopted the trial: end our process and write nothing."""
-        running, slot.running = slot.running, None
-        if running is not None:
-            _log.warning("trial %d was adopted by another worker; leaving it", running.number)
-            running.process.kill()
-            running.process.end(_EXIT_SECONDS)
+        slot.running = None
+        _log.warning("trial %d was adopted by another worker; leaving it", running.number)
+        running.process.kill()
+        running.process.end(_EXIT_SECONDS)
 
     def _renew(self) -> None:
         seconds = self._settings.lease_seconds
@@ -231,7 +236,7 @@ class Supervisor:
         lost = self._patiently(leases.renew, self._database, held, seconds)
         for slot in self._slots:
             if slot.running and slot.running.lease.id in lost:
-                self._abandon(slot)
+                self._abandon(slot, slot.running)
 
     def _end_overdue(self) -> None:
         for slot in self._slots:
@@ -244,7 +249,7 @@ class Supervisor:
         try:
             self._conclude(slot, running, finished)
         except LeaseLost:
-            self._abandon(slot)
+            self._abandon(slot, running)
 
     def _leave_orderly(self) -> None:
         """Lets every trial process write its checkpoint and go, then releases the leases.

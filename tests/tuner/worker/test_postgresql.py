@@ -105,6 +105,28 @@ def test_a_worker_leaves_in_order_while_the_database_is_away(
     assert "resumed after epoch 1" in _trial_log(ended)
 
 
+def test_a_database_that_returns_while_its_worker_leaves_misses_no_epoch(
+    create_study, start_worker, make_spec, database, proxy, proxied_url, tmp_path, eventually
+):
+    gate = tmp_path / "gate"
+    spec = make_spec("Slow", options={"gate": str(gate)}, trials=1, training={"epochs": 3, "batch_size": 16})
+    record = create_study(spec)
+    worker = start_worker(spec, proxied_url)
+    eventually(lambda: _epochs(database, spec.study, 0) == 1)
+    proxy.cut()
+    gate.touch()
+    # The worker waits with epoch 2; epoch 3 and the trial's end are behind it.
+    eventually(lambda: list(Path(record.artifacts).rglob("best.keras")))
+    worker.stop()
+    proxy.restore()
+    assert worker.wait(30)
+    worker.raise_if_failed()
+
+    assert start_worker(spec).wait(60)
+    ended = leaderboard.trial(database, spec.study, 0)
+    assert (ended.summary.outcome, [epoch.epoch for epoch in ended.curve]) == ("complete", [1, 2, 3])
+
+
 def test_a_worker_that_starts_during_an_outage_waits(
     create_study, start_worker, make_spec, database, proxy, proxied_url, eventually
 ):
