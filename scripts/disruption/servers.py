@@ -29,6 +29,7 @@ from disruption.proxy import Proxy
 # fast: connections are ended in order. immediate: as after a crash, with recovery at the next start.
 Mode = Literal["fast", "immediate"]
 _START_SECONDS = 120.0
+_LAST_WORDS = 2000
 
 
 class NoServer(Exception):
@@ -146,13 +147,28 @@ class MariaDbServer:
             self._process.wait()
 
     def bring_back(self) -> None:
+        """Raises NoServer with the server's last words."""
+        self._start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(self._administration):
+            if time.monotonic() > deadline:
+                raise NoServer(f"mariadbd does not start: {self._log.read_text(errors='replace')[-_LAST_WORDS:]}")
+            if self._process is None or self._process.poll() is not None:
+                # Its port was somebody else's for a moment, for example.
+                self._start()
+            threading.Event().wait(0.1)
+
+    def _start(self) -> None:
         where = [f"--datadir={self._data}", f"--port={self._port}", f"--socket={self._folder}/socket"]
         command = [self._server, "--no-defaults", "--bind-address=127.0.0.1", *where, "--skip-name-resolve"]
-        with (self._folder / "server.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, **_as_ordinary_user()
             )
-        _until_it_answers(self._administration)
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "server.log"
 
     @property
     def _data(self) -> Path:
@@ -276,15 +292,12 @@ def _postgres_programs() -> Path:
     return programs
 
 
-def _until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            return _execute(url, "SELECT 1")
-        except SQLAlchemyError:
-            if time.monotonic() > deadline:
-                raise
-            threading.Event().wait(0.1)
+def _answers(url: str) -> bool:
+    try:
+        _execute(url, "SELECT 1")
+    except SQLAlchemyError:
+        return False
+    return True
 
 
 def _execute(url: str, statement: str) -> None:
