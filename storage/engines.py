@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from typing import Any
 
@@ -66,6 +67,9 @@ def make_engine(url: URL) -> Engine:
     Raises:
         InvalidUrl: the driver is not installed, or the URL has an option that it does not know.
     """
+    # A connection that breaks on its way back to the pool is thrown away, with a traceback that says nothing of use:
+    # whatever is asked next finds the database or says that it is away.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     options = engine_options(url)
     if url.get_backend_name() != "sqlite":
         # A lease is claimed by what is committed, not by what a transaction saw at its start.

@@ -108,7 +108,7 @@ class SchemaTooOld(StorageError):
         self.found = found
         self.known = known
         super().__init__(
-            f"the database {url} has schema {found}, this version needs {known}: upgrade it "
+            f"the database {url} has schema {found}, this version needs {known}: run `tuner storage upgrade` "
             "once no worker of the older version uses it"
         )
 

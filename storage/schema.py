@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, NoDatabase, SchemaTooNew, SchemaTooOld
-from storage.urls import sqlite_file
+from storage.urls import parse_url, sqlite_file
 
 VERSION_TABLE = "tuner_schema_version"
 # Every revision in migrations/versions, oldest first. Kept here so that a query need not import Alembic.
@@ -62,6 +62,28 @@ def upgrade(database: Database) -> None:
         if found is not None and found not in REVISIONS:
             raise SchemaTooNew(database.url, found, REVISIONS[-1])
         _migrate(database)
+
+
+def upgrade_at(url: str) -> tuple[str | None, str]:
+    """Brings the tables of an existing database to this version. Gives the revision that was found and this one's.
+
+    Raises:
+        InvalidUrl, DatabaseUnavailable: as :func:`storage.database.connect`.
+        NoDatabase: there is nothing to upgrade.
+        SchemaTooNew: a newer version of this software made the tables.
+    """
+    database = Database(parse_url(url))
+    try:
+        file = sqlite_file(database.engine.url)
+        if file is not None and not file.exists():
+            raise NoDatabase(database.url)
+        found = found_revision(database)
+        if found is None and not _has_optuna_tables(database):
+            raise NoDatabase(database.url)
+        upgrade(database)
+        return found, REVISIONS[-1]
+    finally:
+        database.close()
 
 
 def _is_current(database: Database) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from storage.columns import seconds_between
 from storage.database import Database, retried
-from storage.tables import WorkerRow
+from storage.tables import LeaseRow, WorkerRow
 
 LIVE_SECONDS = 60.0
 
@@ -26,6 +26,7 @@ class Worker:
         version: of this software, on its machine.
         versions: of everything that decides what its trials compute, as ``StudyRecord.versions``; None of workers
             that an older version of this software registered.
+        trials: numbers of the trials that it has now.
         seen_seconds: how long ago it was last seen, by the database's clock.
         live: it has not left, and was seen recently.
     """
@@ -41,8 +42,14 @@ class Worker:
     started_at: datetime
     seen_at: datetime
     left_at: datetime | None
+    trials: list[int]
     seen_seconds: float
     live: bool
+
+    @property
+    def state(self) -> str:
+        """``live``, ``left`` in order, or ``lost``: it went without a word."""
+        return "live" if self.live else "lost" if self.left_at is None else "left"
 
 
 @retried
@@ -97,10 +104,24 @@ def workers_in(session: Session, db: Database, study_id: int, live_seconds: floa
     rows = session.execute(
         select(WorkerRow, ago).where(WorkerRow.study_id == study_id).order_by(WorkerRow.started_at, WorkerRow.id)
     )
-    return [_worker(row, float(seconds), live_seconds) for row, seconds in rows]
+    trials = _trials(session, db, study_id)
+    return [_worker(row, trials.get(row.id, []), float(seconds), live_seconds) for row, seconds in rows]
 
 
-def _worker(row: WorkerRow, seen_seconds: float, live_seconds: float) -> Worker:
+def _trials(session: Session, db: Database, study_id: int) -> dict[str, list[int]]:
+    held = select(LeaseRow.worker_id, LeaseRow.number).where(
+        LeaseRow.study_id == study_id,
+        LeaseRow.state == "held",
+        LeaseRow.expires_at > db.now(),
+        LeaseRow.number.is_not(None),
+    )
+    found: dict[str, list[int]] = {}
+    for row in session.execute(held.order_by(LeaseRow.number)).mappings():
+        found.setdefault(row["worker_id"], []).append(row["number"])
+    return found
+
+
+def _worker(row: WorkerRow, trials: list[int], seen_seconds: float, live_seconds: float) -> Worker:
     stored = {name: getattr(row, name) for name in WorkerRow.__mapper__.columns.keys()}  # noqa: SIM118
     live = row.left_at is None and seen_seconds <= live_seconds
-    return Worker(**stored, seen_seconds=seen_seconds, live=live)
+    return Worker(**stored, trials=trials, seen_seconds=seen_seconds, live=live)

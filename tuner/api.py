@@ -24,21 +24,24 @@ from tuner.champion.selection import export_request
 from tuner.errors import Problem, SpecError
 from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
-from tuner.launch.study import Event, OnEvent, open_or_create
+from tuner.launch.study import Event, OnEvent, check_versions, open_or_create
 from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
 from tuner.places import artifacts_place, default_cache_root, storage_url, study_artifacts
 from tuner.queries import (
     TRIAL_STATES,
     SplitRecord,
+    WorkerView,
     best_trials,
     list_studies,
     list_trials,
+    list_workers,
     open_storage,
     show_trial,
     split_records,
     stop,
     study_status,
     trial_log,
+    upgrade_storage,
 )
 from tuner.spec import SPACES, SearchSpec, load_spec
 from tuner.worker.settings import WorkerSettings
@@ -47,11 +50,13 @@ __all__ = [
     "TRIAL_STATES",
     "Event",
     "SplitRecord",
+    "WorkerView",
     "best_trials",
     "export_champion",
     "launch",
     "list_studies",
     "list_trials",
+    "list_workers",
     "predict",
     "search_space",
     "show_trial",
@@ -60,6 +65,7 @@ __all__ = [
     "study_spec",
     "study_status",
     "trial_log",
+    "upgrade_storage",
     "watch",
     "work",
     "write_template",
@@ -75,6 +81,7 @@ def launch(
     overrides: Sequence[str] = (),
     on_event: OnEvent | None = None,
     on_status: OnStatus | None = None,
+    allow_version_drift: bool = False,
     settings: dict[str, Any] | None = None,
 ) -> StudyStatus:
     """Runs a study with one worker on this machine, or resumes it, until it has ended or stopped.
@@ -86,11 +93,14 @@ def launch(
         overrides: ``dotted.key=value`` each, over the spec's file.
         on_event: told what happens before the first trial, and that an interruption was heard.
         on_status: told the study's state about once a second.
+        allow_version_drift: go on with a study that was launched with other versions, code or data than are here; a
+            warning each, instead of a refusal.
         settings: ``WorkerSettings`` fields to change.
 
     Raises:
         SpecError, DataError, SpaceError, PreflightError: before anything is stored.
         SpecMismatch: a study of this name has another spec.
+        VersionDrift: it was launched with other versions or code than are here.
         LaunchError: the worker could not work.
         KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
     """
@@ -102,11 +112,12 @@ def launch(
         raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
     url = storage_url(storage, spec)
     with open_storage(url, create=True) as database:
-        orders = _orders(spec, slots, settings or {})
+        orders = _orders(spec, slots, settings or {}, allow_version_drift)
         artifacts = study_artifacts(artifacts_place(spec, url), spec.study)
         with _standing_by(orders, url, artifacts) as worker:
-            record = open_or_create(database, spec, url, on_event or _ignore)
-            return work_on(database, record, worker, on_event or _ignore, on_status)
+            say = on_event or _ignore
+            record = open_or_create(database, spec, url, say, allow_version_drift=allow_version_drift)
+            return work_on(database, record, worker, say, on_status)
 
 
 def work(
@@ -116,20 +127,25 @@ def work(
     slots: int | None = None,
     on_event: OnEvent | None = None,
     on_status: OnStatus | None = None,
+    allow_version_drift: bool = False,
     settings: dict[str, Any] | None = None,
 ) -> StudyStatus:
     """Joins a study as one more worker, until it has ended or stopped. Raises as ``launch`` does."""
     url = storage_url(storage)
     with open_storage(url) as database:
         record = study_records.load_study(database, study)
-        orders = _orders(SearchSpec.model_validate(record.spec), slots, settings or {})
+        if not allow_version_drift:
+            check_versions(record)
+        orders = _orders(SearchSpec.model_validate(record.spec), slots, settings or {}, allow_version_drift)
         with _standing_by(orders, url, study_artifacts(record.artifacts, study)) as worker:
             return work_on(database, record, worker, on_event or _ignore, on_status)
 
 
-def _orders(spec: SearchSpec, slots: int | None, settings: dict[str, Any]) -> WorkerSettings:
+def _orders(spec: SearchSpec, slots: int | None, settings: dict[str, Any], drift: bool) -> WorkerSettings:
     resources = spec.resources if slots is None else spec.resources.model_copy(update={"slots": slots})
-    return WorkerSettings(study=spec.study, cache=default_cache_root(), resources=resources, **settings)
+    return WorkerSettings(
+        study=spec.study, cache=default_cache_root(), resources=resources, **{"allow_version_drift": drift} | settings
+    )
 
 
 @contextmanager

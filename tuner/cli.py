@@ -20,11 +20,12 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from storage.errors import StorageError, UnknownStudy
+from storage.urls import mask_password
 from tuner import queries
 from tuner.errors import SpecError, TunerError
 from tuner.places import storage_url
 from tuner.tables import Format, print_json, print_records, printable, show
-from tuner.views import print_best, print_space, print_status, print_trial, print_trials
+from tuner.views import print_best, print_space, print_status, print_trial, print_trials, print_workers
 
 if TYPE_CHECKING:
     from tuner.progress import Progress
@@ -68,6 +69,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+storage_commands = typer.Typer(
+    cls=_Commands, help="Look after the database.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+app.add_typer(storage_commands, name="storage")
+
 Storage = Annotated[
     str | None,
     typer.Option("--storage", metavar="URL", help="Database; else $TUNER_STORAGE, the spec's, sqlite:///tuner.db."),
@@ -76,6 +82,10 @@ Style = Annotated[Format, typer.Option("--format", help="How to print.")]
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
 Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.")]
 Slots = Annotated[int | None, typer.Option("--slots", min=1, help="Trials at a time on this machine.")]
+Drift = Annotated[
+    bool,
+    typer.Option("--allow-version-drift", help="Only warn of versions, code or data that are not the study's."),
+]
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The search spec, a YAML file.")]
 Overrides = Annotated[
     list[str],
@@ -90,6 +100,7 @@ def launch(
     trials: Annotated[int | None, typer.Option("--trials", min=1, help="The study's budget.")] = None,
     slots: Slots = None,
     overrides: Overrides = [],  # noqa: B006
+    drift: Drift = False,
 ) -> None:
     """Run a study, or resume it. Ctrl-C stops it in order, a second one at once; launch again to go on."""
     from tuner import api
@@ -99,7 +110,12 @@ def launch(
     with _progress(loaded, loaded.study, storage_url(storage, loaded)) as progress:
         try:
             status = api.launch(
-                loaded, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status
+                loaded,
+                storage=storage,
+                slots=slots,
+                on_event=progress.event,
+                on_status=progress.status,
+                allow_version_drift=drift,
             )
         except SpecError as error:
             raise SpecError(str(spec), error.problems) from error
@@ -107,13 +123,20 @@ def launch(
 
 
 @app.command()
-def work(study: Study, slots: Slots = None, storage: Storage = None) -> None:
+def work(study: Study, slots: Slots = None, storage: Storage = None, drift: Drift = False) -> None:
     """Join a running study as one more worker."""
     from tuner import api
 
     spec = api.study_spec(study, storage=storage)
     with _progress(spec, study, storage) as progress:
-        status = api.work(study, storage=storage, slots=slots, on_event=progress.event, on_status=progress.status)
+        status = api.work(
+            study,
+            storage=storage,
+            slots=slots,
+            on_event=progress.event,
+            on_status=progress.status,
+            allow_version_drift=drift,
+        )
     _print_end(status)
 
 
@@ -241,6 +264,27 @@ def split(
     """List the files of a split with their labels."""
     records = [asdict(item) for item in queries.split_records(study, name, storage=storage)]
     print_records(records, ("file", "label"), style)
+
+
+@app.command()
+def workers(study: Study, storage: Storage = None, style: Style = Format.TABLE) -> None:
+    """List every worker: host, process, GPUs, slots, trials, when it was last seen, version."""
+    records = [asdict(item) for item in queries.list_workers(study, storage=storage)]
+    if style is Format.TABLE and records:
+        print_workers(records)
+    else:
+        print_records(records, (), style, empty="no worker yet")
+
+
+@storage_commands.command("upgrade")
+def upgrade(storage: Storage = None) -> None:
+    """Bring a database that an older version made to this version.
+
+    Not while workers of the older version use it. Every study is kept.
+    """
+    found, now = queries.upgrade_storage(storage=storage)
+    where = mask_password(storage_url(storage))
+    _say(f"{where} has schema {now} already" if found == now else f"{where}: schema {found or 'none'} became {now}")
 
 
 @app.command()

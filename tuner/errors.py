@@ -6,6 +6,7 @@ TunerError
 ├── SpaceError           the search space cannot be loaded or built
 ├── PreflightError       the first model or batch failed, before any trial
 ├── SpecMismatch         a study exists with another spec
+├── VersionDrift         a study was launched with other versions, code or data than are here
 ├── ExportError          a champion could not be exported or verified
 ├── PredictError         a model or its inputs cannot be read
 └── LaunchError          workers could not be started or ended badly
@@ -80,6 +81,22 @@ class SpecMismatch(TunerError):
         self.study = study
         self.keys = tuple(keys)
         super().__init__(message)
+
+
+class VersionDrift(TunerError):
+    """What is here is not what a study was launched with.
+
+    Attributes:
+        names: of what differs: packages, ``python``, ``space``, ``data``.
+    """
+
+    def __init__(self, study: str, names: Sequence[str], differing: str) -> None:
+        self.study = study
+        self.names = tuple(names)
+        super().__init__(
+            f"study {study} was launched with something else than is here: {differing}. Bring this machine to the "
+            "study's state, or work on it all the same with --allow-version-drift"
+        )
 
 
 class ExportError(TunerError):

@@ -10,17 +10,23 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from storage import leaderboard, progress, studies
+from storage import leaderboard, progress, studies, workers
 from storage.artifact_store import Artifact
 from storage.artifacts import StudyArtifacts
 from storage.database import Database, connect
 from storage.errors import StorageError
 from storage.leaderboard import TrialDetail, TrialSummary
 from storage.progress import StudyOverview, StudyStatus
+from storage.schema import upgrade_at
+from storage.studies import StudyRecord
+from storage.workers import Worker
 from tuner.errors import DataError, TunerError
 from tuner.places import storage_url, study_artifacts
 from tuner.trial.outcome import Outcome
+from tuner.versions import DATA, differences
 
 TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED))
 
@@ -52,6 +58,57 @@ def study_status(study: str, *, storage: str | None = None) -> StudyStatus:
     """A study's progress, its running trials and its workers."""
     with open_storage(storage) as database:
         return progress.status(database, study)
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """A worker of a study.
+
+    Attributes:
+        gpus: as it named them; empty for none.
+        trials: numbers of those that it has now.
+        seen_seconds: since it was last seen, by the database's clock.
+        state: ``live``, ``left``, or ``lost`` without a word.
+        drift: what it runs that is not what the study was launched with, in words.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    gpus: list[Any]
+    slots: int
+    trials: list[int]
+    seen_seconds: float
+    version: str
+    state: str
+    started_at: datetime
+    seen_at: datetime
+    left_at: datetime | None
+    drift: list[str]
+
+
+def list_workers(study: str, *, storage: str | None = None) -> list[WorkerView]:
+    """Every worker that ever worked on a study, in the order of their start."""
+    with open_storage(storage) as database:
+        record = studies.load_study(database, study)
+        return [_worker_view(record, worker) for worker in workers.list_workers(database, record.study_id)]
+
+
+def _worker_view(record: StudyRecord, worker: Worker) -> WorkerView:
+    same = {name: getattr(worker, name) for name in WorkerView.__dataclass_fields__ if hasattr(worker, name)}
+    expected = {**record.versions, DATA: record.fingerprint}
+    known = worker.versions or {}
+    differing = differences({name: value for name, value in expected.items() if name in known}, known)
+    return WorkerView(worker=worker.id, drift=[str(each) for each in differing], **same)
+
+
+def upgrade_storage(*, storage: str | None = None) -> tuple[str | None, str]:
+    """Brings a database that an older version made to this version. Gives its revision before and now.
+
+    Raises:
+        StorageError: there is no database, or a newer version made it.
+    """
+    return upgrade_at(storage_url(storage))
 
 
 def best_trials(study: str, k: int = 5, *, storage: str | None = None) -> list[TrialSummary]:

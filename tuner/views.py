@@ -94,6 +94,33 @@ def print_status(status: StudyStatus, spec: SearchSpec | None) -> None:
         print_table(console, table_of(rows, list(rows[0])))
 
 
+def print_workers(records: Sequence[Record]) -> None:
+    """Every worker that ever worked on a study."""
+    rows = [
+        {
+            "host": record["host"],
+            "pid": record["pid"],
+            "gpus": show(record["gpus"]) or None,
+            "slots": record["slots"],
+            "trials": show(record["trials"]) or None,
+            "seen": f"{_ago(record['seen_seconds'])} ago",
+            "state": record["state"],
+            "version": record["version"],
+            "differs": "; ".join(record["drift"]) or None,
+        }
+        for record in records
+    ]
+    differing = any(row["differs"] for row in rows)
+    print_table(wide_console(), table_of(rows, [name for name in rows[0] if differing or name != "differs"]))
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
 def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
     if status.best_trial is None:
         return None

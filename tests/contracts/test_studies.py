@@ -170,9 +170,28 @@ def test_workers_are_live_while_they_are_seen(database: Database, new_study: New
     assert (first.id, first.host, first.pid, first.slots, first.gpus) == ("w1", "node", 7, 2, ["A100"])
     assert first.live and first.left_at is None and 0 <= first.seen_seconds < 30
     assert not second.live and second.left_at is not None
-    assert not workers.list_workers(database, study_id, live_seconds=-1)[0].live
+    assert (first.state, second.state) == ("live", "left")
+    silent = workers.list_workers(database, study_id, live_seconds=-1)[0]
+    assert (silent.live, silent.state) == (False, "lost")
     workers.seen(database, "w1")
     assert workers.list_workers(database, study_id)[0].seen_at > first.seen_at
+
+
+def test_workers_have_the_trials_whose_leases_they_hold(database: Database, new_study: NewStudy) -> None:
+    study_id = new_study(budget=4).study_id
+    for name in ("w1", "w2"):
+        workers.register(database, name, study_id, host="node", pid=7, slots=2, gpus=[], version="0.1.0")
+
+    def acquire(worker: str, seconds: float) -> leases.Lease:
+        lease = leases.acquire(database, study_id, worker, seconds)
+        assert lease is not None
+        return leases.start_trial(database, lease)
+
+    kept, released = acquire("w1", 60), acquire("w1", 60)
+    assert [worker.trials for worker in workers.list_workers(database, study_id)] == [[0, 1], []]
+    leases.release(database, released, spend_attempt=False)
+    acquire("w2", 0)
+    assert [worker.trials for worker in workers.list_workers(database, study_id)] == [[kept.number], []]
 
 
 def test_champions_are_numbered(database: Database, new_study: NewStudy) -> None:

@@ -315,3 +315,14 @@ def test_what_optuna_may_not_write_is_not_an_outage(database: Database) -> None:
     with pytest.raises(StorageError) as refused, optuna_errors(database.url):
         study.set_user_attr("a\0b", 1)
     assert not isinstance(refused.value, DatabaseUnavailable)
+
+
+def test_a_connection_that_breaks_on_its_way_back_is_no_news(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    database = connect(f"sqlite:///{tmp_path / 'tuner.db'}", create=True)
+    connection = database.engine.raw_connection()
+    assert connection.dbapi_connection is not None
+    connection.dbapi_connection.close()
+    connection.close()
+    assert caplog.text == ""
+    assert database.clock().tzinfo is not None
+    database.close()

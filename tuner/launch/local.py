@@ -12,7 +12,7 @@ from pathlib import Path
 from tuner.child_environment import tensorflow_environment
 from tuner.errors import LaunchError
 from tuner.worker.entry import ERROR_PREFIX, SETTINGS_VARIABLE, STORAGE_VARIABLE
-from tuner.worker.settings import WorkerSettings
+from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 
 _TAIL_LINES = 20
 
@@ -33,6 +33,8 @@ class LocalWorker:
             STORAGE_VARIABLE: storage,
         }
         with log.open("ab") as output:
+            # The log of an earlier worker may be there.
+            self._heard = output.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tuner.worker"],
                 env=environment,
@@ -82,6 +84,15 @@ class LocalWorker:
             None,
         )
         raise LaunchError(said or f"the worker ended with exit code {code}; its log is {self.log}")
+
+    def warnings(self) -> list[str]:
+        """What the worker has said since the last call of what is not as its study has it."""
+        with self.log.open("rb") as file:
+            file.seek(self._heard)
+            heard = file.read().rpartition(b"\n")[0]
+        self._heard += len(heard) + (1 if heard else 0)
+        found = (line.partition(DRIFT_PREFIX) for line in heard.decode(errors="replace").splitlines())
+        return [f"{prefix}{words}" for _, prefix, words in found if prefix]
 
     def _last_words(self) -> list[str]:
         with self.log.open(errors="replace") as file:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 from typing import Any
 
 from storage import studies
@@ -19,9 +17,9 @@ from tuner.errors import SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
 from tuner.places import artifacts_place, default_cache_root, study_artifacts
 from tuner.spec import FREE_KEYS, SearchSpec, differences
+from tuner.versions import differences as version_differences
+from tuner.versions import refuse_drift, versions_here
 from tuner.worker.sampling import make_pruner, make_sampler
-
-PACKAGES = ("keras-champion", "keras", "keras-tuner", "tensorflow", "optuna", "numpy")
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,14 @@ class Event:
 OnEvent = Callable[[Event], None]
 
 
-def open_or_create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+def open_or_create(
+    database: Database, spec: SearchSpec, url: str, on_event: OnEvent, *, allow_version_drift: bool = False
+) -> StudyRecord:
     """The spec's study, ready to be worked on.
 
     Raises:
         SpecMismatch: it exists with another spec.
+        VersionDrift: it was launched with other versions or code; not with ``allow_version_drift``.
         SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
     """
     make_sampler(spec, 0)
@@ -49,7 +50,15 @@ def open_or_create(database: Database, spec: SearchSpec, url: str, on_event: OnE
         record = studies.load_study(database, spec.study)
     except UnknownStudy:
         return _create(database, spec, url, on_event)
+    if not allow_version_drift:
+        check_versions(record)
     return _resume(database, record, spec, on_event)
+
+
+def check_versions(record: StudyRecord) -> None:
+    """Raises VersionDrift if libraries or the space's code are not those that the study was launched with."""
+    here = versions_here(SearchSpec.model_validate(record.spec).space.name)
+    refuse_drift(record.name, version_differences(record.versions, here))
 
 
 def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
@@ -79,7 +88,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         artifacts=place,
         budget=spec.trials,
         timeout=spec.timeout,
-        versions={package: version(package) for package in PACKAGES} | {"python": python_version()},
+        versions=versions_here(spec.space.name),
         space={"hyperparameters": found.hyperparameters, "grid": found.grid},
         presets=[],
     )

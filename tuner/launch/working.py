@@ -59,6 +59,8 @@ def work_on(
     try:
         with _sigterm_passed_on(worker):
             while not worker.wait(LOOK_SECONDS):
+                for line in worker.warnings():
+                    on_event(Event(f"Warning: {line}"))
                 # A database that is away for a moment is the worker's worry: it waits and goes on.
                 with suppress(DatabaseUnavailable):
                     watch.look()

@@ -1,4 +1,4 @@
-"""Brings the study's data onto this node, and refuses data that is not the study's."""
+"""Brings the study's data onto this node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from storage.studies import StudyRecord
 from tuner.errors import DataError
 from tuner.spec import SearchSpec
 from tuner.trial.messages import FROM_PREPARATION, Prepared, Refused
@@ -17,11 +16,11 @@ from tuner.worker.trial_process import IsolatedProcess
 _log = logging.getLogger(__name__)
 
 
-def prepare_on_node(spec: SearchSpec, record: StudyRecord, cache: Path, log: Path, leaving: Leaving) -> Path | None:
-    """The folder of the decoded data on this node; None if the worker was told to leave meanwhile.
+def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) -> Prepared | None:
+    """Where the decoded data is on this node, and what it is; None if the worker was told to leave meanwhile.
 
     Raises:
-        DataError: the data cannot be read here, or is not what the study was launched with.
+        DataError: the data cannot be read here.
     """
     process = IsolatedProcess(prepare_main, spec.model_dump_json(), str(cache), str(log))
     try:
@@ -43,10 +42,5 @@ def prepare_on_node(spec: SearchSpec, record: StudyRecord, cache: Path, log: Pat
         raise DataError(f"the process that prepares the data died; see {log}") from None
     finally:
         process.end(grace_seconds=5.0)
-    if message.fingerprint != record.fingerprint:
-        raise DataError(
-            f"the data here is not the data that study {record.name} was launched with: its fingerprint is "
-            f"{message.fingerprint[:12]}, the study's {record.fingerprint[:12]}; restore it or launch a new study"
-        )
     _log.info("data is ready in %s", message.folder)
-    return Path(message.folder)
+    return message

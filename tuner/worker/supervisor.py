@@ -10,9 +10,10 @@ import math
 import os
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from storage import leases, studies, workers
@@ -23,6 +24,7 @@ from tuner.places import study_artifacts
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Finished, Stop
 from tuner.trial.outcome import Outcome
+from tuner.versions import DATA, differences, refuse_drift, versions_here
 from tuner.worker.answering import Answerer
 from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import plan_slots, usable_cores, visible_gpus
@@ -31,7 +33,7 @@ from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.preparing import prepare_on_node
 from tuner.worker.running import RunningTrial, Slot
-from tuner.worker.settings import WorkerSettings
+from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 from tuner.worker.starting import TrialStarter
 from tuner.worker.trial_process import start_forkserver
 
@@ -52,6 +54,7 @@ class Supervisor:
         self._record = self._patiently(studies.load_study, database, settings.study)
         self._spec = SearchSpec.model_validate(self._record.spec)
         self._artifacts = study_artifacts(self._record.artifacts, settings.study, settings.cache)
+        self._versions = versions_here(self._spec.space.name)
         self._id = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self._gpus = visible_gpus()
         self._slots = [Slot(plan) for plan in plan_slots(settings.resources, self._gpus, usable_cores())]
@@ -67,20 +70,24 @@ class Supervisor:
         """Works until the study has ended or stopped, or SIGTERM, SIGINT or a closed standard input say leave.
 
         Raises:
-            DataError: this node's data cannot be read, or is not the study's.
+            DataError: this node's data cannot be read.
+            VersionDrift: the data, the space's code or a version is not the study's.
             StorageError: the database refuses, rather than being away.
         """
         log = self._artifacts.worker_log(self._id)
         start_forkserver(log.with_suffix(".forkserver.log"))
         with self._leaving:
-            data = prepare_on_node(self._spec, self._record, self._settings.cache, log, self._leaving)
+            self._compare(self._versions, self._record.versions)
+            data = prepare_on_node(self._spec, self._settings.cache, log, self._leaving)
             if data is None:
                 return
+            self._versions[DATA] = data.fingerprint
+            self._compare({DATA: data.fingerprint}, {DATA: self._record.fingerprint})
             self._starter = TrialStarter(
                 self._database,
                 self._patiently,
                 self._spec,
-                data,
+                Path(data.folder),
                 self._artifacts,
                 self._trials,
                 self._closer,
@@ -109,6 +116,13 @@ class Supervisor:
                 self._hear(ready)
             self._end_overdue()
 
+    def _compare(self, here: Mapping[str, str], study: Mapping[str, str]) -> None:
+        differing = differences(study, here)
+        if not self._settings.allow_version_drift:
+            refuse_drift(self._record.name, differing)
+        for each in differing:
+            _log.warning("%s%s", DRIFT_PREFIX, each)
+
     # --- the study's news
 
     def _register(self) -> None:
@@ -121,7 +135,8 @@ class Supervisor:
             pid=os.getpid(),
             slots=len(self._slots),
             gpus=list(self._gpus),
-            version=version("keras-champion"),
+            version=self._versions["keras-champion"],
+            versions=self._versions,
         )
 
     def _poll(self) -> None:

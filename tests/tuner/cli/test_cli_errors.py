@@ -7,6 +7,8 @@ import sqlite3
 
 import pytest
 
+from storage.schema import REVISIONS
+from tests.storage.old_schema import make_first_schema
 from tuner.errors import DataError
 from tuner.trial.preflight import prepare_data
 
@@ -28,6 +30,8 @@ UNREACHABLE = f"postgresql://me:{PASSWORD}@127.0.0.1:1/studies"
         ("export", "shapes"),
         ("launch", "spec.yaml", "--trials", "0"),
         ("launch", "spec.yaml", "--nonsense"),
+        ("storage", "nonsense"),
+        ("workers",),
     ],
 )
 def test_usage_errors_exit_2(arguments, tuner):
@@ -128,6 +132,28 @@ def test_a_database_of_a_newer_version(finished, tuner, tmp_path):
     (line,) = ran.complaints
     assert ran.code == 1
     assert "has schema 9999, this version knows up to " in line and "update keras-champion" in line
+
+
+def test_a_database_of_an_older_version_is_upgraded_on_request(tuner, tmp_path):
+    make_first_schema(f"sqlite:///{tmp_path / 'tuner.db'}").close()
+    (line,) = tuner("best", "old").complaints
+    assert "has schema 0001" in line and "run `tuner storage upgrade`" in line
+    upgraded = tuner("storage", "upgrade")
+    assert (upgraded.code, upgraded.out) == (0, "")
+    assert upgraded.complaints[0].endswith(f"schema 0001 became {REVISIONS[-1]}")
+    assert tuner("storage", "upgrade").complaints[0].endswith("already")
+    assert [trial["value"] for trial in tuner("best", "old", "--format", "json").json] == [0.75]
+
+
+def test_a_newer_database_or_none_is_not_upgraded(finished, tuner, tmp_path):
+    (line,) = tuner("storage", "upgrade").complaints
+    assert "there are no studies in" in line
+    assert not list(tmp_path.glob("tuner.db*"))
+    shutil.copyfile(finished[0].folder / "tuner.db", tmp_path / "tuner.db")
+    with sqlite3.connect(tmp_path / "tuner.db") as database:
+        database.execute("UPDATE tuner_schema_version SET version_num = '9999'")
+    (line,) = tuner("storage", "upgrade").complaints
+    assert "update keras-champion" in line
 
 
 def test_storage_is_the_option_else_the_variable_else_the_working_directory(finished, tuner, tmp_path, monkeypatch):

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import update
 
 from storage import studies
+from storage.database import connect
+from storage.tables import StudyRow
 from tuner import api
 
 WAITING = Path(__file__).with_name("waiting_spaces.py")
@@ -47,6 +50,19 @@ def test_another_spec_is_refused_with_the_keys_that_differ(options, said, finish
     assert (ran.code, line.startswith("error: "), said in line) == (1, True, True), line
     now = tuner("status", "shapes", "--format", "json", cwd=finished[0].folder).json
     assert (now["state"], now["budget"]) == ("finished", 4)
+
+
+def test_a_study_of_other_code_is_refused_unless_that_is_allowed(finished, tuner, tmp_path):
+    shutil.copytree(finished[0].folder, tmp_path, dirs_exist_ok=True)
+    with connect(f"sqlite:///{tmp_path / 'tuner.db'}").writing() as session:
+        session.execute(update(StudyRow).values(versions={"space": "f" * 64, "keras": "1.0"}))
+    for command in (("launch", "spec.yaml", "--trials", "5"), ("work", "shapes")):
+        ran = tuner(*command)
+        (line,) = ran.complaints
+        assert ran.code == 1
+        assert "the search space's code is" in line and "keras is 3." in line and "--allow-version-drift" in line
+    assert tuner("status", "shapes", "--format", "json").json["budget"] == 4
+    assert tuner("launch", "spec.yaml", "--allow-version-drift").code == 0
 
 
 @pytest.mark.slow

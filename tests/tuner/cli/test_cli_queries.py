@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -30,6 +32,7 @@ QUERIES = {
     "best": ("best", "shapes"),
     "trials": ("trials", "shapes"),
     "show": ("show", "shapes", "1"),
+    "workers": ("workers", "shapes"),
     "split": ("split", "shapes", "--split", "test"),
 }
 
@@ -93,6 +96,16 @@ def test_status_has_the_keys_that_programs_rely_on(finished, tuner):
 def test_status_watch_of_a_study_that_has_ended_ends(finished, tuner):
     ran = tuner("status", "shapes", "--watch", "--format", "json", cwd=finished[0].folder)
     assert (ran.code, ran.json["state"]) == (0, "finished")
+
+
+def test_workers_are_listed_with_all_that_they_are(finished, tuner):
+    (worker,) = tuner("workers", "shapes", "--format", "json", cwd=finished[0].folder).json
+    assert (worker["host"], worker["slots"], worker["trials"]) == (socket.gethostname(), 1, [])
+    assert (worker["state"], worker["version"], worker["drift"]) == ("left", version("keras-champion"), [])
+    assert worker["pid"] > 0 and worker["seen_seconds"] >= 0
+    header, line = tuner("workers", "shapes", cwd=finished[0].folder).out.splitlines()
+    assert header.split() == ["host", "pid", "gpus", "slots", "trials", "seen", "state", "version"]
+    assert line.split()[:2] == [socket.gethostname(), str(worker["pid"])]
 
 
 def test_studies_lists_the_study(finished, tuner):

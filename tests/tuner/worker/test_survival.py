@@ -223,17 +223,6 @@ def test_the_target_ends_the_study(create_study, run_worker, make_spec, database
     assert leaderboard.trial(database, spec.study, 0).summary.epochs == 1
 
 
-def test_other_data_than_the_studys_is_refused(create_study, start_worker, make_spec, database):
-    spec = make_spec("Fast")
-    create_study(spec)
-    next(Path(spec.data.path, "dark").iterdir()).unlink()
-    worker = start_worker(spec)
-    assert worker.wait(60)
-    with pytest.raises(Exception, match="is not the data that study shapes was launched with"):
-        worker.raise_if_failed()
-    assert leases.counts(database, 1).open == 3
-
-
 def test_a_fit_of_its_own_that_returns_a_number(create_study, run_worker, make_spec, database):
     spec = make_spec("ReturnsNumber", trials=1)
     create_study(spec)
