@@ -18,6 +18,7 @@ from tuner.worker.running import RunningTrial
 
 _log = logging.getLogger(__name__)
 SAME_CAUSE_LIMIT = 5
+_SILENT = "its worker went silent"
 
 
 class TrialCloser:
@@ -53,7 +54,7 @@ class TrialCloser:
                     finished.reason,
                 )
                 return
-            finished = self._given_up(running.live, running.lease, finished)
+            finished = self._given_up(running.live, finished)
         self.close(running.lease, running.live, self._result(running.lease, finished, running))
 
     def _keep_log(self, running: RunningTrial) -> None:
@@ -108,17 +109,25 @@ class TrialCloser:
         running.live.remember(ATTEMPTS_ATTRIBUTE, reasons)
         return running.lease.attempts >= self._max_attempts
 
-    def give_up(self, lease: Lease, live: LiveTrial) -> None:
-        """Closes a lease whose attempts are spent: the workers of the last ones died without a word."""
-        last = Finished(outcome=Outcome.INTERRUPTED, cause="its workers died", reason="its worker died")
-        self.close(lease, live, self._result(lease, self._given_up(live, lease, last)))
+    def note_silent(self, lease: Lease, live: LiveTrial) -> None:
+        """Writes a reason down for each attempt before this one that ended without its worker saying why."""
+        reasons = live.recall(ATTEMPTS_ATTRIBUTE, [])
+        silent = lease.attempts - 1 - len(reasons)
+        if silent > 0:
+            live.remember(ATTEMPTS_ATTRIBUTE, [*reasons, *[_SILENT] * silent])
 
-    def _given_up(self, live: LiveTrial, lease: Lease, finished: Finished) -> Finished:
-        reasons = "; ".join(f"{i}: {text}" for i, text in enumerate(live.recall(ATTEMPTS_ATTRIBUTE, []), 1))
+    def give_up(self, lease: Lease, live: LiveTrial) -> None:
+        """Closes a lease whose attempts are spent: the worker of the last one went without a word."""
+        last = Finished(outcome=Outcome.INTERRUPTED, cause=_SILENT, reason=_SILENT)
+        self.close(lease, live, self._result(lease, self._given_up(live, last)))
+
+    def _given_up(self, live: LiveTrial, finished: Finished) -> Finished:
+        reasons = live.recall(ATTEMPTS_ATTRIBUTE, [])
+        listed = "; ".join(f"{i}: {text}" for i, text in enumerate(reasons, 1))
         return finished.model_copy(
             update={
                 "outcome": Outcome.FAILED,
-                "reason": f"given up after {lease.attempts} attempts ({reasons})",
+                "reason": f"given up after {len(reasons)} attempts ({listed})",
                 "cause": finished.cause or finished.reason,
             }
         )

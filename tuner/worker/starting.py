@@ -57,6 +57,8 @@ class TrialStarter:
         if lease.trial_id is None or lease.number is None:
             raise AssertionError("start_trial gives a lease with a trial")
         live = self._patiently(self._trials.open, lease)
+        if lease.attempts > 1:
+            self._patiently(self._closer.note_silent, lease, live)
         if lease.attempts > self._max_attempts:
             self._patiently(self._closer.give_up, lease, live)
             return None

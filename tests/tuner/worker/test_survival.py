@@ -200,7 +200,23 @@ def test_attempts_that_nobody_survived_are_given_up(create_study, run_worker, ma
     run_worker(spec)
     ended = leaderboard.trial(database, spec.study, 0)
     assert ended.summary.outcome == "failed"
-    assert "given up after 4 attempts" in ended.reason
+    silent = "its worker went silent"
+    assert ended.reason == f"given up after 3 attempts (1: {silent}; 2: {silent}; 3: {silent})"
+
+
+def test_every_attempt_has_its_reason(create_study, start_worker, slow, database, eventually):
+    record = create_study(slow)
+    leases.start_trial(database, leases.acquire(database, record.study_id, "dead", 0))
+    worker = start_worker(slow)
+    for attempt in (2, 3):
+        eventually(lambda attempt=attempt: f"trial 0: attempt {attempt} starts" in worker.log.read_text())
+        (process,) = eventually(lambda: trial_processes(worker))
+        process.kill()
+    eventually(lambda: leaderboard.trial(database, slow.study, 0).summary.outcome)
+    ended = leaderboard.trial(database, slow.study, 0)
+    assert ended.summary.outcome == "failed"
+    killed = "killed by SIGKILL"
+    assert ended.reason == f"given up after 3 attempts (1: its worker went silent; 2: {killed}; 3: {killed})"
 
 
 def test_no_trial_starts_after_the_timeout(create_study, run_worker, make_spec, database):
