@@ -1,4 +1,4 @@
-"""What a process would run of a study: the versions of its libraries and its search space's code.
+"""What a process would run of a study: the versions of its libraries, and the user's own code.
 
 Two that differ in one of these may give one trial two results, so each study records what it was launched with.
 """
@@ -13,19 +13,23 @@ from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
+from typing import TYPE_CHECKING
 
 from tuner.errors import VersionDrift
 
+if TYPE_CHECKING:
+    from tuner.spec import SearchSpec
+
 PACKAGES = ("keras-champion", "keras", "keras-tuner", "tensorflow", "optuna", "numpy")
-PYTHON, CODE, DATA = "python", "space", "data"
+PYTHON, SPACE, SOURCE, DATA = "python", "space", "data_source", "data"
 _SHOWN = 12
 _MISSING = "missing"
-_SAID = {CODE: "the search space's code", DATA: "the data"}
+_SAID = {SPACE: "the search space's code", SOURCE: "the data source's code", DATA: "the data"}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as the study has it: a package, ``python``, ``space`` (its code) or ``data``."""
+    """One thing that is not as the study has it: a package, ``python``, ``space``, ``data_source`` or ``data``."""
 
     name: str
     here: str
@@ -35,13 +39,13 @@ class Difference:
         return f"{_SAID.get(self.name, self.name)} is {self.here[:_SHOWN]}, the study's {self.study[:_SHOWN]}"
 
 
-def versions_here(space: str) -> dict[str, str]:
-    """The versions of this process's libraries, and the hash of a space's code.
+def versions_here(spec: SearchSpec) -> dict[str, str]:
+    """The versions of this process's libraries, and the hashes of the user's code that a spec names.
 
-    Args:
-        space: its name in a spec. What comes with this software has its version, and no hash.
+    A space that comes with this software has its version, and no hash.
     """
-    code = {CODE: code_hash(space)} if ":" in space else {}
+    named = {SPACE: spec.space.name, SOURCE: spec.data.source if spec.data.kind == "python" else ""}
+    code = {what: code_hash(name) for what, name in named.items() if ":" in name}
     return {package: _version(package) for package in PACKAGES} | {PYTHON: python_version()} | code
 
 
@@ -60,13 +64,13 @@ def refuse_drift(study: str, differing: list[Difference]) -> None:
         raise VersionDrift(study, [each.name for each in differing], "; ".join(map(str, differing)))
 
 
-def code_hash(space: str) -> str:
+def code_hash(name: str) -> str:
     """A hash of the source of ``package.module:Name`` or ``path/to/file.py:Name``, ``missing`` if it is not here.
 
     It covers the file, and every file or package of the same folder that it imports, directly or through another one
     of them. Nothing is imported to find out.
     """
-    place = space.rpartition(":")[0]
+    place = name.rpartition(":")[0]
     file = Path(place) if place.endswith(".py") else _module_file(place)
     if file is None or not file.is_file():
         return _MISSING

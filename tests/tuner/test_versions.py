@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tuner.spec import Space
 from tuner.versions import Difference, code_hash, differences, versions_here
 
 SPACE = """
@@ -67,9 +68,11 @@ def test_a_file_that_is_no_python_is_its_bytes(tmp_path):
     assert code_hash(f"{tmp_path}/space.py:Space") != "missing"
 
 
-def test_a_built_in_space_is_of_this_softwares_version(space):
-    assert "space" not in versions_here("image")
-    assert set(versions_here(f"{space}:Space")) == {*versions_here("image"), "space"}
+def test_the_code_that_a_spec_names_is_recorded_and_built_in_spaces_are_of_this_version(space, make_spec):
+    own, built_in = make_spec("Fast"), make_spec("Fast").model_copy(update={"space": Space(name="image")})
+    assert set(versions_here(own)) == {*versions_here(built_in), "space"}
+    source = {"kind": "python", "source": f"{space}:load"}
+    assert set(versions_here(make_spec("Fast", data=source))) == {*versions_here(own), "data_source"}
 
 
 def test_only_what_the_study_recorded_is_compared():

@@ -57,7 +57,7 @@ def open_or_create(
 
 def check_versions(record: StudyRecord) -> None:
     """Raises VersionDrift if libraries or the space's code are not those that the study was launched with."""
-    here = versions_here(SearchSpec.model_validate(record.spec).space.name)
+    here = versions_here(SearchSpec.model_validate(record.spec))
     refuse_drift(record.name, version_differences(record.versions, here))
 
 
@@ -88,7 +88,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         artifacts=place,
         budget=spec.trials,
         timeout=spec.timeout,
-        versions=versions_here(spec.space.name),
+        versions=versions_here(spec),
         space={"hyperparameters": found.hyperparameters, "grid": found.grid},
         presets=[],
     )

@@ -54,7 +54,7 @@ class Supervisor:
         self._record = self._patiently(studies.load_study, database, settings.study)
         self._spec = SearchSpec.model_validate(self._record.spec)
         self._artifacts = study_artifacts(self._record.artifacts, settings.study, settings.cache)
-        self._versions = versions_here(self._spec.space.name)
+        self._versions = versions_here(self._spec)
         self._id = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
         self._gpus = visible_gpus()
         self._slots = [Slot(plan) for plan in plan_slots(settings.resources, self._gpus, usable_cores())]

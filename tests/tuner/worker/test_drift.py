@@ -28,7 +28,7 @@ def set_versions(database, record, spec):
 
     def change(**changed):
         with database.writing() as session:
-            session.execute(update(StudyRow).values(versions=versions_here(spec.space.name) | changed))
+            session.execute(update(StudyRow).values(versions=versions_here(spec) | changed))
 
     return change
 
