@@ -15,6 +15,7 @@ StorageError
 ├── ArtifactsUnavailable the place of the artifacts cannot be reached or refuses; trying again may help
 ├── MissingArtifact      a file that is not there
 ├── DamagedArtifact      a file that is not what was written
+├── NothingLeft          every trial of the study has begun: none is left to tell what to try
 ├── LeaseLost            the lease belongs to another worker now: stop and write nothing
 └── TrialTaken           the trial already belongs to another lease
 
@@ -238,6 +239,23 @@ class LeaseLost(StorageError):
     def __init__(self, lease_id: int) -> None:
         self.lease_id = lease_id
         super().__init__(f"lease {lease_id} is no longer held here: another worker has its trial")
+
+
+class NothingLeft(StorageError):
+    """No trial of the study is left that could be told what to try.
+
+    Attributes:
+        study: the study's name.
+        budget: how many trials it has.
+    """
+
+    def __init__(self, study: str, budget: int) -> None:
+        self.study = study
+        self.budget = budget
+        super().__init__(
+            f"study {study!r} has no trial left to begin: all {budget} have begun or are told what to try; "
+            f"raise its trials (`tuner launch SPEC.yaml --trials {budget + 1}`)"
+        )
 
 
 class TrialTaken(StorageError):

@@ -44,6 +44,7 @@ __all__ = [
     "TrialDetail",
     "TrialSummary",
     "best",
+    "number_of_objectives",
     "overview",
     "public_params",
     "status",
@@ -107,14 +108,26 @@ class TrialDetail:
     preset: dict[str, Any] | None
 
 
-def best(db: Database, study: str, k: int) -> list[TrialSummary]:
+def best(db: Database, study: str, k: int | None) -> list[TrialSummary]:
     """The ``k`` best complete trials, the best first; ties by lower number. Values that are not finite do not count.
+
+    With several objectives they are of the Pareto front, the best by the leading objective first. Trials that break a
+    constraint come after those that do not, and are on the front only if every trial does.
+
+    Args:
+        k: at most so many; None for all.
 
     Raises:
         UnknownStudy: there is none of this name.
     """
     with db.reading() as session:
         return summaries(session, best_ids(session, find_study(session, study), k))
+
+
+def number_of_objectives(db: Database, study: str) -> int:
+    """How many objectives a study has, plain Optuna studies included. Raises UnknownStudy."""
+    with db.reading() as session:
+        return len(find_study(session, study).maximize)
 
 
 def trials(
@@ -210,8 +223,9 @@ def _param_values(session: Session, key: StudyKey, name: str) -> dict[int, Any]:
 
 
 def _metric_values(session: Session, key: StudyKey, name: str) -> dict[int, Any]:
-    rows = session.execute(select(TrialRow.trial_id, TrialRow.metrics).where(TrialRow.study_id == key.study_id))
-    values = {trial_id: metrics.get(name) for trial_id, metrics in rows if metrics}
+    columns = select(TrialRow.trial_id, TrialRow.metrics, TrialRow.measures).where(TrialRow.study_id == key.study_id)
+    rows = session.execute(columns)
+    values = {trial_id: ((measures or {}) | (metrics or {})).get(name) for trial_id, metrics, measures in rows}
     # NaN has no place in an order.
     return {trial_id: value for trial_id, value in values.items() if value is not None and not isnan(value)}
 
@@ -223,10 +237,10 @@ def _names(session: Session, key: StudyKey) -> list[str]:
         .where(TrialModel.study_id == key.study_id)
         .distinct()
     )
-    latest = session.scalar(
-        select(TrialRow.metrics).where(TrialRow.study_id == key.study_id).order_by(TrialRow.closed_at.desc()).limit(1)
-    )
-    return [*SORT_COLUMNS, *sorted(public_params(dict.fromkeys(params))), *sorted(latest or {})]
+    columns = select(TrialRow.metrics, TrialRow.measures).where(TrialRow.study_id == key.study_id)
+    latest = session.execute(columns.order_by(TrialRow.closed_at.desc()).limit(1)).first()
+    logged = {**(latest.metrics or {}), **(latest.measures or {})} if latest else {}
+    return [*SORT_COLUMNS, *sorted(public_params(dict.fromkeys(params))), *sorted(logged)]
 
 
 def trial(db: Database, study: str, number: int) -> TrialDetail:

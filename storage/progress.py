@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.summaries import (
     StudyKey,
     TrialSummary,
-    best_ids,
+    champion_id,
     find_study,
     joined,
     state_column,
@@ -59,6 +59,8 @@ class StudyStatus:
         running: trials that a worker holds now.
         open: trials still to be begun or gone on with.
         outcomes: number of ended trials by outcome.
+        best_value: of the best trial that keeps the constraints, by the leading objective if there are several.
+        objectives: ``{"metric", "direction"}`` each, the leading one first; empty for plain Optuna studies.
     """
 
     study: str
@@ -75,6 +77,7 @@ class StudyStatus:
     best_trial: int | None
     running_trials: list[RunningTrial]
     workers: list[Worker]
+    objectives: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ def status(db: Database, study: str) -> StudyStatus:
             best_trial=best.trial if best else None,
             running_trials=_running_trials(session, db, key),
             workers=workers_in(session, db, key.study_id),
+            objectives=list(key.row.objectives) if key.row else [],
         )
 
 
@@ -176,7 +180,8 @@ def _outcomes(session: Session, key: StudyKey) -> dict[str, int]:
 
 
 def _best(session: Session, key: StudyKey) -> TrialSummary | None:
-    return next(iter(summaries(session, best_ids(session, key, 1))), None)
+    trial_id = champion_id(session, key)
+    return None if trial_id is None else summaries(session, [trial_id])[0]
 
 
 def _first_start(session: Session, key: StudyKey) -> datetime | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any
 
 from optuna.storages._rdb.models import TrialModel
 from optuna.trial import TrialState
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import Database, retried
+from storage.ranking import Standing, losses, ranked
 from storage.tables import EpochRow, TrialRow
 
 # Outcomes that show that the search space and the data can train.
@@ -37,6 +40,8 @@ class TrialResult:
         checkpoint_size: its size in bytes; None of results stored before it was recorded.
         checkpoint_sha256: the SHA-256 of its bytes, in hexadecimal; None likewise.
         log: the place of what the trial's process printed.
+        measures: the value of every objective and constraint by name, where the study has more than one objective.
+        violation: how far it is beyond the constraints, added up; 0 if it keeps them, None if there are none.
     """
 
     trial_id: int
@@ -55,6 +60,8 @@ class TrialResult:
     checkpoint_size: int | None = None
     checkpoint_sha256: str | None = None
     log: str | None = None
+    measures: dict[str, float] | None = None
+    violation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,16 +126,46 @@ def untold(db: Database, study_id: int) -> list[TrialResult]:
         return [_result(row) for row in session.scalars(unfinished)]
 
 
-def checkpoints(db: Database, study_id: int, direction: Literal["maximize", "minimize"]) -> list[int]:
-    """Numbers of the trials whose model is kept, the best value first; ties by lower number."""
-    value: ColumnElement[float | None] = TrialRow.value.desc() if direction == "maximize" else TrialRow.value.asc()
-    kept = (
-        select(TrialRow.number)
-        .where(TrialRow.study_id == study_id, TrialRow.checkpoint.is_not(None))
-        .order_by(TrialRow.value.is_(None), value, TrialRow.number)
-    )
+def checkpoints(db: Database, study_id: int, objectives: Sequence[Mapping[str, str]]) -> list[int]:
+    """Numbers of the trials whose model is kept, in the order of their worth.
+
+    By value, ties by lower number; with several objectives the Pareto front of all complete trials comes first. Trials
+    that break a constraint come last.
+
+    Args:
+        objectives: as ``StudyRecord.objectives`` has them.
+    """
+    columns = select(
+        TrialRow.number,
+        TrialRow.value,
+        TrialRow.measures,
+        TrialRow.violation,
+        TrialRow.checkpoint.is_not(None).label("kept"),
+    ).where(TrialRow.study_id == study_id)
+    # A trial without a kept model may still put others off the front.
+    counted = TrialRow.outcome == "complete" if len(objectives) > 1 else TrialRow.checkpoint.is_not(None)
     with db.reading() as session:
-        return list(session.scalars(kept))
+        rows = session.execute(columns.where(counted)).all()
+    order = ranked(
+        Standing(row.number, row.number, losses(objectives, _values(row, objectives)), row.violation or 0.0)
+        for row in rows
+    )
+    kept = {row.number for row in rows if row.kept}
+    return [each.number for each in order if each.number in kept]
+
+
+def _values(row: Any, objectives: Sequence[Mapping[str, str]]) -> list[float]:
+    """The trial's value for each objective; what is not known is worse than everything."""
+    known = row.measures if len(objectives) > 1 else {objectives[0]["metric"]: row.value}
+    found = [(known or {}).get(each["metric"]) for each in objectives]
+    return [
+        _worst(each["direction"]) if value is None or math.isnan(value) else value
+        for each, value in zip(objectives, found, strict=True)
+    ]
+
+
+def _worst(direction: str) -> float:
+    return -math.inf if direction == "maximize" else math.inf
 
 
 @retried

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -25,10 +25,11 @@ from optuna.storages._rdb.models import (
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from storage.columns import database_clock, seconds_between
 from storage.errors import UnknownStudy
+from storage.ranking import Standing, front
 from storage.results import SUCCESSES
 from storage.tables import EpochRow, LeaseRow, StudyRow, TrialRow
 
@@ -51,6 +52,9 @@ class TrialSummary:
         metrics: of the best epoch.
         epochs: epochs trained (for plain Optuna studies: steps reported).
         seconds: wall time of training (for plain Optuna studies: from start to end).
+        measures: the value of every objective and constraint by name; empty for one objective without constraints.
+        violation: how far it is beyond the constraints, in shares of their bounds; 0 if it keeps them, None if there
+            are none.
     """
 
     trial: int
@@ -61,15 +65,21 @@ class TrialSummary:
     metrics: dict[str, float]
     epochs: int
     seconds: float | None
+    measures: dict[str, float] = field(default_factory=dict)
+    violation: float | None = None
 
 
 @dataclass(frozen=True)
 class StudyKey:
-    """A study as queries need it; ``row`` is None for a plain Optuna study."""
+    """A study as queries need it; ``row`` is None for a plain Optuna study.
+
+    Attributes:
+        maximize: of each objective, in order, whether more is better.
+    """
 
     study_id: int
     name: str
-    maximize: bool
+    maximize: tuple[bool, ...]
     row: StudyRow | None
 
 
@@ -92,13 +102,15 @@ def find_study(session: Session, name: str) -> StudyKey:
     found = session.execute(
         select(StudyModel.study_id, StudyDirectionModel.direction, StudyModel.study_name)
         .join(StudyDirectionModel, StudyDirectionModel.study_id == StudyModel.study_id)
-        .where(StudyModel.study_name == name, StudyDirectionModel.objective == 0)
+        .where(StudyModel.study_name == name)
+        .order_by(StudyDirectionModel.objective)
     ).all()
     # MySQL compares the names in Optuna's tables without regard to case.
-    for study_id, direction, exact in found:
-        if exact == name:
-            row = session.get(StudyRow, study_id)
-            return StudyKey(study_id, name, direction is StudyDirection.MAXIMIZE, row)
+    ours = [row for row in found if row.study_name == name]
+    if ours:
+        study_id = ours[0].study_id
+        maximize = tuple(row.direction is StudyDirection.MAXIMIZE for row in ours)
+        return StudyKey(study_id, name, maximize, session.get(StudyRow, study_id))
     raise UnknownStudy(name, list(session.scalars(select(StudyModel.study_name))))
 
 
@@ -156,24 +168,52 @@ def seconds_column() -> ColumnElement[float | None]:
     return func.coalesce(TrialRow.seconds, stored.scalar_subquery(), seconds_between(start, end))
 
 
-def best_ids(session: Session, study: StudyKey, k: int) -> list[int]:
-    """Ids of the ``k`` best complete trials, the best first; ties by lower number. Finite values only."""
-    value = TrialValueModel.value
-    ranked = (
-        select(TrialModel.trial_id)
-        .join(TrialValueModel, TrialValueModel.trial_id == TrialModel.trial_id)
-        .where(
-            TrialModel.study_id == study.study_id,
-            TrialModel.state == TrialState.COMPLETE,
-            TrialValueModel.objective == 0,
-            TrialValueModel.value_type == TrialValueModel.TrialValueType.FINITE,
-            # PostgreSQL holds NaN above every number, SQLite stores it as NULL: this leaves both out.
-            value.between(-_LARGEST, _LARGEST),
-        )
-        .order_by(value.desc() if study.maximize else value.asc(), TrialModel.number)
-        .limit(k)
+def best_ids(session: Session, study: StudyKey, k: int | None) -> list[int]:
+    """Ids of the ``k`` best complete trials, the best first; ties by lower number. Finite values only.
+
+    With several objectives: of the Pareto front. Trials that keep the constraints come before those that do not.
+    """
+    if len(study.maximize) == 1:
+        return list(session.scalars(_by_worth(study)[0].limit(k)))
+    statement, values = _by_worth(study)
+    rows = session.execute(statement.add_columns(TrialModel.number, _violation(), *values)).all()
+    standings = [
+        Standing(trial_id, number, _turned(study, each), violation) for trial_id, number, violation, *each in rows
+    ]
+    return [each.id for each in front(standings)[:k]]
+
+
+def champion_id(session: Session, study: StudyKey) -> int | None:
+    """Id of the first of ``best_ids``, read alone; None if no complete trial keeps the constraints."""
+    return session.scalars(_by_worth(study)[0].where(_violation() <= 0).limit(1)).first()
+
+
+def _by_worth(study: StudyKey) -> tuple[Select[int], list[Any]]:
+    """Ids of the complete trials with finite values in the order of ``Standing``, and the columns of their values."""
+    statement = select(TrialModel.trial_id).where(
+        TrialModel.study_id == study.study_id, TrialModel.state == TrialState.COMPLETE
     )
-    return list(session.scalars(ranked))
+    statement = statement.outerjoin(TrialRow, TrialRow.trial_id == TrialModel.trial_id)
+    values, orders = [], []
+    for objective, maximize in enumerate(study.maximize):
+        stored = aliased(TrialValueModel)
+        same = and_(stored.trial_id == TrialModel.trial_id, stored.objective == objective)
+        # PostgreSQL holds NaN above every number, SQLite stores it as NULL: the bounds leave both out.
+        finite = and_(
+            stored.value_type == TrialValueModel.TrialValueType.FINITE, stored.value.between(-_LARGEST, _LARGEST)
+        )
+        statement = statement.join(stored, same).where(finite)
+        values.append(stored.value)
+        orders.append(stored.value.desc() if maximize else stored.value.asc())
+    return statement.order_by(_violation(), *orders, TrialModel.number), values
+
+
+def _violation() -> ColumnElement[float]:
+    return func.coalesce(TrialRow.violation, 0.0)
+
+
+def _turned(study: StudyKey, values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(-each if maximize else each for maximize, each in zip(study.maximize, values, strict=True))
 
 
 def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
@@ -191,6 +231,8 @@ def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
             TrialRow.metrics,
             epochs_column().label("epochs"),
             seconds_column().label("seconds"),
+            TrialRow.measures,
+            TrialRow.violation,
         )
         for row in session.execute(columns.where(TrialModel.trial_id.in_(chunk))):
             found[row.trial_id] = TrialSummary(
@@ -202,6 +244,8 @@ def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
                 metrics=row.metrics or {},
                 epochs=row.epochs,
                 seconds=row.seconds,
+                measures=row.measures or {},
+                violation=row.violation,
             )
     return [found[trial_id] for trial_id in ids]
 

@@ -113,6 +113,8 @@ class TrialRow(Base):
     checkpoint_size: Mapped[int | None] = mapped_column(BigInteger)
     checkpoint_sha256: Mapped[str | None] = mapped_column(String(64))
     log: Mapped[str | None] = mapped_column(LongText)
+    measures: Mapped[Any | None] = mapped_column(Json)
+    violation: Mapped[float | None] = mapped_column(FiniteDouble)
     closed_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

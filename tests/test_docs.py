@@ -43,7 +43,8 @@ def first_cells(text: str) -> list[str]:
 
 def spec_keys(model: type[BaseModel], data: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The dotted key of every value of a spec with such data."""
-    for name, field in model.model_fields.items():
+    for field_name, field in model.model_fields.items():
+        name = str(field.validation_alias or field_name)
         parts = (data,) if name == "data" else _parts(field.annotation)
         section = next((part for part in parts if _is_section(part)), None)
         if section is None or name in _LEAVES:
@@ -53,7 +54,7 @@ def spec_keys(model: type[BaseModel], data: type[BaseModel], prefix: str = "") -
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType, tuple) else (annotation,)
 
 
 def _is_section(annotation: Any) -> bool:

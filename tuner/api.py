@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from storage import champions
+from storage import champions, presets
 from storage import studies as study_records
 from storage.artifacts import StudyArtifacts
 from storage.progress import StudyStatus
+from tuner.champion.choice import broken_by, chosen_trial
 from tuner.champion.export import ExportReport, export_model
 from tuner.champion.predict import predict
 from tuner.champion.selection import export_request
-from tuner.errors import Problem, SpecError
+from tuner.errors import PresetError, Problem, SpecError
 from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
+from tuner.launch.presets import check_preset
 from tuner.launch.study import Event, OnEvent, check_versions, open_or_create
 from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
 from tuner.places import artifacts_place, default_cache_root, storage_url, study_artifacts
@@ -52,6 +55,7 @@ __all__ = [
     "SplitRecord",
     "WorkerView",
     "best_trials",
+    "enqueue",
     "export_champion",
     "launch",
     "list_studies",
@@ -190,6 +194,35 @@ def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -
         return preflight(spec, default_cache_root(), log, check=False, explore=True).hyperparameters
 
 
+def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None) -> int:
+    """Has a configuration tried next, within the study's budget: by the next trial that has not begun.
+
+    Hyperparameters without a value are sampled, in trial 0 they take their defaults. Values for hyperparameters that
+    the configuration does not ask for are not used.
+
+    Args:
+        values: by hyperparameter, as ``tuner space`` names them.
+
+    Returns:
+        How many configurations are tried before it.
+
+    Raises:
+        PresetError: there is no such hyperparameter, or the value is not allowed.
+        UnknownStudy: there is none of this name.
+        NothingLeft: every trial has begun, or has a configuration already.
+    """
+    with open_storage(storage) as database:
+        record = study_records.load_study(database, study)
+        spec = SearchSpec.model_validate(record.spec)
+        if spec.sampler.name == "grid":
+            raise PresetError([f"study {study} has the grid sampler, which tries its own values only"])
+        if not values:
+            raise PresetError(["name at least one hyperparameter and its value: name=value"])
+        # A space that only its models can tell is listed now, and was not at launch.
+        space = record.space["hyperparameters"] or search_space(spec)
+        return presets.enqueue(database, study, check_preset(space, values))
+
+
 def write_template(kind: str, path: Path | None = None) -> Path:
     """Writes a spec with a comment on every key, and never over a file that is there.
 
@@ -211,13 +244,22 @@ def write_template(kind: str, path: Path | None = None) -> Path:
 
 
 def export_champion(
-    study: str, to: Path | str, *, trial: int | None = None, storage: str | None = None
+    study: str,
+    to: Path | str,
+    *,
+    trial: int | None = None,
+    prefer: str | None = None,
+    storage: str | None = None,
 ) -> ExportReport:
     """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
+
+    The best trial keeps the study's constraints; a chosen one need not, and ``ExportReport.violated`` says so.
 
     Args:
         to: the folder to write; an earlier export there is replaced.
         trial: a trial's number, in place of the best one's.
+        prefer: one of several objectives: the best of the Pareto front by it. With several objectives this or
+            ``trial`` must be given.
 
     Raises:
         ExportError: there is no model to export, or it does not score what the study says; nothing was written.
@@ -225,7 +267,8 @@ def export_champion(
     with open_storage(storage) as database:
         record = study_records.load_study(database, study)
         artifacts = study_artifacts(record.artifacts, study)
-        with export_request(database, record, artifacts, trial, default_cache_root()) as request:
+        number = chosen_trial(database, record, trial, prefer)
+        with export_request(database, record, artifacts, number, default_cache_root()) as request:
             report = export_model(request, Path(to), artifacts.export_log())
         champions.register(
             database,
@@ -235,4 +278,4 @@ def export_champion(
             value=request.value,
             verification=report.verification.model_dump(mode="json"),
         )
-        return report
+        return replace(report, violated=broken_by(database, record, number))

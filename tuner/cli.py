@@ -1,6 +1,7 @@
 """``tuner ...``: parses, calls the API, prints.
 
-Exit codes: 0 done; 1 the command failed; 2 usage; 3 the study ended without a complete trial; 130 interrupted.
+Exit codes: 0 done; 1 the command failed; 2 usage; 3 the study ended without a complete trial that keeps its
+constraints; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -175,12 +176,14 @@ def status(
 @app.command()
 def best(
     study: Study,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="How many; 5, or with several objectives all, unless given.")
+    ] = None,
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show the best complete trials."""
-    keys = ("trial", "value", "state", "params", "metrics", "epochs", "seconds")
+    """Show the best complete trials; with several objectives the Pareto front."""
+    keys = ("trial", "value", "measures", "violation", "state", "params", "metrics", "epochs", "seconds")
     records = [{key: getattr(item, key) for key in keys} for item in queries.best_trials(study, k, storage=storage)]
     if style is Format.TABLE and records:
         print_best(records)
@@ -315,10 +318,35 @@ def stop(study: Study, storage: Storage = None) -> None:
 
 
 @app.command()
+def enqueue(
+    study: Study,
+    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Hyperparameters, as in `tuner space`.")],
+    storage: Storage = None,
+) -> None:
+    """Have a configuration tried next.
+
+    The next trial that has not begun takes these values, within the study's budget. Hyperparameters that are not named
+    are sampled; values are read as YAML.
+    """
+    from tuner import api
+    from tuner.spec import read_values
+
+    given = read_values(values)
+    with _busy("looking at the search space"):
+        before = api.enqueue(study, given, storage=storage)
+    after = f" after {before} other{'' if before == 1 else 's'}" if before else ""
+    _say(f"study {study}: {show(given)} will be tried next{after}")
+
+
+@app.command()
 def export(
     study: Study,
     to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="Instead of the best one.")] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option("--prefer", metavar="METRIC", help="Of several objectives: the best trial by this one."),
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Export the champion, and prove its score.
@@ -328,9 +356,11 @@ def export(
     from tuner import api
 
     with _busy("exporting the model and scoring it in a clean process"):
-        report = api.export_champion(study, to, trial=trial, storage=storage)
+        report = api.export_champion(study, to, trial=trial, prefer=prefer, storage=storage)
     checked, champion = report.verification, report.champion
     _say(f"trial {champion.trial} of study {study}: {champion.objective.metric} {show(champion.value)}")
+    for broken in report.violated:
+        _say(f"this trial breaks a constraint: {broken}")
     if checked.verified:
         _say(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} raw validation files")
     else:
@@ -381,7 +411,7 @@ def _progress(spec: SearchSpec, study: str, storage: str | None) -> Progress:
     from tuner.progress import Progress
 
     return Progress(
-        spec.objective,
+        spec.objectives,
         spec.training.epochs,
         read_trial=lambda number: queries.show_trial(study, number, storage=storage),
         read_newest=lambda count: queries.list_trials(study, descending=True, limit=count, storage=storage),
@@ -409,8 +439,15 @@ def _print_end(status: Any) -> None:
         f"study {status.study} {status.state}{reason}. {status.complete} complete, {status.pruned} pruned, "
         f"{status.failed} failed, {status.open} open of {status.budget} trials"
     )
-    if status.best_trial is not None:
+    if status.best_trial is not None and len(status.objectives) > 1:
+        leading = status.objectives[0]["metric"]
+        _say(f"best {leading}: {show(status.best_value)} (trial {status.best_trial})")
+        _say(f"`tuner best {status.study}` shows the Pareto front")
+    elif status.best_trial is not None:
         _say(f"best: {show(status.best_value)} (trial {status.best_trial})")
+    elif status.complete:
+        _say(f"no complete trial keeps the constraints; `tuner best {status.study}` shows the nearest")
+        raise typer.Exit(NO_COMPLETE_TRIAL)
     elif status.open == 0 or status.state in ("finished", "failed"):
         _say("no trial is complete; `tuner trials` lists why")
         raise typer.Exit(NO_COMPLETE_TRIAL)

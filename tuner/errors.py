@@ -7,6 +7,7 @@ TunerError
 ├── PreflightError       the first model or batch failed, before any trial
 ├── SpecMismatch         a study exists with another spec
 ├── VersionDrift         a study was launched with other versions, code or data than are here
+├── PresetError          hyperparameter values to try that the search space does not have
 ├── ExportError          a champion could not be exported or verified
 ├── PredictError         a model or its inputs cannot be read
 └── LaunchError          workers could not be started or ended badly
@@ -97,6 +98,18 @@ class VersionDrift(TunerError):
             f"study {study} was launched with something else than is here: {differing}. Bring this machine to the "
             "study's state, or work on it all the same with --allow-version-drift"
         )
+
+
+class PresetError(TunerError):
+    """Values to try that a study's search space does not have.
+
+    Attributes:
+        problems: what is wrong with each, and what is allowed.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
 
 
 class ExportError(TunerError):

@@ -1,4 +1,4 @@
-"""What a search optimises: a metric that training logs, and the direction in which it is better."""
+"""What a search optimises: metrics that training logs or measures of the trained model, each with its direction."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Direction = Literal["maximize", "minimize"]
+
+# Measured of every trained model where an objective or a constraint names them; less is better.
+MEASURES = ("parameters", "export_bytes", "latency_ms")
 
 # Keras's metric and loss names in snake case, as `compile` derives them.
 _MAXIMIZE = re.compile(
@@ -22,7 +25,7 @@ _MINIMIZE = re.compile(
 
 
 class Objective(BaseModel):
-    """A metric's name as training logs it (``val_accuracy``) and its direction."""
+    """A metric's name as training logs it (``val_accuracy``), or one of ``MEASURES``, and its direction."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     metric: str = Field(min_length=1)
@@ -34,13 +37,13 @@ class Objective(BaseModel):
 
 
 def infer_direction(metric: str) -> Direction:
-    """The direction of one of Keras's own metrics, with or without ``val_``.
+    """The direction of a measure, or of one of Keras's own metrics with or without ``val_``.
 
     Raises:
-        ValueError: the name is not one of Keras's.
+        ValueError: the name is none of these.
     """
     name = metric.removeprefix("val_")
-    if _MINIMIZE.fullmatch(name):
+    if metric in MEASURES or _MINIMIZE.fullmatch(name):
         return "minimize"
     if _MAXIMIZE.fullmatch(name):
         return "maximize"

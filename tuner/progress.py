@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -35,12 +35,16 @@ class Progress:
     happened.
 
     Args:
+        objectives: of the study, the leading one first.
         read_trial: reads the trial of a number.
         read_newest: reads that many trials, the last number first.
     """
 
-    def __init__(self, objective: Objective, epochs: int, read_trial: ReadTrial, read_newest: ReadNewest) -> None:
-        self._objective = objective
+    def __init__(
+        self, objectives: Sequence[Objective], epochs: int, read_trial: ReadTrial, read_newest: ReadNewest
+    ) -> None:
+        self._objective = objectives[0]
+        self._others = [each.metric for each in objectives[1:]]
         self._epochs = epochs
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=8) if sys.stderr.isatty() else None
@@ -105,14 +109,17 @@ class Progress:
         if trial.outcome is None:
             return
         value = "" if trial.value is None else f"  {self._objective.metric} {show(trial.value)}"
+        value += "".join(f"  {name} {show(trial.measures[name])}" for name in self._others if name in trial.measures)
         epochs = f"  {trial.epochs} epoch{'' if trial.epochs == 1 else 's'}"
-        mark = "  best so far" if self._is_best(trial) else ""
+        which = f" {self._objective.metric}" if self._others else ""
+        mark = f"  best{which} so far" if self._is_best(trial) else ""
         why = f"  {printable(detail.reason)}" if detail.reason else ""
+        why += "  breaks a constraint" if trial.violation else ""
         line = f"trial {number}  {trial.outcome}{value}{epochs}{mark}{why}"
         self._say(Text(line, style="green" if mark else ""))
 
     def _is_best(self, trial: TrialSummary) -> bool:
-        if trial.value is None or trial.state != "complete":
+        if trial.value is None or trial.state != "complete" or trial.violation:
             return False
         if self._champion is not None and not self._objective.better(trial.value, than=self._champion):
             return False

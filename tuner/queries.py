@@ -28,6 +28,7 @@ from tuner.places import storage_url, study_artifacts
 from tuner.trial.outcome import Outcome
 from tuner.versions import DATA, differences
 
+USUAL_BEST = 5
 TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED))
 
 
@@ -111,10 +112,20 @@ def upgrade_storage(*, storage: str | None = None) -> tuple[str | None, str]:
     return upgrade_at(storage_url(storage))
 
 
-def best_trials(study: str, k: int = 5, *, storage: str | None = None) -> list[TrialSummary]:
-    """The ``k`` best complete trials, the best first."""
+def best_trials(study: str, k: int | None = None, *, storage: str | None = None) -> list[TrialSummary]:
+    """The best complete trials, the best first; with several objectives the Pareto front, by the leading one.
+
+    Trials that break a constraint come last, and are on the front only if every complete trial breaks one.
+
+    Args:
+        k: at most so many; None for 5, or for the whole front.
+    """
     with open_storage(storage) as database:
-        return leaderboard.best(database, study, k)
+        return leaderboard.best(database, study, k if k is not None else _usual_number(database, study))
+
+
+def _usual_number(database: Database, study: str) -> int | None:
+    return None if leaderboard.number_of_objectives(database, study) > 1 else USUAL_BEST
 
 
 def list_trials(

@@ -14,23 +14,29 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
+from tuner.constraints import Constraint, normal_comparison, parse_comparison
 from tuner.errors import Problem, SpecError
-from tuner.objective import Objective, infer_direction
+from tuner.objective import MEASURES, Objective, infer_direction
 from tuner.spec_problems import problems_of
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
 SPACES = ("image", "text", "structured")
+# Optuna's CMA-ES knows one objective only.
+ONE_OBJECTIVE = ("cmaes",)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NAME_AND_VALUE = re.compile(r"([^=\[]+(?:\[[^\]]*\])?)=(.*)", re.DOTALL)
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -54,6 +60,7 @@ PositiveInt = Annotated[int, Strict(), Field(gt=0)]
 Count = Annotated[int, Strict(), Field(ge=0)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
+Comparison = Annotated[str, BeforeValidator(normal_comparison)]
 
 
 class _Section(BaseModel):
@@ -291,18 +298,32 @@ class Space(_Named):
         return f"{_resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
 
 
+class WarmStart(_Section):
+    """A study whose best trials are tried first: written ``other_study``, or ``{study: other_study, trials: 10}``."""
+
+    study: str = Field(min_length=1)
+    trials: PositiveInt = 5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"study": value} if isinstance(value, str) else value
+
+
 class SearchSpec(_Section):
     """Everything that defines a study. Paths are absolute once it has been read."""
 
     study: str
     data: Annotated[DataSpec, Field(discriminator="kind")]
     space: Space
-    objective: Objective
+    objectives: Annotated[tuple[Objective, ...], Field(validation_alias="objective")]
+    constraints: dict[str, Comparison] = {}
     trials: PositiveInt = 30
     timeout: Duration | None = None
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
     sampler: Sampler = Sampler(name="tpe")
     pruner: Pruner = Pruner(name="asha")
+    warm_start: WarmStart | None = None
     seed: Annotated[Count, Field(lt=2**31)] = 0
     training: Training = Training()
     resources: Resources = Resources()
@@ -317,11 +338,44 @@ class SearchSpec(_Section):
             raise ValueError("letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100")
         return name
 
-    @field_validator("objective", mode="before")
+    @field_validator("objectives", mode="before")
     @classmethod
-    def _with_direction(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"metric": value, "direction": infer_direction(value)}
+    def _with_directions(cls, value: Any) -> Any:
+        each = value if isinstance(value, list | tuple) else [value]
+        if not each:
+            raise ValueError("name at least one metric, such as val_accuracy")
+        return [{"metric": one, "direction": infer_direction(one)} if isinstance(one, str) else one for one in each]
+
+    @field_validator("objectives")
+    @classmethod
+    def _one_leads(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        names = [each.metric for each in objectives]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice} stands there twice")
+        if names[0] in MEASURES:
+            raise ValueError(
+                f"{names[0]} is measured after training; the first objective decides about the best epoch and early "
+                f"stopping and must be one that every epoch logs: [val_accuracy, {names[0]}]"
+            )
+        return objectives
+
+    @field_validator("sampler")
+    @classmethod
+    def _takes_the_objectives(cls, sampler: Sampler, info: ValidationInfo) -> Sampler:
+        if len(info.data.get("objectives", ())) > 1 and sampler.name in ONE_OBJECTIVE:
+            raise ValueError(f"{sampler.name} takes one objective only; with several use nsga2 or tpe")
+        return sampler
+
+    @field_validator("warm_start")
+    @classmethod
+    def _can_be_warm(cls, value: WarmStart | None, info: ValidationInfo) -> WarmStart | None:
+        if value is None:
+            return None
+        if value.study == info.data.get("study"):
+            raise ValueError("a study cannot start from its own trials; name another one")
+        if "sampler" in info.data and info.data["sampler"].name == "grid":
+            raise ValueError("the grid sampler tries its own values only; use another sampler, or no warm start")
         return value
 
     @field_validator("artifacts")
@@ -334,6 +388,34 @@ class SearchSpec(_Section):
         if "://" in value:
             raise ValueError("a folder or s3://BUCKET/PREFIX")
         return str(_resolve(Path(value), info))
+
+    @property
+    def objective(self) -> Objective:
+        """The leading objective: it decides about early stopping, the best epoch, pruning and the target."""
+        return self.objectives[0]
+
+    @property
+    def limits(self) -> tuple[Constraint, ...]:
+        """The constraints, parsed."""
+        return tuple(Constraint(name, *parse_comparison(text)) for name, text in self.constraints.items())
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What must be known of a trained model besides its value: every objective and constraint, if there are more.
+
+        Empty for one objective without constraints.
+        """
+        if len(self.objectives) == 1 and not self.constraints:
+            return ()
+        return tuple(dict.fromkeys([*(each.metric for each in self.objectives), *self.constraints]))
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if "objectives" in data:
+            every = data.pop("objectives")
+            data["objective"] = every[0] if len(every) == 1 else list(every)
+        return data
 
     def stored(self) -> dict[str, Any]:
         """The spec as JSON for the study's record, without the storage URL, which may hold a password."""
@@ -401,18 +483,43 @@ def _override(raw: Any, override: str, source: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise SpecError("--set", [Problem("", f"{override!r} is not dotted.key=value")])
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError("--set", [Problem(key, f"the value is not YAML: {_one_line(error)}")]) from None
+    value = _yaml_value("--set", key, text)
     top = dict(raw) if isinstance(raw, Mapping) else {}
     node = top
     *parents, last = key.split(".")
     for parent in parents:
+        if isinstance(node.get(parent), list):
+            raise SpecError("--set", [Problem(parent, f"is a list: set it whole, --set {parent}=[...]")])
         node[parent] = _expanded(parent, node.get(parent))
         node = node[parent]
     node[last] = value
     return top
+
+
+def read_values(given: Sequence[str]) -> dict[str, Any]:
+    """Hyperparameter values of ``name=value`` each, the value read as YAML.
+
+    Raises:
+        SpecError: one is not ``name=value``, or a name stands there twice.
+    """
+    found: dict[str, Any] = {}
+    for item in given:
+        # Optuna's names may have conditions appended: units[model=a].
+        match = _NAME_AND_VALUE.fullmatch(item)
+        if match is None:
+            raise SpecError("enqueue", [Problem("", f"{item!r} is not name=value")])
+        name = match[1]
+        if name in found:
+            raise SpecError("enqueue", [Problem(name, "stands there twice")])
+        found[name] = _yaml_value("enqueue", name, match[2])
+    return found
+
+
+def _yaml_value(source: str, key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(source, [Problem(key, f"the value is not YAML: {_one_line(error)}")]) from None
 
 
 def _expanded(key: str, value: Any) -> dict[str, Any]:

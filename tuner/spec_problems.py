@@ -8,12 +8,15 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from tuner.errors import Problem
 
 # pydantic puts the tried type of a union and the names of validators among the keys.
 _NOT_A_KEY = re.compile(r"function-.*|constrained-.*|literal\[.*\]|int|float|str|bool")
 _NO_KIND = ("union_tag_not_found", "union_tag_invalid")
+# The first objective may be written without the list.
+_LEADING = ("objective", "0")
 _NO_MAPPING = ("model_type", "model_attributes_type", "dict_type")
 
 
@@ -26,6 +29,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], kinds: Mapping[s
     found: dict[tuple[str, ...], list[Any]] = {}
     for item in error.errors():
         path = tuple(str(part) for part in item["loc"] if not _NOT_A_KEY.fullmatch(str(part)))
+        if path[:2] == _LEADING:
+            path = (_LEADING[0], *path[2:])
         found.setdefault(path, []).append(item)
     problems = []
     for path, items in found.items():
@@ -66,13 +71,18 @@ def _unknown_key(path: Sequence[str], model: type[BaseModel], kinds: Mapping[str
     section = _section(path[:-1], model, kinds)
     if section is None:
         return "unknown key"
-    near = get_close_matches(path[-1], list(section.model_fields), n=1)
+    near = get_close_matches(path[-1], _keys(section), n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     return f"unknown key; {meant}allowed are {_listed(section)}"
 
 
 def _listed(section: type[BaseModel]) -> str:
-    return ", ".join(section.model_fields)
+    return ", ".join(_keys(section))
+
+
+def _keys(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by the keys that a spec has for them."""
+    return {str(field.validation_alias or name): field for name, field in section.model_fields.items()}
 
 
 def _section(
@@ -84,7 +94,7 @@ def _section(
         if place == 1 and part in kinds:
             section = kinds[part]
             continue
-        field = section.model_fields.get(part) if section else None
+        field = _keys(section).get(part) if section else None
         if field is None:
             return None
         types = (field.annotation, *get_args(field.annotation))

@@ -17,26 +17,37 @@ from tuner.tables import Format, Record, fits, print_records, print_table, show,
 if TYPE_CHECKING:
     from tuner.spec import SearchSpec
 
-_TRIAL_COLUMNS = ("trial", "value", "epochs", "seconds")
+
+def _trial_columns(records: Sequence[Record], *between: str) -> list[str]:
+    """A column for each measure instead of the value alone, and the violation if a trial breaks a constraint."""
+    measures = dict.fromkeys(name for record in records for name in record["measures"])
+    breaks = ["violation"] if any(record["violation"] for record in records) else []
+    return ["trial", *(measures or ["value"]), *breaks, *between, "epochs", "seconds"]
+
+
+def _flat(record: Record) -> dict[str, Any]:
+    """The measures beside the other columns, which win where names are equal."""
+    return {**record["measures"], **_rounded(record)}
 
 
 def print_best(records: Sequence[Record]) -> None:
     """One trial a line if the screen is wide enough, else one trial a column, so that values can be compared."""
     console = wide_console()
-    rows = [_rounded(record) for record in records]
-    flat = table_of(rows, (*_TRIAL_COLUMNS, "params"))
-    side_by_side = _side_by_side(rows)
+    rows = [_flat(record) for record in records]
+    columns = _trial_columns(records)
+    flat = table_of(rows, (*columns, "params"))
+    side_by_side = _side_by_side(rows, columns)
     chosen = flat if fits(console, flat) or not fits(console, side_by_side) else side_by_side
     print_table(console, chosen)
 
 
-def _side_by_side(records: Sequence[Record]) -> Table:
+def _side_by_side(records: Sequence[Record], columns: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("trial")
     for record in records:
         table.add_column(str(record["trial"]), justify="right")
-    for column in _TRIAL_COLUMNS[1:]:
-        table.add_row(column, *(Text(show(record[column])) for record in records))
+    for column in columns[1:]:
+        table.add_row(Text(column), *(Text(show(record.get(column))) for record in records))
     table.add_row()
     for name in dict.fromkeys(name for record in records for name in record["params"]):
         table.add_row(Text(name), *(Text(show(record["params"].get(name))) for record in records))
@@ -46,8 +57,8 @@ def _side_by_side(records: Sequence[Record]) -> Table:
 def print_trials(records: Sequence[Record]) -> None:
     """One trial a line; hyperparameters are cut at the screen's edge, and are whole in a pipe."""
     console = wide_console()
-    rows = [_rounded(record) | {"ended": record["outcome"] or record["state"]} for record in records]
-    table = table_of(rows, ("trial", "value", "ended", "epochs", "seconds", "params"))
+    rows = [_flat(record) | {"ended": record["outcome"] or record["state"]} for record in records]
+    table = table_of(rows, (*_trial_columns(records, "ended"), "params"))
     if not fits(console, table):
         table.expand = True
         params = table.columns[-1]
@@ -73,6 +84,7 @@ def print_status(status: StudyStatus, spec: SearchSpec | None) -> None:
             "trials": f"{done} of {status.budget} done: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
             "outcomes": ", ".join(f"{n} {name}" for name, n in status.outcomes.items()) or None,
             "best": _best(status, spec),
+            "front": f"`tuner best {status.study}` shows the Pareto front" if _has_front(status) else None,
         },
     )
     if status.running_trials:
@@ -121,9 +133,13 @@ def _ago(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
+def _has_front(status: StudyStatus) -> bool:
+    return len(status.objectives) > 1 and status.best_trial is not None
+
+
 def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
     if status.best_trial is None:
-        return None
+        return "no complete trial keeps the constraints" if status.complete else None
     metric = f"{spec.objective.metric} " if spec else ""
     return f"{metric}{show(status.best_value)} (trial {status.best_trial})"
 
@@ -151,6 +167,8 @@ def print_trial(study: str, detail: TrialDetail) -> None:
         {
             "trial": f"{summary.trial} of study {study}: {ended}" + (f" ({detail.reason})" if detail.reason else ""),
             "value": None if summary.value is None else show(summary.value) + _epoch(detail.best_epoch),
+            "measures": summary.measures or None,
+            "violation": summary.violation or None,
             "epochs": summary.epochs,
             "trained": None if summary.seconds is None else f"{summary.seconds:.1f} s",
             "started": detail.started_at,

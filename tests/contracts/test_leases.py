@@ -285,12 +285,22 @@ def test_kept_checkpoints_come_best_first(database: Database, new_study: NewStud
     for value in (0.5, None, 0.9, 0.5):
         lease = started(database, study)
         leases.close(database, lease, result_of(lease, value=value, checkpoint="best.keras", checkpoint_size=1))
-    assert leases.checkpoints(database, study.study_id, "maximize") == [2, 0, 3, 1]
-    assert leases.checkpoints(database, study.study_id, "minimize") == [0, 3, 2, 1]
+    assert leases.checkpoints(database, study.study_id, [{"metric": "val_score", "direction": "maximize"}]) == [
+        2,
+        0,
+        3,
+        1,
+    ]
+    assert leases.checkpoints(database, study.study_id, [{"metric": "val_score", "direction": "minimize"}]) == [
+        0,
+        3,
+        2,
+        1,
+    ]
     leases.forget_checkpoint(database, study.study_id, 0)
     forgotten = leaderboard.trial(database, study.name, 0)
     assert (forgotten.checkpoint, forgotten.checkpoint_size, forgotten.checkpoint_sha256) == (None, None, None)
-    assert leases.checkpoints(database, study.study_id, "minimize") == [3, 2, 1]
+    assert leases.checkpoints(database, study.study_id, [{"metric": "val_score", "direction": "minimize"}]) == [3, 2, 1]
 
 
 def _work_until_nothing_is_left(index: int, url: str, study_id: int) -> list[tuple[int, int]]:

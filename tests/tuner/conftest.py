@@ -95,7 +95,7 @@ def create_study(database: Database, cache: Path) -> CreateStudy:
         return studies.create_study(
             database,
             spec.study,
-            objectives=[spec.objective.model_dump()],
+            objectives=[each.model_dump() for each in spec.objectives],
             spec=spec.stored(),
             summary=prepared.describe(),
             fingerprint=prepared.fingerprint,

@@ -48,10 +48,14 @@ class ExportRequest(BaseModel):
 
 @dataclass(frozen=True)
 class ExportReport:
-    """An export that stands at ``folder``; ``champion`` is what its champion.json says."""
+    """An export that stands at ``folder``; ``champion`` is what its champion.json says.
+
+    ``violated`` has the study's constraints that the trial breaks, in words.
+    """
 
     folder: Path
     champion: Champion
+    violated: tuple[str, ...] = ()
 
     @property
     def verification(self) -> Verification:

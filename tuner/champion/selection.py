@@ -20,16 +20,16 @@ from tuner.spec import SearchSpec
 
 @contextmanager
 def export_request(
-    database: Database, record: StudyRecord, artifacts: StudyArtifacts, trial: int | None, cache: Path
+    database: Database, record: StudyRecord, artifacts: StudyArtifacts, trial: int, cache: Path
 ) -> Iterator[ExportRequest]:
-    """What exporting the best trial, or a chosen one, needs; the model is on this machine while the block lasts.
+    """What exporting a trial needs; the model is on this machine while the block lasts.
 
     Raises:
-        ExportError: no trial is complete, or the chosen one's model is not kept, missing or damaged.
+        ExportError: the trial's model is not kept, missing or damaged.
         UnknownTrial: there is no such trial.
     """
     spec = SearchSpec.model_validate(record.spec)
-    detail = _detail(database, record, trial)
+    detail = leaderboard.trial(database, record.name, trial)
     summary = detail.summary
     if detail.checkpoint is None or summary.value is None:
         raise ExportError(_no_model(database, record, spec, detail))
@@ -59,17 +59,8 @@ def _fetched(artifacts: StudyArtifacts, model: Artifact, trial: int) -> Iterator
         yield file
 
 
-def _detail(database: Database, record: StudyRecord, trial: int | None) -> TrialDetail:
-    if trial is None:
-        best = leaderboard.best(database, record.name, 1)
-        if not best:
-            raise ExportError(f"study {record.name} has no complete trial yet")
-        trial = best[0].trial
-    return leaderboard.trial(database, record.name, trial)
-
-
 def _no_model(database: Database, record: StudyRecord, spec: SearchSpec, detail: TrialDetail) -> str:
-    kept = leases.checkpoints(database, record.study_id, spec.objective.direction)
+    kept = leases.checkpoints(database, record.study_id, record.objectives)
     listed = ", ".join(str(number) for number in kept) or "none"
     ended = detail.summary.outcome or detail.summary.state
     return (

@@ -15,11 +15,12 @@ from storage.studies import StudyRecord
 from tuner.data.prepared import open_prepared
 from tuner.errors import SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
+from tuner.launch.warm_start import best_of_other, warm_started
 from tuner.places import artifacts_place, default_cache_root, study_artifacts
 from tuner.spec import FREE_KEYS, SearchSpec, differences
 from tuner.versions import differences as version_differences
 from tuner.versions import refuse_drift, versions_here
-from tuner.worker.sampling import make_pruner, make_sampler
+from tuner.worker.sampling import HEEDS_CONSTRAINTS, make_pruner, make_sampler
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def check_versions(record: StudyRecord) -> None:
 
 
 def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    best = best_of_other(database, spec)
     place = artifacts_place(spec, url)
     artifacts = study_artifacts(place, spec.study)
     on_event(Event("Checking the data, the search space and one batch ..."))
@@ -69,9 +71,11 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         spec,
         default_cache_root(),
         artifacts.preflight_log(),
+        explore=spec.warm_start is not None,
         on_decode=lambda done, total: on_event(Event("decoding", done, total)),
     )
-    for line in _said(spec, found):
+    warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
+    for line in [*_said(spec, found), *([warm.said] if warm else [])]:
         on_event(Event(line))
     if spec.sampler.name == "grid":
         make_sampler(spec, 0, found.grid)
@@ -81,7 +85,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
     return studies.create_study(
         database,
         spec.study,
-        objectives=[spec.objective.model_dump()],
+        objectives=[each.model_dump() for each in spec.objectives],
         spec=spec.stored(),
         summary=found.description,
         fingerprint=found.fingerprint,
@@ -90,17 +94,29 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         timeout=spec.timeout,
         versions=versions_here(spec),
         space={"hyperparameters": found.hyperparameters, "grid": found.grid},
-        presets=[],
+        presets=warm.presets if warm else [],
     )
 
 
 def _said(spec: SearchSpec, found: Preflight) -> list[str]:
     return [
         f"Data: {_data_said(found.description)}",
-        f"Model: {found.parameters:,} parameters with default values; objective {spec.objective.metric} "
-        f"({spec.objective.direction})",
+        f"Model: {found.parameters:,} parameters with default values; objective "
+        + ", ".join(f"{each.metric} ({each.direction})" for each in spec.objectives),
+        *_cannot(spec),
         *(f"Warning: {warning}" for warning in found.warnings),
     ]
+
+
+def _cannot(spec: SearchSpec) -> list[str]:
+    """What Optuna does not do in such a study."""
+    said = []
+    if len(spec.objectives) > 1 and spec.pruner.name != "none":
+        said.append(f"Pruner {spec.pruner.name} is not used: nothing is pruned with several objectives")
+    if spec.constraints and spec.sampler.name not in HEEDS_CONSTRAINTS:
+        ranks = "they decide which trial is best"
+        said.append(f"Sampler {spec.sampler.name} does not look at the constraints; {ranks}")
+    return said
 
 
 def _data_said(data: dict[str, Any]) -> str:

@@ -60,13 +60,18 @@ class KeptModel(_Message):
 
 
 class Finished(_Message):
-    """The end of the attempt, failures as data. ``cause`` is equal for equal failures, ``reason`` is for people."""
+    """The end of the attempt, failures as data.
+
+    ``cause`` is equal for equal failures, ``reason`` is for people; ``measures`` has the value of every objective and
+    constraint, where the spec has more than one objective.
+    """
 
     type: Literal["finished"] = "finished"
     outcome: Outcome
     value: float | None = None
     best_epoch: int | None = None
     metrics: dict[str, float] = {}
+    measures: dict[str, float] = {}
     model: KeptModel | None = None
     cause: str | None = None
     reason: str | None = None

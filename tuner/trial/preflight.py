@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from tuner.errors import DataError, PreflightError, SpaceError, TunerError
+from tuner.objective import MEASURES
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, Refused
 from tuner.trial.process import redirect_output
@@ -84,7 +85,7 @@ def _run(request: Request, say: Say) -> None:
     if request.check:
         say(_check(spec, space, data))
     wants_grid = spec.sampler.name == "grid"
-    if not (request.explore or wants_grid):
+    if not (request.explore or wants_grid or _declares(space)):
         say(Listed(hyperparameters=[]))
         return
     try:
@@ -95,6 +96,13 @@ def _run(request: Request, say: Say) -> None:
     say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values))
 
 
+def _declares(space: keras_tuner.HyperModel) -> bool:
+    """Whether the space can be listed without building models: then its hyperparameters are always listed."""
+    from search_spaces.base import SearchSpace
+
+    return isinstance(space, SearchSpace) and type(space).declare is not SearchSpace.declare
+
+
 def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
     """One model with default values, one training and one validation batch."""
     from tuner.trial.keeping import why_not_saved
@@ -102,16 +110,24 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
 
     hp, model = _default_model(spec, space, data)
     metrics = _one_batch(spec, space, hp, model, data)
-    if spec.objective.metric not in metrics:
-        raise PreflightError(
-            f"objective: no epoch logs {spec.objective.metric!r}; logged are {', '.join(sorted(metrics)) or 'none'}"
-        )
+    _check_names(spec, metrics)
     obstacle = why_not_saved(model.network)
+    if obstacle is not None and "export_bytes" in spec.wanted:
+        raise PreflightError(f"export_bytes cannot be measured, for the model cannot be saved: {obstacle}")
     return Checked(
         parameters=parameters_of(model.network),
         metrics=metrics,
         warnings=[] if obstacle is None else [f"no model will be kept, for this one cannot be saved: {obstacle}"],
     )
+
+
+def _check_names(spec: SearchSpec, metrics: Mapping[str, float]) -> None:
+    """Raises PreflightError for an objective or a constraint that training will not give a value."""
+    named = [("objective", each.metric) for each in spec.objectives]
+    named += [("constraints", name) for name in spec.constraints]
+    for key, name in named:
+        if name not in metrics and name not in MEASURES:
+            raise PreflightError(f"{key}: no epoch logs {name!r}; logged are {', '.join(sorted(metrics)) or 'none'}")
 
 
 def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> tuple[Any, Any]:

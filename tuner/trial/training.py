@@ -17,6 +17,7 @@ from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Interrupted
 from tuner.trial.keeping import CannotBeSaved, keep_model, when_the_store_is_there
+from tuner.trial.measures import measures_of, measures_of_pruned
 from tuner.trial.messages import Building, Built, Finished, KeptModel
 from tuner.trial.model import batch_format, batch_size_of, build_model, can_be_evaluated, parameters_of
 from tuner.trial.outcome import Outcome
@@ -46,17 +47,23 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     progress = recorder.progress
     kept: KeptModel | None = None
     reason: str | None = None
-    if recorder.decision != "prune":
+    parameters = parameters_of(model.network)
+    if recorder.decision == "prune":
+        measures = measures_of_pruned(spec, parameters, progress.best_metrics)
+    else:
         assign(model.network.variables, recorder.best)
+        whole = model.end_to_end()
         try:
-            kept = keep_model(model.end_to_end(), assignment, artifacts, channel)
+            kept = keep_model(whole, assignment, artifacts, channel)
         except CannotBeSaved as error:
             reason = f"its model is not kept, for it cannot be saved: {error}"
+        measures = measures_of(spec, whole, data, parameters, kept, progress.best_metrics)
     return Finished(
         outcome=Outcome.PRUNED if recorder.decision == "prune" else Outcome.COMPLETE,
         value=progress.best_value,
         best_epoch=progress.best_epoch,
         metrics=progress.best_metrics,
+        measures=measures,
         model=kept,
         reason=reason,
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from storage import leases
 from storage.database import Database
+from tuner.constraints import broken
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
 from tuner.worker.closing import reaches_target
@@ -57,13 +58,21 @@ class Answerer:
         # A `fit` of one's own may return the objective at its end.
         value = done.metrics.get(self._spec.objective.metric)
         self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, done.metrics, done.seconds)
-        pruned = value is not None and self._patiently(running.live.report, done.epoch, value)
-        running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, value, pruned)))
+        # Optuna takes intermediate values of one objective only: TPE fails on a trial that has others.
+        reported = value is not None and len(self._spec.objectives) == 1
+        pruned = reported and self._patiently(running.live.report, done.epoch, value)
+        running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, done, pruned)))
 
-    def _decide(self, running: RunningTrial, value: float | None, pruned: bool) -> Decision:
+    def _decide(self, running: RunningTrial, done: EpochDone, pruned: bool) -> Decision:
         if self._stopping():
             running.stop_sent = True
             return "stop"
-        if value is not None and reaches_target(self._spec, value):
+        if self._reaches_target(running, done):
             return "finish"
         return "prune" if pruned else "continue"
+
+    def _reaches_target(self, running: RunningTrial, done: EpochDone) -> bool:
+        """Whether training can end here: a model beyond a bound may yet come within it."""
+        known = done.metrics | ({} if running.parameters is None else {"parameters": float(running.parameters)})
+        value = done.metrics.get(self._spec.objective.metric)
+        return value is not None and reaches_target(self._spec, value) and not broken(self._spec.limits, known)

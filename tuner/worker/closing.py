@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from storage import leases, studies
 from storage.artifacts import StudyArtifacts
@@ -10,6 +11,7 @@ from storage.database import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
 from storage.studies import StudyRecord
+from tuner.constraints import total_violation, violations
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome
@@ -85,13 +87,19 @@ class TrialCloser:
     def _tell(self, live: LiveTrial, result: TrialResult) -> None:
         state = POLICIES[Outcome(result.outcome)].told
         assert state is not None
-        live.tell(state, result.value)
+        live.tell(state, self._values(result), violations(self._spec.limits, result.measures or {}))
         _log.info(
             "trial %d: %s%s",
             result.number,
             result.outcome,
             f" ({result.reason})" if result.reason else "",
         )
+
+    def _values(self, result: TrialResult) -> list[float]:
+        if result.value is None:
+            return []
+        measures = result.measures or {}
+        return [result.value, *(measures[each.metric] for each in self._spec.objectives[1:] if each.metric in measures)]
 
     def _tidy(self, result: TrialResult) -> None:
         """Files that cannot be deleted now cost their space, not the result."""
@@ -153,11 +161,17 @@ class TrialCloser:
             checkpoint_size=model.size if model else None,
             checkpoint_sha256=model.sha256 if model else None,
             log=self._artifacts.place_of(self._artifacts.log_key(lease.number, lease.token)),
+            measures=finished.measures or None,
+            violation=self._violation(finished.measures),
         )
+
+    def _violation(self, measures: Mapping[str, float]) -> float | None:
+        known = violations(self._spec.limits, measures)
+        return total_violation(known) if known else None
 
     def _retain(self) -> None:
         """Keeps the models of the best trials and deletes the others."""
-        kept = leases.checkpoints(self._database, self._record.study_id, self._spec.objective.direction)
+        kept = leases.checkpoints(self._database, self._record.study_id, self._record.objectives)
         for number in kept[self._spec.keep_checkpoints :]:
             self._artifacts.tidy(number, keep=None)
             leases.forget_checkpoint(self._database, self._record.study_id, number)
@@ -166,7 +180,7 @@ class TrialCloser:
         outcome = Outcome(result.outcome)
         if live.exhausted:
             self._end("finished", "every configuration of the search space has been tried")
-        elif outcome is Outcome.COMPLETE and result.value is not None and reaches_target(self._spec, result.value):
+        elif outcome is Outcome.COMPLETE and _is_target(self._spec, result):
             self._end("finished", f"target {self._spec.target:g} reached by trial {result.number}")
         elif POLICIES[outcome].blames_setup:
             self._stop_if_broken()
@@ -187,6 +201,11 @@ class TrialCloser:
     def _end(self, state: studies.StudyState, reason: str | None) -> None:
         if studies.set_state(self._database, self._record.study_id, state, reason, only_from=("running",)):
             _log.info("the study has %s%s", state, f": {reason}" if reason else "")
+
+
+def _is_target(spec: SearchSpec, result: TrialResult) -> bool:
+    keeps_constraints = not result.violation
+    return keeps_constraints and result.value is not None and reaches_target(spec, result.value)
 
 
 def reaches_target(spec: SearchSpec, value: float) -> bool:

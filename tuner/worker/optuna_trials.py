@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -90,12 +91,23 @@ class LiveTrial:
         with optuna_errors():
             return self._trial.storage.get_trial(self._trial_id)
 
-    def tell(self, state: TrialState, value: float | None) -> None:
-        """Ends the trial in Optuna. Telling again what was told is recognised: an answer may have been lost."""
+    def tell(self, state: TrialState, values: Sequence[float], violations: Mapping[str, float]) -> None:
+        """Ends the trial in Optuna. Telling again what was told is recognised: an answer may have been lost.
+
+        Args:
+            values: of the objectives; they count only for a complete trial.
+            violations: of the constraints by name, above 0 where one is violated.
+        """
         with optuna_errors():
+            stored = self.frozen()
+            if stored.state.is_finished():
+                return
+            for name, violation in violations.items():
+                if name not in stored.constraints:
+                    self._trial.set_constraint(name, violation)
             self._study.tell(
-                self.frozen().number,
-                value if state is TrialState.COMPLETE else None,
+                stored.number,
+                list(values) if state is TrialState.COMPLETE else None,
                 state=state,
                 skip_if_finished=True,
             )

@@ -23,6 +23,8 @@ Grid = Mapping[str, Sequence[Any]]
 _ONE_SEED = ("qmc", "grid")
 # These visit every point once; a first trial with defaults would be one point too many.
 ENUMERATING = ("grid", "brute_force")
+# These look at the constraints of the trials before; to the others a violating trial is as good as any.
+HEEDS_CONSTRAINTS = ("tpe", "nsga2", "gp")
 
 
 def make_sampler(spec: SearchSpec, number: int, grid: Grid | None = None) -> samplers.BaseSampler:
@@ -49,12 +51,13 @@ def make_sampler(spec: SearchSpec, number: int, grid: Grid | None = None) -> sam
 
 
 def make_pruner(spec: SearchSpec) -> pruners.BasePruner:
-    """The study's pruner.
+    """The study's pruner; none where there are several objectives, for Optuna's know one only.
 
     Raises:
         SpecError: an option is unknown or has an impossible value.
     """
-    return _pruner(spec.pruner, spec.training.epochs)
+    pruner = _pruner(spec.pruner, spec.training.epochs)
+    return pruner if len(spec.objectives) == 1 else pruners.NopPruner()
 
 
 def _tpe(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:

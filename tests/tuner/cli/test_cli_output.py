@@ -171,7 +171,7 @@ class _Study:
 def test_progress_tells_of_trials_that_begin_and_end_between_two_looks(capsys):
     study = _Study()
     study.set(0, "complete", 0.5, 3)
-    progress = Progress(Objective(metric="acc", direction="maximize"), 3, study.read, study.newest)
+    progress = Progress([Objective(metric="acc", direction="maximize")], 3, study.read, study.newest)
     with progress:
         progress.status(study.status())
         study.set(1, epoch=1, value=0.4)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tuner.errors import SpecError
 from tuner.objective import Objective
-from tuner.spec import DATA_KINDS, SearchSpec, load_spec, validate_spec
+from tuner.spec import DATA_KINDS, SearchSpec, WarmStart, load_spec, validate_spec
 
 DATA = {"kind": "image_directory", "path": "images/"}
 GOOD = {"study": "a", "data": DATA, "space": "image", "objective": "val_accuracy"}
@@ -181,10 +181,11 @@ def test_init_of_an_unknown_kind(tuner, tmp_path):
 
 def _keys(model, data, prefix=""):
     """The dotted keys of a spec with such data; what has a short form (objective, sampler ...) is one key."""
-    for name, field in model.model_fields.items():
+    for field_name, field in model.model_fields.items():
+        name = str(field.validation_alias or field_name)
         yield f"{prefix}{name}"
         for kind in (data,) if name == "data" else (field.annotation, *get_args(field.annotation)):
-            section = isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Objective
+            section = isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in (Objective, WarmStart)
             if section and kind.model_config.get("extra") == "forbid":
                 yield from _keys(kind, data, f"{prefix}{name}.")
 

@@ -260,7 +260,7 @@ def test_only_the_best_models_are_kept(create_study, run_worker, make_spec, data
     best = [t.trial for t in leaderboard.best(database, spec.study, 2)]
     kept = sorted(int(path.parts[-3]) for path in Path(record.artifacts).rglob("best.keras"))
     assert kept == sorted(best)
-    assert leases.checkpoints(database, record.study_id, "maximize") == best
+    assert leases.checkpoints(database, record.study_id, [{"metric": "val_score", "direction": "maximize"}]) == best
 
 
 def test_trials_leave_no_temporary_files(create_study, run_worker, make_spec, tmp_path, monkeypatch):
