@@ -188,3 +188,20 @@ class FillsDisk(keras_tuner.HyperModel):
 def build_function(hp: keras_tuner.HyperParameters) -> keras.Model:
     """KerasTuner takes plain functions too."""
     return small_model(hp.Int("units", 4, 8))
+
+
+class Sized(keras_tuner.HyperModel):
+    """``score`` and parameters rise with ``units``; ``waste`` adds parameters alone, ``diverges`` ends in NaN."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        units = hp.Int("units", 4, 16, step=4)
+        wasted = hp.Choice("waste", [0, 8], ordered=False)
+        diverges = hp.Boolean("diverges")
+
+        def score(labels: object, predictions: object) -> object:
+            return keras.ops.zeros_like(predictions[:, 0]) + units / 100  # type: ignore[index]
+
+        model = small_model(units + wasted)
+        rate = float("nan") if diverges else 0.01
+        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=[score])
+        return model
