@@ -26,7 +26,7 @@ from tuner.champion.selection import export_request
 from tuner.errors import PresetError, Problem, SpecError
 from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
-from tuner.launch.presets import check_preset
+from tuner.launch.presets import Enqueued, check_preset
 from tuner.launch.study import Event, OnEvent, check_versions, open_or_create
 from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
 from tuner.places import artifacts_place, default_cache_root, storage_url, study_artifacts
@@ -51,6 +51,7 @@ from tuner.worker.settings import WorkerSettings
 
 __all__ = [
     "TRIAL_STATES",
+    "Enqueued",
     "Event",
     "SplitRecord",
     "WorkerView",
@@ -194,7 +195,7 @@ def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -
         return preflight(spec, default_cache_root(), log, check=False, explore=True).hyperparameters
 
 
-def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None) -> int:
+def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None) -> Enqueued:
     """Has a configuration tried next, within the study's budget: by the next trial that has not begun.
 
     Hyperparameters without a value are sampled, in trial 0 they take their defaults. Values for hyperparameters that
@@ -202,9 +203,6 @@ def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None
 
     Args:
         values: by hyperparameter, as ``tuner space`` names them.
-
-    Returns:
-        How many configurations are tried before it.
 
     Raises:
         PresetError: there is no such hyperparameter, or the value is not allowed.
@@ -220,7 +218,8 @@ def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None
             raise PresetError(["name at least one hyperparameter and its value: name=value"])
         # A space that only its models can tell is listed now, and was not at launch.
         space = record.space["hyperparameters"] or search_space(spec)
-        return presets.enqueue(database, study, check_preset(space, values))
+        checked = check_preset(space, values)
+        return Enqueued(checked, presets.enqueue(database, study, checked))
 
 
 def write_template(kind: str, path: Path | None = None) -> Path:

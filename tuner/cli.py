@@ -333,9 +333,10 @@ def enqueue(
 
     given = read_values(values)
     with _busy("looking at the search space"):
-        before = api.enqueue(study, given, storage=storage)
-    after = f" after {before} other{'' if before == 1 else 's'}" if before else ""
-    _say(f"study {study}: {show(given)} will be tried next{after}")
+        enqueued = api.enqueue(study, given, storage=storage)
+    others = f"{enqueued.before} other{'' if enqueued.before == 1 else 's'}"
+    after = f" after {others}" if enqueued.before else ""
+    _say(f"study {study}: {show(enqueued.values)} will be tried next{after}")
 
 
 @app.command()

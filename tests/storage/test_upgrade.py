@@ -41,6 +41,7 @@ def test_an_upgrade_keeps_every_row(old: Database, old_url: str) -> None:
     assert schema.found_revision(database) == schema.REVISIONS[-1]
     trial = leaderboard.trial(database, "old", 0)
     assert (trial.checkpoint, trial.checkpoint_size, trial.checkpoint_sha256) == ("trials/00000/best.keras", None, None)
+    assert (trial.summary.measures, trial.summary.violation) == ({}, None)
     assert [worker.versions for worker in workers.list_workers(database, 1)] == [None]
     database.close()
 

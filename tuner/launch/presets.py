@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -16,6 +17,14 @@ from tuner.errors import PresetError
 Listed = Mapping[str, Any]
 # Of a step, and of the difference between two decimals that people write alike.
 _ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Enqueued:
+    """A configuration that will be tried: its values, and how many others are tried ``before`` it."""
+
+    values: dict[str, Any]
+    before: int
 
 
 def check_preset(space: Sequence[Listed], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,8 +112,8 @@ def _value(listed: Listed, value: Any) -> Any:
 
 
 def _same(given: Any, allowed: Any) -> bool:
-    if isinstance(given, bool) or isinstance(allowed, bool | str):
-        return type(given) is type(allowed) and bool(given == allowed)
+    if isinstance(allowed, bool | str):
+        return isinstance(given, str) == isinstance(allowed, str) and bool(given == allowed)
     number = _number(given)
     return number is not None and math.isclose(number, allowed, rel_tol=_ROUNDING, abs_tol=0)
 

@@ -50,11 +50,12 @@ def warm_started(spec: SearchSpec, best: Sequence[TrialSummary], space: Sequence
         return WarmStarted([], f"Warm start: study {study} has no complete trial to start from")
     chosen = [(each, fitting(space, each.params)) for each in best]
     presets = [values for _, values in chosen if values]
-    numbers = ", ".join(str(each.trial) for each, values in chosen if values)
+    numbers = [str(each.trial) for each, values in chosen if values]
     used, known = sum(map(len, presets)), sum(len(each.params) for each in best)
     left_out = sorted({name for each, values in chosen for name in each.params if name not in values})
     if not presets:
         return WarmStarted([], f"Warm start: no hyperparameter value of study {study} fits this search space")
-    said = f"Warm start: the first {len(presets)} trials try trials {numbers} of study {study}"
+    which = f"trials {', '.join(numbers)}" if len(numbers) > 1 else f"trial {numbers[0]}"
+    said = f"Warm start: the configurations of {which} of study {study} are tried first"
     without = f"; not {', '.join(left_out)}" if left_out else ""
     return WarmStarted(presets, f"{said}; {used} of {known} values fit{without}")

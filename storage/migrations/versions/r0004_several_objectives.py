@@ -10,7 +10,7 @@ from alembic import op
 from storage.columns import FiniteDouble, Json
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:
