@@ -130,7 +130,9 @@ def show(value: Any) -> str:
 
 
 def show_number(value: float) -> str:
-    """Four digits that matter; small and large numbers with an exponent."""
+    """Four digits that matter; small and large numbers with an exponent. Counts are shown whole."""
+    if 1e5 <= abs(value) < 1e12 and value.is_integer():
+        return str(int(value))
     if value == 0 or 1e-3 <= abs(value) < 1e5:
         return f"{value:.4f}".rstrip("0").rstrip(".")
     return f"{value:.4g}"

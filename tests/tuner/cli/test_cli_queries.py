@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 import pytest
 
-BEST_KEYS = {"trial", "value", "state", "params", "metrics", "epochs", "seconds"}
+BEST_KEYS = {"trial", "value", "state", "params", "metrics", "epochs", "seconds", "measures", "violation"}
 STATUS_KEYS = {
     "study",
     "state",
