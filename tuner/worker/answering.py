@@ -59,8 +59,9 @@ class Answerer:
         value = done.metrics.get(self._spec.objective.metric)
         self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, done.metrics, done.seconds)
         # Optuna takes intermediate values of one objective only: TPE fails on a trial that has others.
-        reported = value is not None and len(self._spec.objectives) == 1
-        pruned = reported and self._patiently(running.live.report, done.epoch, value)
+        pruned = False
+        if value is not None and len(self._spec.objectives) == 1:
+            pruned = self._patiently(running.live.report, done.epoch, value)
         running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, done, pruned)))
 
     def _decide(self, running: RunningTrial, done: EpochDone, pruned: bool) -> Decision:
