@@ -1,0 +1,117 @@
+"""What a configuration of the text space is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from search_spaces.optimization import Optimization
+from search_spaces.statistics import Tokenization
+
+Family = Literal["bag", "pooling", "convolution", "recurrent", "transformer"]
+FAMILIES: tuple[Family, ...] = ("bag", "pooling", "convolution", "recurrent", "transformer")
+# Those that see tokens in their order.
+SEQUENCES: tuple[Family, ...] = FAMILIES[1:]
+
+
+@dataclass(frozen=True)
+class Vectorization:
+    """From strings to numbers.
+
+    Attributes:
+        tokenization: how texts become tokens.
+        vocabulary: so many of the most frequent tokens are known at most; all others are one unknown token.
+        weighting: of a bag of tokens: ``"multi_hot"``, ``"count"`` or ``"tf_idf"``; None for sequences.
+        length: of sequences, in tokens: what is beyond is cut off; None for a bag.
+    """
+
+    tokenization: Tokenization
+    vocabulary: int
+    weighting: str | None = None
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class Bag:
+    """A network on one number per token of the vocabulary.
+
+    Attributes:
+        unit_length: texts are scaled to the Euclidean length 1, so that long and short ones weigh the same.
+        units: of each hidden layer; none makes a linear model.
+    """
+
+    unit_length: bool
+    units: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """What networks on sequences have in common.
+
+    Attributes:
+        embedding: numbers that stand for a token.
+        embedding_dropout: share of them dropped while training, the same ones in all of a text.
+        pooling: over the text: ``"average"``, ``"maximum"`` or ``"both"``.
+        units: of a hidden dense layer after it; 0 for none.
+    """
+
+    embedding: int
+    embedding_dropout: float
+    pooling: str
+    units: int
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Attributes: ``blocks`` of one convolution with ``filters`` over ``kernel_size`` tokens each."""
+
+    blocks: int
+    filters: int
+    kernel_size: int
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """Attributes: ``cell``: ``"lstm"`` or ``"gru"``, ``layers`` of it with ``units``, in both directions or one."""
+
+    cell: str
+    layers: int
+    units: int
+    bidirectional: bool
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A small encoder as wide as the embedding.
+
+    Attributes:
+        layers: encoder blocks.
+        heads: of attention; they divide the width among themselves.
+        expansion: the hidden layer of a block is so many times as wide.
+    """
+
+    layers: int
+    heads: int
+    expansion: int
+
+
+Body = Convolution | Recurrent | Transformer
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """One configuration: a ``bag``, or a ``sequence`` with a ``body`` unless tokens are only pooled.
+
+    Attributes:
+        dropout: share of features dropped before the prediction while training.
+        class_weight: as ``training.class_weight``; None leaves it to the spec. Weights are the batches' business.
+    """
+
+    family: Family
+    vectorization: Vectorization
+    bag: Bag | None
+    sequence: Sequence | None
+    body: Body | None
+    dropout: float
+    optimization: Optimization
+    class_weight: str | None
