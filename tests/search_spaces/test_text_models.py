@@ -94,8 +94,6 @@ def trained(
         model = build(values)
         form = BatchFormat(preprocessing=model.preprocessing)
         batches, validation = TrainingBatches(data, 16, 0, form).dataset, evaluation_batches(data, 8, form)
-        # Compiling takes most of a test's time; what XLA makes of the networks is a test of its own.
-        model.network.jit_compile = False
         history = model.network.fit(batches.take(2), epochs=1, verbose=0).history
         assert np.isfinite(history["loss"]).all(), name
         model.end_to_end().save(folder / f"{name}.keras")
@@ -190,7 +188,6 @@ def test_other_tasks(target: TargetFacts, values: np.ndarray, shape: tuple[int, 
     hp.values = {"family": "pooling", **_SMALL}
     model = space.build(hp)
     batches = TrainingBatches(data, 16, 0, BatchFormat(space.labels, model.preprocessing)).dataset
-    model.network.jit_compile = False
     assert np.isfinite(model.network.fit(batches, verbose=0).history["loss"]).all()
     assert model.end_to_end().call(tf.constant(["a", ""])).shape == shape
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from tuner.errors import SpecError
 from tuner.objective import Objective
-from tuner.spec import DATA_KINDS, SearchSpec, WarmStart, load_spec, validate_spec
+from tuner.spec import DATA_KINDS, SPACES, SearchSpec, WarmStart, load_spec, validate_spec
 
 DATA = {"kind": "image_directory", "path": "images/"}
 GOOD = {"study": "a", "data": DATA, "space": "image", "objective": "val_accuracy"}
@@ -157,13 +157,17 @@ def test_relative_paths_are_relative_to_the_specs_file(place, monkeypatch):
     assert spec.space.name == f"{place.folder}/deep/mine.py:Mine"
 
 
-def test_init_writes_a_spec_that_loads_and_never_overwrites(tuner, tmp_path):
-    ran = tuner("init", "image")
+@pytest.mark.parametrize(("kind", "study"), [("image", "my-images"), ("text", "my-texts")])
+def test_init_writes_a_spec_that_loads(tuner, tmp_path, kind, study):
+    ran = tuner("init", kind)
     assert (ran.code, ran.out) == (0, "")
-    assert "image.yaml" in ran.err
-    spec = load_spec(tmp_path / "image.yaml")
-    assert (spec.study, spec.trials) == ("my-images", SearchSpec.model_fields["trials"].default)
+    assert f"{kind}.yaml" in ran.err
+    spec = load_spec(tmp_path / f"{kind}.yaml")
+    assert (spec.study, spec.space.name) == (study, kind)
+    assert spec.trials == SearchSpec.model_fields["trials"].default
 
+
+def test_init_never_overwrites(tuner, tmp_path):
     (tmp_path / "image.yaml").write_text("mine")
     again = tuner("init", "image")
     assert again.code == 1
@@ -190,11 +194,11 @@ def _keys(model, data, prefix=""):
                 yield from _keys(kind, data, f"{prefix}{name}.")
 
 
-@pytest.mark.parametrize("template", ["image", "structured"])
+@pytest.mark.parametrize("template", SPACES)
 def test_the_template_documents_every_key_and_gives_its_default(template):
     text = resources.files("tuner").joinpath("templates", f"{template}.yaml").read_text()
     given = yaml.safe_load(text)
-    alternatives = {"data.train", "data.validation", "data.test"}
+    alternatives = {"data.train", "data.validation", "data.test", "data.columns"}
     for key in _keys(SearchSpec, DATA_KINDS[given["data"]["kind"]]):
         *parents, name = key.split(".")
         line = next((line for line in text.splitlines() if re.match(rf"\s*(# +)?{name}:", line)), None)
