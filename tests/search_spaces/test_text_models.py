@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,29 +84,31 @@ def _raw(data: PreparedData) -> tf.Tensor:
     return tf.constant(column.rows(np.arange(len(column))))
 
 
+Trained = Callable[[str], tuple[np.ndarray, Path]]
+
+
 @pytest.fixture(scope="module")
-def trained(
-    data: PreparedData, build: Build, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, tuple[np.ndarray, Path]]:
-    """By name: what the network predicts on the pipeline's batches, and where the joined model is kept."""
+def trained(data: PreparedData, build: Build, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Of a name: what the network predicts on the pipeline's batches, and where the joined model is kept."""
     folder = tmp_path_factory.mktemp("models")
-    made = {}
-    for name, values in MODELS.items():
-        model = build(values)
+
+    @cache
+    def of(name: str) -> tuple[np.ndarray, Path]:
+        model = build(MODELS[name])
         form = BatchFormat(preprocessing=model.preprocessing)
         batches, validation = TrainingBatches(data, 16, 0, form).dataset, evaluation_batches(data, 8, form)
         history = model.network.fit(batches.take(2), epochs=1, verbose=0).history
-        assert np.isfinite(history["loss"]).all(), name
+        assert np.isfinite(history["loss"]).all()
         model.end_to_end().save(folder / f"{name}.keras")
-        made[name] = model.network.predict(validation, verbose=0), folder / f"{name}.keras"
-    return made
+        predicted = [model.network(x, training=False).numpy() for x, _ in validation]
+        return np.concatenate(predicted), folder / f"{name}.keras"
+
+    return of
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_both_stages_together_predict_what_they_do_apart(
-    name: str, data: PreparedData, trained: dict[str, tuple[np.ndarray, Path]]
-) -> None:
-    predicted, kept = trained[name]
+def test_both_stages_together_predict_what_they_do_apart(name: str, data: PreparedData, trained: Trained) -> None:
+    predicted, kept = trained(name)
     joined = keras.saving.load_model(kept, safe_mode=True)
     assert joined.input_shape == (None,)
     together = joined(_raw(data), training=False).numpy()
@@ -123,15 +126,15 @@ assert not {"search_spaces", "tuner", "keras_tuner"} & set(sys.modules)
 """
 
 
-def test_a_process_without_this_package_reads_the_models(trained: dict[str, tuple[np.ndarray, Path]]) -> None:
-    given = json.dumps([STRANGE, [str(path) for _, path in trained.values()]])
+def test_a_process_without_this_package_reads_the_models(trained: Trained) -> None:
+    given = json.dumps([STRANGE, [str(trained(name)[1]) for name in MODELS]])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ran = subprocess.run(
         [sys.executable, "-P", "-c", _PREDICT], input=given, capture_output=True, text=True, cwd="/", env=environment
     )
     assert ran.returncode == 0, ran.stderr
-    for name, predicted in zip(trained, json.loads(ran.stdout.splitlines()[-1]), strict=True):
-        np.testing.assert_allclose(predicted, trained[name][0][-len(STRANGE) :], atol=1e-6, err_msg=name)
+    for name, predicted in zip(MODELS, json.loads(ran.stdout.splitlines()[-1]), strict=True):
+        np.testing.assert_allclose(predicted, trained(name)[0][-len(STRANGE) :], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("name", ["tf_idf", "pooling", "convolution", "lstm", "transformer"])
