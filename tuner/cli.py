@@ -264,9 +264,12 @@ def split(
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """List the files of a split with their labels."""
+    """List the files or rows of a split with their labels."""
     records = [asdict(item) for item in queries.split_records(study, name, storage=storage)]
-    print_records(records, ("file", "label"), style)
+    if all(record["row"] is None for record in records):
+        records = [{"file": record["file"], "label": record["label"]} for record in records]
+    columns = ("file", "row", "label") if "row" in records[0] else ("file", "label")
+    print_records(records, columns, style)
 
 
 @app.command()

@@ -34,10 +34,17 @@ TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if 
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """One example of a split: its file and its label."""
+    """One example of a split.
+
+    Attributes:
+        file: its own, or the one that it is a row of.
+        label: a class's name, a list of labels, or numbers; None without labels.
+        row: counted from 1, without the header; None for a file of its own.
+    """
 
     file: str
-    label: str
+    label: Any
+    row: int | None = None
 
 
 @contextmanager
@@ -184,7 +191,7 @@ def _pieces(artifacts: StudyArtifacts, logs: list[Artifact]) -> Iterator[bytes]:
 
 
 def split_records(study: str, split: str, *, storage: str | None = None) -> list[SplitRecord]:
-    """The files of ``train``, ``validation`` or ``test``, in order, with their labels.
+    """The files or rows of ``train``, ``validation`` or ``test``, in order, with their labels.
 
     Raises:
         DataError: the study has no such split, or its record is gone.
@@ -194,8 +201,8 @@ def split_records(study: str, split: str, *, storage: str | None = None) -> list
     return [SplitRecord(**item) for item in _read_split(study_artifacts(record.artifacts, study), split)]
 
 
-def _read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, str]]:
-    """The files and labels of a split, as the study recorded them.
+def _read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, Any]]:
+    """The examples of a split, as the study recorded them.
 
     Raises:
         DataError: there is no such split, or the record cannot be read.
@@ -206,7 +213,13 @@ def _read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, str]]:
         raise DataError(f"the study's record of its splits cannot be read: {error}") from None
     if not records.get(split):
         raise DataError(f"the study has no {split!r} split; it has {', '.join(records)}")
-    return list(records[split])
+    found = records[split]
+    # Version 0.1.0 wrote a list of examples.
+    if isinstance(found, list):
+        return found
+    from tuner.data.prepared import examples_of
+
+    return list(examples_of(found))
 
 
 def stop(study: str, *, storage: str | None = None) -> str:

@@ -17,8 +17,8 @@ from tuner.data.prepared import PreparedData, Split, TargetFacts
 if TYPE_CHECKING:
     from search_spaces.base import Labels
 
-# Smaller columns are gathered in memory without Python; larger ones stay in the page cache, which
-# the trials of a node share.
+# The columns of a smaller split are gathered in memory without Python; those of a larger one stay in the page cache,
+# which the trials of a node share.
 IN_MEMORY_BYTES = 256 * 2**20
 _PREFETCHED_BATCHES = 2
 # AutoGraph would rewrite each function in every trial, for control flow that none of them has.
@@ -39,7 +39,7 @@ class BatchFormat:
         labels: ``integer`` or ``one_hot``: how classes come.
         preprocessing: applied to ``x`` ahead of the accelerator, such as the first stage of a ``StagedModel``.
         class_weights: shape (classes,): weights of training examples by their class.
-        in_memory_bytes: columns with less than this are held in memory.
+        in_memory_bytes: a split with less than this is held in memory.
     """
 
     labels: Labels = "integer"
@@ -109,7 +109,7 @@ def _batches(
     class_weights: Sequence[float] | None,
 ) -> tf.data.Dataset:
     """Batches of rows for a dataset of batches of indices."""
-    limit = form.in_memory_bytes
+    limit = form.in_memory_bytes if _bytes_of(split) < form.in_memory_bytes else 0
     inputs = [
         _as_given(facts.kind, _reader(column, limit)) for facts, column in zip(data.inputs, split.inputs, strict=True)
     ]
@@ -133,6 +133,16 @@ def _batches(
     if form.preprocessing is not None:
         batches = batches.map(_on_first(form.preprocessing), num_parallel_calls=tf.data.AUTOTUNE)
     return batches.apply(known).prefetch(_PREFETCHED_BATCHES)
+
+
+def _bytes_of(split: Split) -> int:
+    arrays = [*split.targets, *([] if split.weights is None else [split.weights])]
+    for column in split.inputs:
+        if isinstance(column, ArrayColumn):
+            arrays.append(column.values)
+        else:
+            arrays.append(column.content if isinstance(column, StringColumn) else column.codes)
+    return sum(array.nbytes for array in arrays)
 
 
 def _on_first(preprocessing: Callable[[Any], Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 
 from tuner.data.bad_files import printable
@@ -52,13 +53,22 @@ def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) 
 
 @contextmanager
 def _scratch(root: Path) -> Iterator[Path]:
-    # Beside the cache, so that what is written there can be renamed into it.
-    scratch = root / f".scratch-{uuid.uuid4().hex}"
+    _remove_dead_scratch(root)
+    scratch = root / f".scratch-{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex}"
     scratch.mkdir()
     try:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_dead_scratch(root: Path) -> None:
+    """Removes what processes of this machine left behind that were killed."""
+    mine = f".scratch-{os.uname().nodename}-"
+    for folder in root.glob(f"{mine}*"):
+        pid, _, _ = folder.name.removeprefix(mine).partition("-")
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _reusable(folder: Path) -> PreparedData | None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,10 +229,12 @@ class PreparedData:
             "skipped_files": [{"file": printable(bad.file), "reason": bad.reason} for bad in self.bad_files[:LISTED]],
         }
 
-    def split_records(self, name: str) -> list[dict[str, Any]]:
-        """The examples of a split with their labels: ``{"file": absolute path, "label": ...}``, and ``"row"`` of rows.
+    def split_record(self, name: str) -> dict[str, list[Any]]:
+        """The examples of a split with their labels, column by column.
 
-        Undecodable bytes of a path are lone surrogates (``os.fsencode`` gives the bytes back).
+        Returns:
+            ``file``, absolute paths, and ``label``; of rows also ``row``, counted from 1, and one ``file`` for all.
+            Undecodable bytes of a path are lone surrogates (``os.fsencode`` gives the bytes back).
 
         Raises:
             DataError: there is no such split.
@@ -239,12 +242,13 @@ class PreparedData:
         split = self.split(name)
         labels = self._labels(split)
         if isinstance(split.origin, FileOrigin):
-            root, files = split.origin.root, split.origin.files
-            return [
-                {"file": os.path.join(root, file), "label": label} for file, label in zip(files, labels, strict=True)
-            ]
-        source, rows = split.origin.source, split.origin.rows
-        return [{"file": source, "row": int(row) + 1, "label": label} for row, label in zip(rows, labels, strict=True)]
+            root = split.origin.root
+            return {"file": [os.path.join(root, file) for file in split.origin.files], "label": labels}
+        return {"file": [split.origin.source], "row": (split.origin.rows + 1).tolist(), "label": labels}
+
+    def split_records(self, name: str) -> list[dict[str, Any]]:
+        """``split_record``, example by example."""
+        return list(examples_of(self.split_record(name)))
 
     def _labels(self, split: Split) -> list[Any]:
         """The first target of each example, for people."""
@@ -257,6 +261,14 @@ class PreparedData:
         if facts.task == "multi_label" and names:
             return [[names[i] for i in np.flatnonzero(row)] for row in values]
         return [value.tolist() for value in values]
+
+
+def examples_of(record: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """The examples of a ``split_record``: ``{"file": ..., "label": ...}``, and ``"row"`` of rows."""
+    files = record["file"] if "row" not in record else repeat(record["file"][0], len(record["row"]))
+    columns = {**record, "file": files}
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def _as_task(task: str) -> Task:

@@ -40,6 +40,7 @@ class Preflight:
         parameters: the default model's size.
         metrics: what one epoch logs.
         warnings: what the study will lack, in one line each.
+        class_weights: of the default model's training; None where all classes weigh the same.
     """
 
     folder: str = ""
@@ -50,6 +51,7 @@ class Preflight:
     parameters: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    class_weights: list[float] | None = None
 
 
 def preflight(

@@ -15,6 +15,7 @@ from storage.studies import StudyRecord
 from tuner.data.prepared import open_prepared
 from tuner.errors import SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
+from tuner.launch.saying import data_said
 from tuner.launch.warm_start import best_of_other, warm_started
 from tuner.places import artifacts_place, default_cache_root, study_artifacts
 from tuner.spec import FREE_KEYS, SearchSpec, differences
@@ -80,8 +81,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
     if spec.sampler.name == "grid":
         make_sampler(spec, 0, found.grid)
     data = open_prepared(Path(found.folder))
-    records = {name: data.split_records(name) for name in data.splits}
-    artifacts.put_splits(json.dumps(records))
+    artifacts.put_splits(json.dumps({name: data.split_record(name) for name in data.splits}))
     return studies.create_study(
         database,
         spec.study,
@@ -100,7 +100,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
 
 def _said(spec: SearchSpec, found: Preflight) -> list[str]:
     return [
-        f"Data: {_data_said(found.description)}",
+        *data_said(spec, found.description, found.class_weights),
         f"Model: {found.parameters:,} parameters with default values; objective "
         + ", ".join(f"{each.metric} ({each.direction})" for each in spec.objectives),
         *_cannot(spec),
@@ -117,25 +117,6 @@ def _cannot(spec: SearchSpec) -> list[str]:
         ranks = "they decide which trial is best"
         said.append(f"Sampler {spec.sampler.name} does not look at the constraints; {ranks}")
     return said
-
-
-def _data_said(data: dict[str, Any]) -> str:
-    counts = {name: split["examples"] for name, split in data["splits"].items()}
-    sizes = ", ".join(f"{count} {name}" for name, count in counts.items())
-    what = "files" if data["kind"].endswith("_directory") else "rows"
-    skipped = f"; {data['skipped']} {what} skipped" if data["skipped"] else ""
-    return f"{sum(counts.values())} examples{_task_said(data)} ({sizes}{skipped})"
-
-
-def _task_said(data: dict[str, Any]) -> str:
-    classes = len(data["class_names"])
-    if data["task"] == "classification" and classes:
-        return f" of {classes} classes"
-    return {
-        "multi_label": f" with {classes} labels, any number of them each",
-        "regression": ", regression",
-        "none": " without labels",
-    }[data["task"]]
 
 
 def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:

@@ -151,6 +151,7 @@ class Checked(_Message):
     parameters: int
     metrics: dict[str, float]
     warnings: list[str] = []
+    class_weights: list[float] | None = None
 
 
 class Refused(_Message):

@@ -106,7 +106,7 @@ def _declares(space: keras_tuner.HyperModel) -> bool:
 def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
     """One model with default values, one training and one validation batch."""
     from tuner.trial.keeping import why_not_saved
-    from tuner.trial.model import parameters_of
+    from tuner.trial.model import batch_format, parameters_of
 
     hp, model = _default_model(spec, space, data)
     metrics = _one_batch(spec, space, hp, model, data)
@@ -114,10 +114,12 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
     obstacle = why_not_saved(model.network)
     if obstacle is not None and "export_bytes" in spec.wanted:
         raise PreflightError(f"export_bytes cannot be measured, for the model cannot be saved: {obstacle}")
+    weights = batch_format(space, hp, spec, data, model).class_weights
     return Checked(
         parameters=parameters_of(model.network),
         metrics=metrics,
         warnings=[] if obstacle is None else [f"no model will be kept, for this one cannot be saved: {obstacle}"],
+        class_weights=None if weights is None else list(weights),
     )
 
 

@@ -42,7 +42,7 @@ def test_a_launch_tells_its_progress_in_plain_lines_and_nothing_of_tensorflow(fi
     assert ran.out == ""
     assert not [word for word in NOISE if word in ran.err]
     lines = ran.err.splitlines()
-    assert "Data: 60 examples of 3 classes (33 train, 15 validation, 12 test)" in lines
+    assert "Data: 60 examples of 3 classes: bright, dark, striped (33 train, 15 validation, 12 test)" in lines
     ended = [line for line in lines if "  complete  val_accuracy " in line]
     assert [line.split()[1] for line in ended] == ["0", "1", "2", "3"]
     assert ended[0].endswith("2 epochs  best so far")

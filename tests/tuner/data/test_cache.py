@@ -238,6 +238,19 @@ def test_what_a_killed_build_left_is_removed(make_folder, spec, cache):
     assert not left.exists()
 
 
+def test_scratch_of_dead_processes_is_removed(make_folder, spec, cache):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead = cache / f".scratch-{os.uname().nodename}-{ended.pid}-0123"
+    alive = cache / f".scratch-{os.uname().nodename}-{os.getpid()}-0123"
+    elsewhere = cache / f".scratch-another-machine-{ended.pid}-0123"
+    for folder in (dead, alive, elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "train-0.npy").write_bytes(b"x")
+    prepare(spec(make_folder()), cache)
+    assert [folder.exists() for folder in (dead, alive, elsewhere)] == [False, True, True]
+
+
 def test_two_processes_at_once_build_it_once(make_folder, spec, cache):
     data = spec(make_folder(count=100))
     code = (
