@@ -6,19 +6,17 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tuner.champion.child import JsonChild
 from tuner.champion.placement import check_destination, put_in_place, staging
-from tuner.champion.record import Champion, ImageInput, Verification, hash_files, write_record
+from tuner.champion.record import Champion, LearnedTarget, Verification, hash_files, write_record
 from tuner.champion.request import ExportReport, ExportRequest
 from tuner.champion.verification import verify
-from tuner.data.prepared import open_prepared
+from tuner.champion.written import Scored, Written
+from tuner.data.prepared import PreparedData, open_prepared
 from tuner.errors import ExportError
-from tuner.spec import DataSpec, ImageDirectory
 
 __all__ = ["ExportReport", "ExportRequest", "export_model"]
 
@@ -26,9 +24,8 @@ __all__ = ["ExportReport", "ExportRequest", "export_model"]
 def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
     """Writes ``model.keras``, ``saved_model/`` and ``champion.json``, proven, or nothing at all.
 
-    The SavedModel's signatures ``serving_default`` (encoded image files) and ``pixels`` (uint8
-    pixels) give ``probabilities``, float32 (batch, classes). The objective is computed again from
-    the raw validation files in a process without this project: accuracies must agree to 1e-6,
+    What the SavedModel's signatures take and give is in ``champion.input`` and ``champion.outputs``. The objective is
+    computed again from the raw validation examples in a process without this project: accuracies must agree to 1e-6,
     other metrics and losses to 1e-5 of their value (1e-3 in mixed precision). An objective that the
     model itself cannot compute is exported with ``verification.verified`` false and the reason.
 
@@ -53,19 +50,13 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
         workspace.mkdir()
         with JsonChild("tuner.champion.exporting", log) as child:
             exporter = _Exporter(child, log)
-            written = exporter.write(request, built)
+            written = exporter.write(request, built, workspace)
             data = open_prepared(written.data)
-            verification = verify(request, built, data, workspace, log, exporter.metrics_of)
-        champion = _champion(request, written.versions, hash_files(built), verification)
+            verification = verify(request, built, written, data, workspace, log, exporter)
+        champion = _champion(request, written, data, hash_files(built), verification)
         write_record(champion, built)
         put_in_place(built, to)
     return ExportReport(to, champion)
-
-
-@dataclass(frozen=True)
-class _Written:
-    data: Path
-    versions: dict[str, str]
 
 
 class _Exporter:
@@ -75,12 +66,15 @@ class _Exporter:
         self._child = child
         self._log = log
 
-    def write(self, request: ExportRequest, built: Path) -> _Written:
-        answer = self._ask({"request": request.model_dump(mode="json"), "folder": os.fspath(built)})
-        return _Written(Path(answer["data"]), answer["versions"])
+    def write(self, request: ExportRequest, built: Path, workspace: Path) -> Written:
+        places = {"folder": os.fspath(built), "workspace": os.fspath(workspace)}
+        return Written.model_validate(self._ask({"request": request.model_dump(mode="json"), **places}))
 
-    def metrics_of(self, outputs: Path) -> Mapping[str, float]:
-        return self._ask({"outputs": os.fspath(outputs)})["metrics"]
+    def score(self, outputs: list[Path]) -> Scored:
+        return Scored.model_validate(self._ask({"score": [os.fspath(file) for file in outputs]}))
+
+    def compare(self, outputs: list[Path]) -> float:
+        return float(self._ask({"compare": [os.fspath(file) for file in outputs]})["difference"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         self._child.send(question)
@@ -96,7 +90,8 @@ class _Exporter:
 
 def _champion(
     request: ExportRequest,
-    versions: dict[str, str],
+    written: Written,
+    data: PreparedData,
     files: dict[str, str],
     verification: Verification,
 ) -> Champion:
@@ -111,34 +106,16 @@ def _champion(
         value=request.value,
         params=request.params,
         metrics=request.metrics,
+        task=data.task if len(data.targets) < 2 else "several",
         class_names=request.class_names,
-        input=_input(request.spec.data),
+        targets=tuple(
+            LearnedTarget(name=each.name, task=each.task, class_names=each.class_names) for each in data.targets
+        ),
+        input=written.input,
+        outputs=written.outputs,
         data_fingerprint=request.data_fingerprint,
-        versions=versions | own,
+        versions=written.versions | own,
         exported_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         files=files,
         verification=verification,
-    )
-
-
-def _input(data: DataSpec) -> ImageInput:
-    if not isinstance(data, ImageDirectory):
-        raise ExportError(f"models of data of kind {data.kind} cannot be exported yet")
-    height, width = data.image_size
-    gives = "probabilities: float32 (batch, classes)"
-    return ImageInput(
-        image_size=data.image_size,
-        color_mode=data.color_mode,
-        signatures={
-            "serving_default": {
-                "image_bytes": "string (batch,): contents of JPEG, PNG, BMP or GIF files of any "
-                f"size; decoded and resized to {height}x{width}",
-                "gives": gives,
-            },
-            "pixels": {
-                "images": "uint8 (batch, height, width, 3): RGB pixels in [0, 255] of any size; "
-                f"resized to {height}x{width}",
-                "gives": gives,
-            },
-        },
     )

@@ -1,28 +1,26 @@
 """The process that loads a trial's model with the user's code and writes it for everybody else's.
 
-``python -m tuner.champion.exporting LOG`` takes ``{"request": ..., "folder": ...}`` and answers with
-the prepared data's folder and the versions; then it may be asked for ``{"outputs": path}``, outputs
-for the validation split, and answers with the model's own metrics on them. Instead of an answer it
-may say ``{"refused": reason}``.
+``python -m tuner.champion.exporting LOG`` takes ``{"request": ..., "folder": ..., "workspace": ...}`` and answers with
+what it wrote, a ``Written``. Then it may be given outputs for the validation split, .npy files: ``{"score": [path]}``,
+which it answers with the model's own metrics on them, a ``Scored``; or ``{"compare": [path]}``, answered with their
+``{"difference"}`` to ``model.keras``. Instead of an answer it may say ``{"refused": reason}``.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.champion.child import Receive, Say, serve
 from tuner.champion.record import KERAS_MODEL, SAVED_MODEL
 from tuner.champion.request import ExportRequest
+from tuner.champion.written import Scored, Written
 from tuner.errors import ExportError, TunerError
 
 if TYPE_CHECKING:
-    import keras
-    import keras_tuner
-
     from tuner.data.prepared import PreparedData
 
 
@@ -40,11 +38,20 @@ def _work(receive: Receive, say: Say) -> None:
     assert message is not None
     request = ExportRequest.model_validate(message["request"])
     data = _prepared_data(request)
-    space, model = _load(request, data)
-    _write(model, request, data, Path(message["folder"]))
-    say({"data": os.fspath(data.folder), "versions": _versions()})
+    export = _Export(request, data)
+    written = export.write(Path(message["folder"]), Path(message["workspace"]))
+    say(written.model_dump(mode="json"))
     while (message := receive()) is not None:
-        say({"metrics": _metrics(model, space, request, data, Path(message["outputs"]))})
+        if "score" in message:
+            say(export.score(_opened(message["score"])).model_dump())
+        else:
+            say({"difference": export.compare(_opened(message["compare"]))})
+
+
+def _opened(files: list[str]) -> list[Any]:
+    import numpy as np
+
+    return [np.load(file, mmap_mode="r") for file in files]
 
 
 def _reason(error: Exception) -> str:
@@ -52,6 +59,10 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the model cannot be written'}: {error.strerror}"
+    return _named(error)
+
+
+def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
 
 
@@ -68,35 +79,88 @@ def _prepared_data(request: ExportRequest) -> PreparedData:
     return data
 
 
-def _load(request: ExportRequest, data: PreparedData) -> tuple[keras_tuner.HyperModel, keras.Model]:
-    import keras
+class _Export:
+    """A trial's model, from its file to the exported ones."""
 
-    from tuner.trial.space import load_space
+    def __init__(self, request: ExportRequest, data: PreparedData) -> None:
+        from tuner.champion.served import served_outputs
+        from tuner.champion.subject import find_subject, load_trained
+        from tuner.trial.space import labels_of, load_space
 
-    # The space's module registers the layers that the model may contain.
-    space = load_space(request.spec, data.summary())
-    try:
-        return space, keras.saving.load_model(request.checkpoint)
-    except Exception as error:
-        text = " ".join(str(error).split())[:1000]
-        raise ExportError(
-            f"the model of trial {request.trial}, {request.checkpoint}, cannot be loaded: "
-            f"{type(error).__name__}: {text}. Classes and functions of your own need "
-            "@keras.saving.register_keras_serializable() at the top of the space's module; "
-            "Lambda layers cannot be exported"
-        ) from error
+        self._request, self._data = request, data
+        # The space's module registers the layers that the model may contain.
+        space = load_space(request.spec, data.summary())
+        trained = load_trained(request.trial, request.checkpoint)
+        self._labels = labels_of(space)
+        examples = next(iter(self._batches(2)))[0]
+        self._subject = find_subject(space, trained, examples)
+        targets = data.targets if self._subject.is_trained else ()
+        self._served = served_outputs(self._subject.model, self._subject.output, targets)
+
+    def write(self, folder: Path, workspace: Path) -> Written:
+        """Writes ``model.keras`` and the SavedModel."""
+        from tuner.champion.signatures import write_saved_model
+        from tuner.champion.tensors import data_input, own_input
+
+        subject, served = self._subject, self._served
+        if subject.takes is None:
+            takes = data_input(self._request.spec.data, self._data, served.outputs)
+        else:
+            takes = own_input(subject.takes, subject.structure, served.outputs)
+        write_saved_model(subject.model, takes, served, folder / SAVED_MODEL)
+        if subject.is_trained:
+            shutil.copyfile(self._request.checkpoint, folder / KERAS_MODEL)
+        else:
+            subject.model.save(folder / KERAS_MODEL)
+        return Written(
+            data=self._data.folder,
+            input=takes,
+            outputs=served.outputs,
+            raw_signature=served.raw_signature,
+            raw_tensors=served.raw_tensors,
+            raw_columns=served.units,
+            unscorable=subject.unscorable,
+            drawn=_written(subject.drawn, workspace),
+            versions=_versions(),
+        )
+
+    def score(self, outputs: Sequence[Any]) -> Scored:
+        """The model's own metrics on outputs for the validation split, in the order of the served ones."""
+        from tuner.champion.scoring import compiled_metrics, with_outputs
+
+        size = self._request.evaluation_batch
+        batches = with_outputs(self._batches(size), outputs, self._served.structure)
+        try:
+            return Scored(metrics=compiled_metrics(self._subject.model, batches))
+        except Exception as error:
+            traceback.print_exc()
+            return Scored(metrics={}, failed=_named(error))
+
+    def compare(self, outputs: Sequence[Any]) -> float:
+        """The largest difference between outputs and what the model gives for what training saw."""
+        from tuner.champion.scoring import largest_difference
+
+        subject, size = self._subject, self._request.evaluation_batch
+        if subject.takes is None:
+            return largest_difference(subject.model, (x for x, *_ in self._batches(size)), outputs)
+        from tuner.champion.signatures import in_structure
+
+        names = [each.name for each in subject.takes]
+        return largest_difference(subject.model, [in_structure(subject.structure, names, subject.drawn)], outputs)
+
+    def _batches(self, size: int) -> Any:
+        from tuner.data.batches import BatchFormat, evaluation_batches
+
+        return evaluation_batches(self._data, size, BatchFormat(self._labels))
 
 
-def _write(model: keras.Model, request: ExportRequest, data: PreparedData, folder: Path) -> None:
-    from tuner.champion.probabilities import output_meaning
-    from tuner.champion.signatures import write_saved_model
+def _written(drawn: Sequence[Any], workspace: Path) -> tuple[Path, ...]:
+    import numpy as np
 
-    if not model.compiled:
-        raise ExportError(f"the model of trial {request.trial} was saved without its compilation")
-    height, width, channels = data.input_shape
-    meaning = output_meaning(model, data.input_shape, len(data.class_names))
-    write_saved_model(model, meaning, (height, width), channels, folder / SAVED_MODEL)
-    shutil.copyfile(request.checkpoint, folder / KERAS_MODEL)
+    files = tuple(workspace / f"drawn-{index}.npy" for index in range(len(drawn)))
+    for file, values in zip(files, drawn, strict=True):
+        np.save(file, values)
+    return files
 
 
 def _versions() -> dict[str, str]:
@@ -104,25 +168,6 @@ def _versions() -> dict[str, str]:
     import tensorflow as tf
 
     return {"keras": keras.__version__, "tensorflow": tf.__version__}
-
-
-def _metrics(
-    model: keras.Model,
-    space: keras_tuner.HyperModel,
-    request: ExportRequest,
-    data: PreparedData,
-    outputs: Path,
-) -> dict[str, Any]:
-    import numpy as np
-
-    from tuner.champion.scoring import compiled_metrics
-    from tuner.data.splits import VALIDATION
-    from tuner.trial.space import labels_of
-
-    labels: Any = data.split(VALIDATION).targets[0]
-    if labels_of(space) == "one_hot":
-        labels = np.eye(len(data.class_names), dtype=np.float32)[labels]
-    return compiled_metrics(model, np.load(outputs), labels, request.evaluation_batch)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What to predict: files as named, folders searched for images."""
+"""What to predict: files as named, folders searched for files of the kind that the model takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.data.bad_files import unreadable_reason
-from tuner.data.class_folders import IMAGES
+from tuner.data.class_folders import IMAGES, TEXTS
+
+_ROWS = (".csv", ".csv.gz", ".parquet", ".pq")
+# By the kind of a champion's input: what a folder is searched for, and what that is called.
+_SOUGHT: dict[str, tuple[tuple[str, ...], str]] = {
+    "image": (tuple(sorted(IMAGES.extensions)), "images"),
+    "text": ((*sorted(TEXTS.extensions), *_ROWS), "texts"),
+    "table": (_ROWS, "tables"),
+    "arrays": ((".npy", ".npz"), "arrays"),
+}
 
 
 @dataclass(frozen=True)
@@ -20,32 +29,35 @@ class Input:
     error: str | None = None
 
 
-def expand(inputs: Iterable[Path]) -> Iterator[Input]:
-    """The files that inputs stand for, in their order; a folder's images in the order of their paths.
+def expand(inputs: Iterable[Path], kind: str = "image") -> Iterator[Input]:
+    """The files that inputs stand for, in their order; a folder's in the order of their paths.
 
     Hidden files and folders inside a folder are left out. A file named by itself is taken whatever
-    its name. What is missing or unreadable, and a folder without images, gives an error.
+    its name. What is missing or unreadable, and a folder without such files, gives an error.
+
+    Args:
+        kind: of a champion's input: ``image``, ``text``, ``table`` or ``arrays``.
     """
     for given in inputs:
         if os.path.isdir(given):
-            yield from _images(given)
+            yield from _found(given, *_SOUGHT[kind])
         else:
             yield _readable(given)
 
 
-def _images(folder: Path) -> Iterator[Input]:
+def _found(folder: Path, extensions: tuple[str, ...], called: str) -> Iterator[Input]:
     empty = True
     problems: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=problems.append):
         folders[:] = sorted((name for name in folders if name[0] != "."), key=os.fsencode)
         for name in sorted(files, key=os.fsencode):
-            if name[0] != "." and IMAGES.has(name):
+            if name[0] != "." and name.lower().endswith(extensions):
                 empty = False
                 yield _readable(Path(parent, name))
     for problem in problems:
         yield Input(Path(problem.filename), unreadable_reason(problem))
     if empty and not problems:
-        yield Input(folder, f"holds no images ({', '.join(sorted(IMAGES.extensions))})")
+        yield Input(folder, f"holds no {called} ({', '.join(extensions)})")
 
 
 def _readable(file: Path) -> Input:

@@ -1,4 +1,4 @@
-"""Predictions of an exported champion for raw files. TensorFlow runs in a child process only."""
+"""Predictions of an exported champion for raw examples. TensorFlow runs in a child process only."""
 
 from __future__ import annotations
 
@@ -19,19 +19,25 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One file's most probable class, or why there is none.
+    """What a model says about an example, or why there is nothing to say.
 
     Attributes:
         file: as given, or the path of a file inside a folder that was given.
-        label: the class's name; None where there is an error.
-        probability: of that class, in [0, 1]; None where there is an error.
-        error: what is wrong with the file, one line.
+        row: of a file with rows, from 1 without the header; None for a file that is one example.
+        label: the most probable class's name; None for other tasks, and where there is an error.
+        probability: of that class, in [0, 1]; likewise.
+        labels: of multi-label, those that are likely, with their probabilities.
+        value: of regression and other models: a number, nested lists of numbers, or a dict of them by output.
+        error: what is wrong with the example, one line.
     """
 
     file: Path
     label: str | None
     probability: float | None
     error: str | None = None
+    row: int | None = None
+    labels: dict[str, float] | None = None
+    value: Any = None
 
 
 def predict(
@@ -41,26 +47,35 @@ def predict(
     *,
     log: Path | None = None,
 ) -> Iterator[Prediction]:
-    """Predicts raw image files with the exported SavedModel.
+    """Predicts raw examples with the exported SavedModel.
 
     The export is checked at once, before anything is predicted.
 
     Args:
         folder: an export.
-        inputs: files, and folders that are searched for images, in the order of the results.
+        inputs: files of the kind that the model takes, and folders that are searched for such files, in the order of
+            the results: image files; .txt files, and CSV or Parquet files with the texts' column; CSV or Parquet files
+            with a table's columns; .npz or .npy files with arrays.
         on_progress: called with (files done, files).
         log: a file that receives what TensorFlow prints.
 
     Returns:
-        One prediction per file, as they come. A file that cannot be read or decoded has an error
+        One prediction per example, as they come. A file or a row that cannot be read has an error
         and does not stop the others.
 
     Raises:
-        PredictError: the folder is not an intact export; while iterating, the model cannot be run.
+        PredictError: the folder is not an intact export, or the model takes something else than files; while
+            iterating, the model cannot be run.
     """
     folder = Path(folder)
     champion = read_champion(folder)
-    return _predictions(champion, folder, list(expand([Path(given) for given in inputs])), on_progress, log)
+    if champion.input.kind == "model":
+        raise PredictError(
+            f"{folder} takes {', '.join(champion.input.signatures['serving_default'])}, which are no files: load its "
+            "saved_model with TensorFlow"
+        )
+    given = list(expand([Path(given) for given in inputs], champion.input.kind))
+    return _predictions(champion, folder, given, on_progress, log)
 
 
 def _predictions(
@@ -73,8 +88,13 @@ def _predictions(
     readable = [item.file for item in inputs if item.error is None]
     with contextlib.closing(_answers(champion, folder, readable, log)) as answers:
         for done, item in enumerate(inputs, start=1):
-            answer = {"error": item.error} if item.error else next(answers)
-            yield _prediction(champion, item.file, answer)
+            if item.error:
+                yield Prediction(item.file, None, None, item.error)
+            else:
+                for answer in answers:
+                    if "end" in answer:
+                        break
+                    yield _prediction(item.file, answer)
             if on_progress:
                 on_progress(done, len(inputs))
 
@@ -82,26 +102,36 @@ def _predictions(
 def _answers(
     champion: Champion, folder: Path, files: list[Path], log: Path | None
 ) -> Generator[dict[str, Any], None, None]:
-    """What the predicting process says about each file; it is started when the first is asked for."""
+    """What the predicting process says; it is started when the first answer is asked for."""
     with JsonChild("tuner.champion.predicting", log or Path(os.devnull)) as child:
         child.send(
             {
                 "saved_model": os.fspath(folder.absolute() / SAVED_MODEL),
                 "files": [os.fspath(file.absolute()) for file in files],
-                "image_size": champion.input.image_size,
+                "input": champion.input.model_dump(mode="json"),
+                "task": champion.task,
+                "class_names": champion.class_names,
             }
         )
-        for _ in files:
+        ended = 0
+        while ended < len(files):
             answer = child.receive()
             if answer is None:
                 seen = f"; its output is in {log}" if log else ""
                 raise PredictError(f"the process ended with {child.how_it_ended()}{seen}")
             if "refused" in answer:
                 raise PredictError(f"{folder} cannot be run: {answer['refused']}")
+            ended += "end" in answer
             yield answer
 
 
-def _prediction(champion: Champion, file: Path, answer: dict[str, Any]) -> Prediction:
-    if answer.get("error"):
-        return Prediction(file, None, None, answer["error"])
-    return Prediction(file, champion.class_names[answer["column"]], answer["probability"])
+def _prediction(file: Path, answer: dict[str, Any]) -> Prediction:
+    return Prediction(
+        file=file,
+        label=answer.get("label"),
+        probability=answer.get("probability"),
+        error=answer.get("error"),
+        row=answer.get("row"),
+        labels=answer.get("labels"),
+        value=answer.get("value"),
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tuner.errors import PredictError
 from tuner.objective import Objective
@@ -16,6 +17,7 @@ from tuner.objective import Objective
 RECORD = "champion.json"
 KERAS_MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
+_FORMAT = 2
 
 
 class _Record(BaseModel):
@@ -24,7 +26,7 @@ class _Record(BaseModel):
 
 
 class ImageInput(_Record):
-    """What the model takes.
+    """Image files.
 
     Attributes:
         image_size: (height, width) that both signatures resize to.
@@ -40,6 +42,65 @@ class ImageInput(_Record):
     signatures: dict[str, dict[str, str]]
 
 
+class InputTensor(_Record):
+    """One tensor that ``serving_default`` takes.
+
+    Attributes:
+        tensor: its name in the signature.
+        name: what the data and ``model.keras`` call it: a column, a key, a position; empty for a single input.
+        kind: ``array``, ``image``, ``text``, ``number``, ``integer`` or ``category``.
+        dtype: as TensorFlow names it.
+        shape: of one example; None where any length will do.
+        missing: the value that stands for a missing one; None where every value is needed.
+    """
+
+    tensor: str
+    name: str
+    kind: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    missing: str | int | None = None
+
+
+class TensorInput(_Record):
+    """Named tensors.
+
+    Attributes:
+        kind: ``text``: one string per example; ``table``: a tensor per column; ``arrays``; ``model``: what an exported
+            model takes that takes other inputs than the data, such as a generator.
+        structure: how ``model.keras`` takes them: ``single``, ``tuple`` or ``dict``, by name.
+        column: of a CSV or Parquet file that holds the texts; tables' columns are the tensors' names.
+        delimiter: of such a CSV file.
+        signatures: as of an ``ImageInput``.
+    """
+
+    kind: Literal["text", "table", "arrays", "model"]
+    structure: Literal["single", "tuple", "dict"]
+    tensors: tuple[InputTensor, ...]
+    column: str | None = None
+    delimiter: str = ","
+    signatures: dict[str, dict[str, str]]
+
+
+ChampionInput = Annotated[ImageInput | TensorInput, Field(discriminator="kind")]
+
+
+class OutputTensor(_Record):
+    """One tensor that ``serving_default`` gives; ``shape`` is of one example."""
+
+    tensor: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class LearnedTarget(_Record):
+    """What the model learned to predict; label ``i`` is ``class_names[i]``."""
+
+    name: str
+    task: str
+    class_names: tuple[str, ...] = ()
+
+
 class Verification(_Record):
     """How the exported files did on the raw validation files, in a process without this project.
 
@@ -50,11 +111,11 @@ class Verification(_Record):
         value: the objective from the exported SavedModel's outputs.
         recorded: the objective as the study recorded it.
         tolerance: how much ``value`` may differ from ``recorded``, absolute.
-        accuracy: share of the examples whose most probable class is their label.
-        examples: number of validation files.
+        accuracy: share of the examples whose most probable class is their label; None for other tasks.
+        examples: number of validation examples.
+        source: what the SavedModel was given: the raw files, or rows of which file.
         max_difference: the largest absolute difference between the outputs of the SavedModel for
-            raw files and those of ``model.keras`` for the pixels that training saw; None if
-            ``model.keras`` needs classes that only the search space's module defines.
+            raw examples and those of ``model.keras`` for what training saw.
         seconds: time that it took.
     """
 
@@ -64,8 +125,9 @@ class Verification(_Record):
     value: float | None
     recorded: float
     tolerance: float
-    accuracy: float
+    accuracy: float | None
     examples: int
+    source: str = "raw validation files"
     max_difference: float | None
     seconds: float
 
@@ -74,24 +136,30 @@ class Champion(_Record):
     """An exported model and its provenance.
 
     Attributes:
-        format: the version of this record.
+        format: the version of this record. 1 had image classifiers only.
         value: the objective that the study recorded.
         metrics: all metrics of the epoch that the model comes from.
+        task: ``classification``, ``multi_label``, ``regression``, ``none`` without labels, or ``several`` targets.
         class_names: column ``i`` of the probabilities belongs to ``class_names[i]``.
+        targets: what was learned; each target has class names of its own.
+        outputs: what ``serving_default`` gives.
         versions: of keras, tensorflow, keras-champion and python.
         exported_at: UTC, ISO 8601.
         files: SHA-256, in hexadecimal, of every other file in the folder, by relative path.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     study: str
     trial: int
     objective: Objective
     value: float
     params: dict[str, Any]
     metrics: dict[str, float]
+    task: str
     class_names: tuple[str, ...]
-    input: ImageInput
+    targets: tuple[LearnedTarget, ...]
+    input: ChampionInput
+    outputs: tuple[OutputTensor, ...]
     data_fingerprint: str
     versions: dict[str, str]
     exported_at: str
@@ -147,11 +215,30 @@ def read_champion(folder: Path) -> Champion:
     except (OSError, UnicodeDecodeError) as error:
         raise PredictError(f"{folder / RECORD} cannot be read: {error}") from None
     try:
-        champion = Champion.model_validate_json(text)
+        champion = Champion.model_validate(_current(json.loads(text), folder / RECORD))
     except ValidationError as error:
         raise PredictError(f"{folder / RECORD} is damaged: {_first(error)}; export again") from None
+    except ValueError as error:
+        raise PredictError(f"{folder / RECORD} is damaged: {error}; export again") from None
     _check_files(champion, folder)
     return champion
+
+
+def _current(record: Any, file: Path) -> Any:
+    """A record as this version writes it."""
+    if not isinstance(record, dict):
+        return record
+    if isinstance(record.get("format"), int) and record["format"] > _FORMAT:
+        raise PredictError(f"{file} was written by a later version of keras-champion: update it here")
+    if record.get("format") != 1:
+        return record
+    names = record.get("class_names", ())
+    return record | {
+        "format": _FORMAT,
+        "task": "classification",
+        "targets": [{"name": "", "task": "classification", "class_names": names}],
+        "outputs": [{"tensor": "probabilities", "dtype": "float32", "shape": [len(names)]}],
+    }
 
 
 def _first(error: ValidationError) -> str:

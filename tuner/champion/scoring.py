@@ -1,39 +1,83 @@
-"""A model's own compiled loss and metrics, from outputs that were computed elsewhere."""
+"""A model's own compiled loss and metrics from outputs that were computed elsewhere, and how far it is from them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
+import tensorflow as tf
+
+Batch = tuple[Any, Any, Any, Any]
 
 
-def compiled_metrics(
-    model: keras.Model,
-    outputs: npt.NDArray[np.float32],
-    labels: npt.NDArray[Any],
-    batch_size: int,
-) -> dict[str, float]:
+def with_outputs(evaluation: Iterable[tuple[Any, ...]], outputs: Sequence[Any], structure: Any) -> Iterator[Batch]:
+    """Batches of evaluation with outputs in their places: inputs, outputs, targets and weights (or None).
+
+    Args:
+        evaluation: ``x``, ``(x, y)`` or ``(x, y, weights)``.
+        outputs: arrays (examples, ...), the leaves of ``structure``.
+    """
+    start = 0
+    for x, *rest in evaluation:
+        stop = start + len(keras.tree.flatten(x)[0])
+        leaves = [tf.constant(each[start:stop]) for each in outputs]
+        targets, weights = (*rest, None, None)[:2]
+        yield x, keras.tree.pack_sequence_as(structure, leaves), targets, weights
+        start = stop
+
+
+def largest_difference(model: keras.Model, inputs: Iterable[Any], outputs: Sequence[Any]) -> float:
+    """The largest absolute difference between a model's outputs and those that are given, (examples, ...) each."""
+    largest, start = 0.0, 0
+    for x in inputs:
+        stop = start + len(keras.tree.flatten(x)[0])
+        given = keras.tree.flatten(model.predict_on_batch(x))
+        for mine, kept in zip(given, outputs, strict=True):
+            difference = np.abs(np.asarray(mine, np.float64) - np.asarray(kept[start:stop], np.float64))
+            largest = max(largest, float(difference.max(initial=0)))
+        start = stop
+    return largest
+
+
+def compiled_metrics(model: keras.Model, batches: Iterable[Batch]) -> dict[str, float]:
     """What ``model.evaluate`` would report, given the model's outputs.
 
     Args:
-        outputs: shape (examples, units): what the model gave, before any activation of ours.
-        labels: (examples,) or one-hot (examples, classes), as the model was trained with.
-        batch_size: of the evaluation during training; the loss is averaged over batches, each
-            weighted by its size, as ``evaluate`` does.
+        batches: as training evaluated them, the outputs before any activation of ours. The loss is averaged over
+            batches, each weighted by its size, as ``evaluate`` does.
 
     Returns:
         The scalar metrics by name, ``loss`` among them.
+
+    Raises:
+        Exception: whatever the model's loss and metrics raise.
     """
     model.reset_metrics()
+    step = tf.function(_step_of(model), reduce_retracing=True)
     found: dict[str, Any] = {}
-    loss = 0.0
-    for start in range(0, len(outputs), batch_size):
-        given = keras.ops.convert_to_tensor(outputs[start : start + batch_size])
-        wanted = keras.ops.convert_to_tensor(labels[start : start + batch_size])
-        batch_loss = model.compute_loss(x=None, y=wanted, y_pred=given, training=False)
-        loss += float(batch_loss) * len(given) / len(outputs)
-        found = model.compute_metrics(x=None, y=wanted, y_pred=given, sample_weight=None)
-    scalars = {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
-    return scalars | {"loss": loss}
+    loss = examples = 0.0
+    for x, outputs, targets, weights in batches:
+        size = len(keras.tree.flatten(outputs)[0])
+        batch_loss, found = step(x, outputs, targets, weights)
+        loss += float(batch_loss) * size
+        examples += size
+    scalars = {name: float(value) for name, value in found.items() if not value.shape.rank}
+    return scalars | {"loss": loss / max(examples, 1)}
+
+
+def _step_of(model: keras.Model) -> Any:
+    def step(x: Any, outputs: Any, targets: Any, weights: Any) -> Any:
+        if _adds_losses(model):
+            # Layers add losses of their own to it while they are called.
+            model(x, training=False)
+        loss = model.compute_loss(x=x, y=targets, y_pred=outputs, sample_weight=weights, training=False)
+        found = model.compute_metrics(x=x, y=targets, y_pred=outputs, sample_weight=weights)
+        return loss, {name: tf.convert_to_tensor(value) for name, value in found.items()}
+
+    return step
+
+
+def _adds_losses(model: keras.Model) -> bool:
+    return any(layer._losses for layer in model._flatten_layers())

@@ -1,4 +1,4 @@
-"""Proves an export: raw validation files in a clean process must give the recorded objective."""
+"""Proves an export: raw validation examples in a clean process must give the recorded objective."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from tuner.champion import clean_inference
 from tuner.champion.child import ENVIRONMENT, describe_exit
-from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, Verification
+from tuner.champion.examples import RawExamples, drawn_examples, prepared, raw_examples
+from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, ImageInput, Verification
 from tuner.champion.request import ExportRequest
+from tuner.champion.written import Scored, Written
 from tuner.child_environment import tensorflow_environment
-from tuner.data.prepared import FileOrigin, PreparedData, input_stem
+from tuner.data.prepared import PreparedData, target_stem
 from tuner.data.splits import VALIDATION
 from tuner.errors import ExportError
 
@@ -28,17 +31,26 @@ _ACCURACY_TOLERANCE = 1e-6
 # Sums of floats depend on their order, which differs between a fused and a served graph.
 _FLOAT_TOLERANCE = 1e-5
 _MIXED_PRECISION_TOLERANCE = 1e-3
-# A wrong export (training mode, another resizing) differs by 0.04 or more, rounding by far less.
+# A wrong export (training mode, another resizing) differs by 0.04 or more, rounding by far less; of outputs that are
+# no probabilities, this is the share of the largest one.
 _MAX_DIFFERENCE = 1e-2
 
-MetricsOf = Callable[[Path], Mapping[str, float]]
+
+class Scorer(Protocol):
+    """The exporting process, which has the user's code."""
+
+    def score(self, outputs: list[Path]) -> Scored:
+        """The model's own metrics on its outputs, .npy files."""
+
+    def compare(self, outputs: list[Path]) -> float:
+        """The largest difference between those outputs and what ``model.keras`` gives."""
 
 
 class _CleanResult(BaseModel):
-    accuracy: float
+    accuracy: float | None
     examples: int
-    columns: int
     max_difference: float | None
+    largest: float
     seconds: float
 
 
@@ -51,30 +63,33 @@ class _Score:
 def verify(
     request: ExportRequest,
     built: Path,
+    written: Written,
     data: PreparedData,
     workspace: Path,
     log: Path,
-    metrics_of: MetricsOf,
+    scorer: Scorer,
 ) -> Verification:
     """Runs the exported files and compares with what the study recorded.
 
     Args:
-        built: the folder with the exported files.
-        data: the prepared data, whose validation files are read.
+        built: the folder with the exported files; ``written`` is what they are.
+        data: the prepared data, whose validation examples are read.
         workspace: an existing folder for temporary files.
         log: receives what the clean process prints.
-        metrics_of: gives the model's own metrics for a .npy file of its outputs.
 
     Raises:
         ExportError: the files cannot be run, disagree with each other, or give another value.
+        DataError: the raw examples cannot be read any more.
     """
-    outputs = workspace / "outputs.npy"
-    clean = _run_clean(_manifest(request, built, data, workspace, outputs), workspace, log)
-    _check_difference(clean)
-    score = _score(request, clean, lambda: metrics_of(outputs))
+    examples = _examples(request, written, data, workspace)
+    outputs = [workspace / f"outputs-{index}.npy" for index in range(len(written.raw_tensors))]
+    clean = _run_clean(_manifest(request, built, written, data, examples, outputs, workspace), workspace, log)
+    difference = scorer.compare(outputs) if clean.max_difference is None else clean.max_difference
+    _check_difference(difference, clean.largest, examples)
+    score = _score(request, written, data, clean, lambda: scorer.score(outputs))
     tolerance = _tolerance(request)
     if score.value is not None and not abs(score.value - request.value) <= tolerance:
-        raise _mismatch(request, score.value, clean.examples)
+        raise _mismatch(request, score.value, clean.examples, examples)
     return Verification(
         verified=score.value is not None,
         reason=score.reason,
@@ -84,29 +99,62 @@ def verify(
         tolerance=tolerance,
         accuracy=clean.accuracy,
         examples=clean.examples,
-        max_difference=clean.max_difference,
+        source=examples.source,
+        max_difference=difference,
         seconds=round(clean.seconds, 3),
     )
 
 
+def _examples(request: ExportRequest, written: Written, data: PreparedData, workspace: Path) -> RawExamples:
+    takes = written.input
+    if not isinstance(takes, ImageInput) and takes.kind == "model":
+        return drawn_examples(takes, written.drawn)
+    return raw_examples(request.spec.data, data, takes, workspace)
+
+
 def _manifest(
-    request: ExportRequest, built: Path, data: PreparedData, workspace: Path, outputs: Path
-) -> dict[str, object]:
-    split = data.split(VALIDATION)
-    assert isinstance(split.origin, FileOrigin)
+    request: ExportRequest,
+    built: Path,
+    written: Written,
+    data: PreparedData,
+    examples: RawExamples,
+    outputs: list[Path],
+    workspace: Path,
+) -> dict[str, Any]:
     return {
         "saved_model": os.fspath(built / SAVED_MODEL),
         "keras_model": os.fspath(built / KERAS_MODEL),
-        "files": [os.path.join(split.origin.root, file) for file in split.origin.files],
-        "labels": split.targets[0].tolist(),
-        "images": os.fspath(data.folder / f"{input_stem(VALIDATION, 0)}.npy"),
         "batch_size": request.evaluation_batch,
-        "outputs": os.fspath(outputs),
+        "raw": examples.columns,
+        "prepared": _prepared(written, data, examples),
+        "outputs": {
+            "signature": written.raw_signature,
+            "tensors": written.raw_tensors,
+            "files": [os.fspath(file) for file in outputs],
+        },
+        "labels": os.fspath(data.folder / f"{target_stem(VALIDATION, 0)}.npy") if _counts(written, data) else None,
         "result": os.fspath(workspace / "result.json"),
     }
 
 
-def _run_clean(manifest: dict[str, object], workspace: Path, log: Path) -> _CleanResult:
+def _prepared(written: Written, data: PreparedData, examples: RawExamples) -> dict[str, Any]:
+    takes = written.input
+    if isinstance(takes, ImageInput):
+        return {"structure": "single", "names": [""], "dtypes": [takes.model_dtype], "columns": prepared(data)}
+    return {
+        "structure": takes.structure,
+        "names": [each.name for each in takes.tensors],
+        "dtypes": [each.dtype for each in takes.tensors],
+        "columns": list(examples.columns.values()) if takes.kind == "model" else prepared(data),
+    }
+
+
+def _counts(written: Written, data: PreparedData) -> bool:
+    """Whether the clean process can count how often the most probable class is the label."""
+    return len(data.targets) == 1 and data.task == "classification" and written.outputs[0].tensor == "probabilities"
+
+
+def _run_clean(manifest: dict[str, Any], workspace: Path, log: Path) -> _CleanResult:
     path, result = workspace / "request.json", workspace / "result.json"
     # ASCII: undecodable bytes of file names are lone surrogates, kept as escapes.
     path.write_text(json.dumps(manifest), encoding="ascii")
@@ -129,29 +177,46 @@ def _run_clean(manifest: dict[str, object], workspace: Path, log: Path) -> _Clea
         raise ExportError(f"the exported model does not run: {given.get('error')}") from None
 
 
-def _check_difference(clean: _CleanResult) -> None:
-    if clean.max_difference is not None and not clean.max_difference <= _MAX_DIFFERENCE:
+def _check_difference(difference: float, largest: float, examples: RawExamples) -> None:
+    allowed = _MAX_DIFFERENCE * max(1.0, largest)
+    if not difference <= allowed:
         raise ExportError(
-            f"the exported SavedModel and {KERAS_MODEL} disagree by {clean.max_difference:.3g} on "
-            f"the validation files (at most {_MAX_DIFFERENCE:g} is rounding); nothing was exported"
+            f"the exported SavedModel and {KERAS_MODEL} disagree by {difference:.3g} on "
+            f"{examples.source} (at most {allowed:g} is rounding); nothing was exported. "
+            "A model that draws random numbers when it is called cannot be proven"
         )
 
 
-def _score(request: ExportRequest, clean: _CleanResult, metrics: Callable[[], Mapping[str, float]]) -> _Score:
+def _score(
+    request: ExportRequest,
+    written: Written,
+    data: PreparedData,
+    clean: _CleanResult,
+    score: Callable[[], Scored],
+) -> _Score:
     objective = request.spec.objective.metric
     name = objective.removeprefix("val_")
     if name == objective:
         return _Score(None, f"{objective} is measured on training batches while the model changes")
-    if name in _COUNTED and clean.columns > 1:
+    if written.unscorable:
+        return _Score(None, written.unscorable)
+    # A single unit is compared with a threshold instead.
+    if name in _COUNTED and clean.accuracy is not None and written.raw_columns > 1 and _unweighted(data):
         return _Score(clean.accuracy)
-    found = metrics()
-    if name not in found:
+    found = score()
+    if found.failed:
+        return _Score(None, f"the model's metrics cannot be computed from its outputs: {found.failed}")
+    if name not in found.metrics:
         return _Score(
             None,
             f"{objective} is not a metric that the model was compiled with "
-            f"({', '.join(sorted(found))}), so it cannot be computed again",
+            f"({', '.join(sorted(found.metrics))}), so it cannot be computed again",
         )
-    return _Score(found[name])
+    return _Score(found.metrics[name])
+
+
+def _unweighted(data: PreparedData) -> bool:
+    return data.split(VALIDATION).weights is None
 
 
 def _tolerance(request: ExportRequest) -> float:
@@ -163,9 +228,9 @@ def _tolerance(request: ExportRequest) -> float:
     return max(_ACCURACY_TOLERANCE, relative * abs(request.value))
 
 
-def _mismatch(request: ExportRequest, value: float, examples: int) -> ExportError:
+def _mismatch(request: ExportRequest, value: float, count: int, examples: RawExamples) -> ExportError:
     return ExportError(
         f"trial {request.trial} is not exported: the study recorded "
         f"{request.spec.objective.metric} {request.value!r}, the exported model gives {value!r} on "
-        f"the {examples} validation files. If the trial ran on a GPU, export on a machine with one"
+        f"{count} {examples.source}. If the trial ran on a GPU, export on a machine with one"
     )

@@ -30,8 +30,11 @@ def _champion(files: dict[str, str]) -> Champion:
         "value": 0.75,
         "params": {"units": 8, "activation": "relu"},
         "metrics": {"val_accuracy": 0.75, "val_auc": math.nan, "val_ratio": math.inf},
+        "task": "classification",
         "class_names": ["Käse", "dog\nhouse"],
+        "targets": [{"name": "", "task": "classification", "class_names": ["Käse", "dog\nhouse"]}],
         "input": {"image_size": [8, 8], "color_mode": "rgb", "signatures": {}},
+        "outputs": [{"tensor": "probabilities", "dtype": "float32", "shape": [2]}],
         "data_fingerprint": "0" * 64,
         "versions": {"keras": "3"},
         "exported_at": "2026-01-01T00:00:00+00:00",
@@ -72,6 +75,25 @@ def test_a_file_that_is_no_folder(tmp_path: Path) -> None:
     file.write_bytes(b"")
     with pytest.raises(PredictError, match=r"is not a folder.*tuner export"):
         read_champion(file)
+
+
+def test_a_record_of_the_first_format_is_read(folder: Path) -> None:
+    file = folder / "champion.json"
+    record = json.loads(file.read_text()) | {"format": 1}
+    for key in ("task", "targets", "outputs"):
+        del record[key]
+    del record["verification"]["source"]
+    file.write_text(json.dumps(record))
+    champion = read_champion(folder)
+    assert (champion.task, champion.class_names) == ("classification", ("Käse", "dog\nhouse"))
+    assert champion.targets[0].class_names == champion.class_names
+
+
+def test_a_record_of_a_later_format(folder: Path) -> None:
+    file = folder / "champion.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 3}))
+    with pytest.raises(PredictError, match="written by a later version of keras-champion: update it here"):
+        read_champion(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"study": "digits"}', '{"format": 2}'])

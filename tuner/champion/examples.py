@@ -1,0 +1,96 @@
+"""The validation examples as a user of the export has them, described for the clean process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuner.champion.record import ChampionInput, ImageInput, TensorInput
+from tuner.champion.rows import is_csv, write_rows
+from tuner.champion.tensors import IMAGE_BYTES
+from tuner.data.bad_files import printable
+from tuner.data.prepared import FileOrigin, InputFacts, PreparedData, RowOrigin, input_stem, rows_path
+from tuner.data.splits import VALIDATION
+from tuner.spec import Csv, DataSpec, Npz
+
+# In an .npz file, the array that holds the validation split, if it is there.
+_ARRAYS = ("x_val", "x_train", "x")
+
+
+@dataclass(frozen=True)
+class RawExamples:
+    """Columns as ``clean_inference`` describes them.
+
+    Attributes:
+        columns: by tensor of ``serving_default``.
+        source: what they are, for people.
+    """
+
+    columns: Mapping[str, Any]
+    source: str
+
+
+def raw_examples(spec: DataSpec, data: PreparedData, takes: ChampionInput, workspace: Path) -> RawExamples:
+    """The validation examples before anything was done to them.
+
+    Args:
+        workspace: an existing folder for what has to be written down.
+
+    Raises:
+        DataError: the source file cannot be read any more.
+    """
+    origin = data.split(VALIDATION).origin
+    if isinstance(origin, FileOrigin):
+        files = [os.path.join(origin.root, file) for file in origin.files]
+        tensor = IMAGE_BYTES if isinstance(takes, ImageInput) else takes.tensors[0].tensor
+        return RawExamples({tensor: {"files": files}}, "raw validation files")
+    assert isinstance(takes, TensorInput)
+    if isinstance(spec, Csv):
+        return _rows_of_a_table(origin, data, takes, workspace)
+    if isinstance(spec, Npz) and len(takes.tensors) == 1:
+        return _array(origin, data, takes)
+    columns = {each.tensor: each_prepared for each, each_prepared in zip(takes.tensors, prepared(data), strict=True)}
+    return RawExamples(columns, f"the validation examples as {origin.source} gave them")
+
+
+def prepared(data: PreparedData) -> list[dict[str, Any]]:
+    """The validation split's columns, which training was evaluated on."""
+    return [_prepared(data, index, facts) for index, facts in enumerate(data.inputs)]
+
+
+def drawn_examples(takes: TensorInput, files: Sequence[Path]) -> RawExamples:
+    """Examples for a model that does not take the data's."""
+    columns = {each.tensor: {"array": os.fspath(file)} for each, file in zip(takes.tensors, files, strict=True)}
+    return RawExamples(columns, "random inputs")
+
+
+def _prepared(data: PreparedData, index: int, facts: InputFacts) -> dict[str, Any]:
+    stem = data.folder / input_stem(VALIDATION, index)
+    if facts.column == "strings":
+        return {"strings": os.fspath(stem)}
+    if facts.column == "categories":
+        return {"codes": f"{stem}.npy", "vocabulary": f"{stem}-vocabulary.json"}
+    return {"array": f"{stem}.npy"}
+
+
+def _rows_of_a_table(origin: RowOrigin, data: PreparedData, takes: TensorInput, workspace: Path) -> RawExamples:
+    source = f"raw validation rows of {printable(origin.source)}"
+    named = {each.tensor: {"name": takes.column or each.name, "kind": each.kind} for each in takes.tensors}
+    if not is_csv(Path(origin.source)):
+        return RawExamples(write_rows(Path(origin.source), takes, np.asarray(origin.rows), workspace), source)
+    rows = os.fspath(rows_path(data.folder, VALIDATION))
+    described = {"csv": origin.source, "delimiter": takes.delimiter, "rows": rows, "columns": named}
+    return RawExamples(described, source)
+
+
+def _array(origin: RowOrigin, data: PreparedData, takes: TensorInput) -> RawExamples:
+    rows = os.fspath(rows_path(data.folder, VALIDATION))
+    with np.load(origin.source, allow_pickle=False) as file:
+        key = next(key for key in _ARRAYS if key in file.files)
+    column = {"array": origin.source, "key": key, "rows": rows}
+    return RawExamples({takes.tensors[0].tensor: column}, f"raw validation rows of {printable(origin.source)}")
