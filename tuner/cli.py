@@ -366,22 +366,29 @@ def export(
     for broken in report.violated:
         _say(f"this trial breaks a constraint: {broken}")
     if checked.verified:
-        _say(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} raw validation files")
+        _say(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} {checked.source}")
     else:
         _say(f"NOT verified: {checked.reason}")
     _say(f"wrote {report.folder}")
 
 
+# The keys of a prediction that a table shows where they say something.
+_TOLD = ("file", "row", "label", "probability", "labels", "value")
+
+
 @app.command()
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported champion.")],
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Image files or folders.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Files or folders: images, texts, tables or arrays.")
+    ],
     style: Style = Format.TABLE,
 ) -> None:
     """Predict raw files with an exported champion.
 
-    Prints the label and its probability for each. A file that cannot be read does not stop the
-    others, but the exit code is 1.
+    Images; .txt files; CSV or Parquet files with the columns that the model takes, row by row; .npz files. Prints the
+    label and its probability, the likely labels, or the number. A file or row that cannot be read does not stop
+    the others, but the exit code is 1.
     """
     from tuner import api
 
@@ -389,10 +396,12 @@ def predict(
         found = [asdict(item) for item in api.predict(folder, inputs)]
     for item in found:
         if item["error"]:
-            _say(f"error: {printable(str(item['file']))}: {item['error']}")
+            row = f" row {item['row']}" if item["row"] else ""
+            _say(f"error: {printable(str(item['file']))}{row}: {item['error']}")
     readable = [item for item in found if not item["error"]]
     if style is not Format.TABLE or readable:
-        print_records(readable if style is Format.TABLE else found, ("file", "label", "probability"), style)
+        told = [key for key in _TOLD if key == "file" or any(item[key] is not None for item in readable)]
+        print_records(readable if style is Format.TABLE else found, told, style)
     if len(readable) < len(found):
         raise typer.Exit(FAILED)
 

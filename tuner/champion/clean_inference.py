@@ -7,9 +7,10 @@ user of the exported files computes.
 The request, beside ``saved_model``, ``keras_model`` and ``batch_size``:
 
 - ``raw``: the examples as a user has them, a column for each tensor of ``serving_default``: ``{"files": [...]}``, their
-  contents; ``{"array": file.npy or .npz, "key": ..., "rows": file.npy}``; ``{"strings": stem}`` and ``{"codes": file,
-  "vocabulary": file}``, files as ``tuner.data.columns`` writes them. Or ``{"csv": file, "delimiter", "rows": file.npy,
-  "columns": {tensor: {"name", "kind"}}}``, which is read here with Python's own csv module.
+  contents, with ``"text": true`` without a byte order mark; ``{"array": file.npy or .npz, "key": ..., "rows":
+  file.npy}``; ``{"strings": stem}`` and ``{"codes": file, "vocabulary": file}``, files as ``tuner.data.columns`` writes
+  them. Or ``{"csv": file, "delimiter", "rows": file.npy, "columns": {tensor: {"name", "kind"}}}``, which is read here
+  with Python's own csv module.
 - ``prepared``: what training saw, in the same order, for ``model.keras``: ``structure``, ``names``, ``columns`` and
   ``dtypes``.
 - ``outputs``: ``signature`` and ``tensors``, what to compare and to keep, and ``files``, where to write each, .npy.
@@ -20,6 +21,7 @@ The request, beside ``saved_model``, ``keras_model`` and ``batch_size``:
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import importlib.abc
@@ -168,8 +170,8 @@ def raw_columns(described: dict[str, Any]) -> tuple[dict[str, Column], int]:
 def open_column(described: dict[str, Any]) -> tuple[Column, int]:
     """A column and its length."""
     if "files" in described:
-        files = described["files"]
-        return lambda start, stop: [_content(file) for file in files[start:stop]], len(files)
+        files, mark = described["files"], codecs.BOM_UTF8 if described.get("text") else b""
+        return lambda start, stop: [_content(file).removeprefix(mark) for file in files[start:stop]], len(files)
     if "strings" in described:
         content = np.load(described["strings"] + ".npy", mmap_mode="r")
         offsets = np.load(described["strings"] + "-offsets.npy")

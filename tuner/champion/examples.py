@@ -47,8 +47,9 @@ def raw_examples(spec: DataSpec, data: PreparedData, takes: ChampionInput, works
     origin = data.split(VALIDATION).origin
     if isinstance(origin, FileOrigin):
         files = [os.path.join(origin.root, file) for file in origin.files]
-        tensor = IMAGE_BYTES if isinstance(takes, ImageInput) else takes.tensors[0].tensor
-        return RawExamples({tensor: {"files": files}}, "raw validation files")
+        if isinstance(takes, ImageInput):
+            return RawExamples({IMAGE_BYTES: {"files": files}}, "raw validation files")
+        return RawExamples({takes.tensors[0].tensor: {"files": files, "text": True}}, "raw validation files")
     assert isinstance(takes, TensorInput)
     if isinstance(spec, Csv):
         return _rows_of_a_table(origin, data, takes, workspace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def holds_rows(file: Path) -> bool:
 
 
 def _text(index: int, file: Path, takes: TensorInput) -> Item:
-    content = file.read_bytes()
+    content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

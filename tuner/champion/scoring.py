@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -55,20 +55,30 @@ def compiled_metrics(model: keras.Model, batches: Iterable[Batch]) -> dict[str, 
         Exception: whatever the model's loss and metrics raise.
     """
     model.reset_metrics()
-    step = tf.function(_step_of(model), reduce_retracing=True)
+    step: Callable[..., Any] | None = None
     found: dict[str, Any] = {}
     loss = examples = 0.0
-    for x, outputs, targets, weights in batches:
-        size = len(keras.tree.flatten(outputs)[0])
-        batch_loss, found = step(x, outputs, targets, weights)
+    for batch in batches:
+        parts = [part for part in batch if part is not None]
+        if step is None:
+            step = _step_of(model, [part is not None for part in batch], parts)
+        batch_loss, found = step(*parts)
+        size = len(keras.tree.flatten(batch[1])[0])
         loss += float(batch_loss) * size
         examples += size
     scalars = {name: float(value) for name, value in found.items() if not value.shape.rank}
     return scalars | {"loss": loss / max(examples, 1)}
 
 
-def _step_of(model: keras.Model) -> Any:
-    def step(x: Any, outputs: Any, targets: Any, weights: Any) -> Any:
+def _step_of(model: keras.Model, present: Sequence[bool], parts: Sequence[Any]) -> Callable[..., Any]:
+    """A function of one batch's parts, those of its four that are present."""
+    # As in evaluate, no batch size is known: Keras averages the losses of several outputs otherwise where one is.
+    signature = keras.tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), list(parts))
+
+    @tf.function(input_signature=signature, autograph=False)
+    def step(*given: Any) -> Any:
+        left = iter(given)
+        x, outputs, targets, weights = (next(left) if there else None for there in present)
         if _adds_losses(model):
             # Layers add losses of their own to it while they are called.
             model(x, training=False)
@@ -76,7 +86,7 @@ def _step_of(model: keras.Model) -> Any:
         found = model.compute_metrics(x=x, y=targets, y_pred=outputs, sample_weight=weights)
         return loss, {name: tf.convert_to_tensor(value) for name, value in found.items()}
 
-    return step
+    return step  # type: ignore[no-any-return]
 
 
 def _adds_losses(model: keras.Model) -> bool:
