@@ -161,6 +161,10 @@ class SearchSpace(keras_tuner.HyperModel):
     summary and to choose how labels come. ``build`` gives a compiled model, or a ``StagedModel``. Options that a spec
     gives beside the space's name are keyword arguments of the constructor.
 
+    A space, a plain one too, may have a method ``export_model(model)``: it is given the trained model as it was kept,
+    and returns the ``keras.Model`` to export in its place, such as a GAN's generator, which may take other inputs than
+    the data.
+
     Attributes:
         labels: how classes come: ``"integer"`` gives (batch,), int64; ``"one_hot"`` gives (batch, classes), float32.
             Multi-label targets are (batch, classes), float32, and regression's float32, whatever it says.

@@ -305,6 +305,8 @@ def _mappings(value: Any) -> Iterator[dict[str, Any]]:
 def _is_custom(item: dict[str, Any]) -> bool:
     # Keras's own objects name their module; registered ones have none, registered functions have
     # "builtins", others the module of their author.
+    if item.get("class_name") == "__lambda__":
+        return True
     if not {"class_name", "config", "module"} <= item.keys():
         return False
     return (item["module"] or "").partition(".")[0] != "keras"

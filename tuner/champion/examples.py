@@ -19,7 +19,7 @@ from tuner.data.splits import VALIDATION
 from tuner.spec import Csv, DataSpec, Npz
 
 # In an .npz file, the array that holds the validation split, if it is there.
-_ARRAYS = ("x_val", "x_train", "x")
+_ARRAYS = ("x_val", "x_validation", "x_train", "x")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import keras_tuner
@@ -72,7 +73,7 @@ def load_trained(trial: int, file: Path) -> keras.Model:
 def _why(file: Path, error: Exception) -> str:
     try:
         missing = explain_missing(file)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, BadZipFile):
         missing = None
     return missing or f"{file}: {type(error).__name__}: {_short(error)}"
 

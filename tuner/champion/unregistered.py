@@ -17,7 +17,7 @@ def explain_missing(file: Path) -> str | None:
     """What a .keras file needs that is not registered, or not allowed, as sentences; None if nothing is missing.
 
     Raises:
-        OSError, ValueError, KeyError: it is not a .keras file.
+        OSError, ValueError, KeyError, BadZipFile: it is not a .keras file.
     """
     config = configuration(str(file))
     lambdas = [item for item in custom_objects(config) if item["class_name"] == "__lambda__"]

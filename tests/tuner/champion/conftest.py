@@ -121,6 +121,11 @@ def _make_project(folder: Path, classes: tuple[str, ...], count: int, **keys: An
     return Project(folder, spec, prepare(spec.data, folder / "cache"))
 
 
+@pytest.fixture(scope="session", name="write_images")
+def _write_images() -> Callable[..., Path]:
+    return write_images
+
+
 @pytest.fixture(scope="session")
 def make_project() -> Callable[..., Project]:
     return _make_project

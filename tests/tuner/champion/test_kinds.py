@@ -17,6 +17,7 @@ from tuner.champion.export import ExportReport, export_model
 from tuner.champion.predict import Prediction, predict
 from tuner.champion.request import ExportRequest
 from tuner.data.cache import prepare
+from tuner.errors import PredictError
 from tuner.spec import validate_spec
 
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ def export(
     form = BatchFormat(labels, staged.preprocessing)
     history = staged.network.fit(
         TrainingBatches(prepared, 8, 1, form).dataset,
-        validation_data=evaluation_batches(prepared, 8, form),
+        validation_data=evaluation_batches(prepared, 8, form) if prepared.targets else None,
         epochs=3,
         verbose=0,
     )
@@ -309,3 +310,57 @@ def test_labels_of_parquet_rows(topics: Exported) -> None:
     assert [item.row for item in found] == list(range(1, 81))
     assert all(item.labels is not None and all(value > 0.5 for value in item.labels.values()) for item in found)
     assert {"good", "bad"} <= {label for item in found for label in item.labels or ()}
+
+
+_GAN = '''
+import keras
+import keras_tuner
+
+
+@keras.saving.register_keras_serializable("kinds")
+class Gan(keras.Model):
+    """Only its generator can be called."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.generator = keras.Sequential(
+            [keras.Input((4,), name="noise"), keras.layers.Dense(192), keras.layers.Reshape((8, 8, 3))]
+        )
+        self.discriminator = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+
+    def train_step(self, images):
+        noise = keras.random.normal((keras.ops.shape(images)[0], 4))
+        return {"g_loss": -keras.ops.mean(self.discriminator(self.generator(noise)))}
+
+
+class Space(keras_tuner.HyperModel):
+    def build(self, hp):
+        raise AssertionError("an export builds no model")
+
+    def export_model(self, model):
+        return model.generator
+'''
+
+
+def test_the_generator_of_a_gan(tmp_path: Path, write_images: Callable[..., Path]) -> None:
+    import tensorflow as tf
+
+    write_images(tmp_path / "images", ("faces",), 6)
+    names: dict[str, Any] = {}
+    exec(_GAN, names)
+
+    def build() -> Any:
+        model = names["Gan"]()
+        model.compile("adam")
+        return model
+
+    data = {"kind": "image_directory", "path": "images", "labels": "none", "image_size": [8, 8]}
+    objective = {"metric": "g_loss", "direction": "minimize"}
+    gan = export(tmp_path, data, objective, build, space=_GAN.replace("class Space", "class build"))
+    champion, verification = gan.report.champion, gan.report.verification
+    assert not verification.verified and "measured on training batches" in (verification.reason or "")
+    assert (verification.source, verification.max_difference) == ("random inputs", pytest.approx(0, abs=1e-5))
+    assert (champion.task, champion.input.kind, champion.targets) == ("none", "model", ())
+    assert gan.served(noise=tf.zeros((5, 4)))["outputs"].shape == (5, 8, 8, 3)
+    with pytest.raises(PredictError, match="takes noise"):
+        predict(gan.report.folder, [tmp_path])
