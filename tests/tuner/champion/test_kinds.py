@@ -364,3 +364,77 @@ def test_the_generator_of_a_gan(tmp_path: Path, write_images: Callable[..., Path
     assert gan.served(noise=tf.zeros((5, 4)))["outputs"].shape == (5, 8, 8, 3)
     with pytest.raises(PredictError, match="takes noise"):
         predict(gan.report.folder, [tmp_path])
+
+
+def test_numbers_of_an_npz_file(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(60, 2, 3))
+    arrays = {"x": x, "y": x.sum(axis=(1, 2)) * 50 + rng.normal(size=60)}
+    np.savez(tmp_path / "sums.npz", **arrays)
+
+    def build() -> Any:
+        import keras
+
+        inputs = keras.Input((2, 3))
+        model = keras.Model(
+            inputs, keras.layers.Dense(1)(keras.layers.BatchNormalization()(keras.layers.Flatten()(inputs)))
+        )
+        model.compile(keras.optimizers.Adam(0.5), "mse", metrics=[keras.metrics.RootMeanSquaredError("rmse")])
+        return model
+
+    data = {"kind": "npz", "path": "sums.npz"}
+    sums = export(tmp_path, data, {"metric": "val_rmse", "direction": "minimize"}, build)
+    verified(sums, "raw validation rows of")
+    tensors = [(each.tensor, each.dtype, each.shape) for each in sums.report.champion.input.tensors]
+    assert tensors == [("x", "float32", (2, 3))]
+    given = sums.served(x=tf.constant(x, tf.float32))["predictions"]
+    found = sums.predictions(tmp_path / "sums.npz", tmp_path / "space.py")
+    assert [item.row for item in found] == [*range(1, 61), None]
+    assert [item.value for item in found[:60]] == pytest.approx(given[:, 0].tolist(), abs=1e-3)
+    assert "is not a NumPy file" in (found[60].error or "")
+
+
+_SEVERAL = """
+import numpy as np
+
+
+def load():
+    rng = np.random.default_rng(4)
+    x = {"height": rng.normal(size=(50, 1)).astype("float32"), "face": rng.normal(size=(50, 4, 4)).astype("float32")}
+    y = {"age": x["height"][:, 0] * 9, "kind": (x["face"].sum(axis=(1, 2)) > 0).astype("int64")}
+    return x, y
+"""
+
+
+def test_several_inputs_and_outputs_of_a_python_source(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    (tmp_path / "people.py").write_text(_SEVERAL)
+
+    def build() -> Any:
+        import keras
+
+        inputs = {"height": keras.Input((1,), name="height"), "face": keras.Input((4, 4), name="face")}
+        joined = keras.layers.Concatenate()([inputs["height"], keras.layers.Flatten()(inputs["face"])])
+        outputs = {
+            "age": keras.layers.Dense(1, name="age")(joined),
+            "kind": keras.layers.Dense(2, "softmax", name="kind")(joined),
+        }
+        model = keras.Model(inputs, outputs)
+        losses = {"age": "mse", "kind": "sparse_categorical_crossentropy"}
+        model.compile(keras.optimizers.Adam(0.1), losses, metrics={"age": ["mae"], "kind": ["accuracy"]})
+        return model
+
+    objective = {"metric": "val_age_mae", "direction": "minimize"}
+    people = export(tmp_path, {"kind": "python", "source": "people.py:load"}, objective, build)
+    verified(people, "people.py:load")
+    champion = people.report.champion
+    assert (champion.task, champion.input.kind) == ("several", "arrays")
+    assert [(each.name, each.task, each.class_names) for each in champion.targets] == [
+        ("age", "regression", ()),
+        ("kind", "classification", ("0", "1")),
+    ]
+    given = people.served(height=tf.zeros((3, 1)), face=tf.zeros((3, 4, 4)))
+    assert {name: value.shape for name, value in given.items()} == {"age": (3, 1), "kind": (3, 2)}
