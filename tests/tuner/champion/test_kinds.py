@@ -291,7 +291,7 @@ def topics(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         raw, vectorize = _vectorizer()
         model = keras.Model(raw, keras.layers.Dense(4, "sigmoid")(vectorize(raw)))
         auc = keras.metrics.AUC(multi_label=True, num_labels=4, name="auc")
-        model.compile(keras.optimizers.Adam(0.3), "binary_crossentropy", metrics=["binary_accuracy", auc])
+        model.compile(keras.optimizers.Adam(0.03), "binary_crossentropy", metrics=["binary_accuracy", auc])
         return model
 
     data = {

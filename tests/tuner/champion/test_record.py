@@ -33,7 +33,7 @@ def _champion(files: dict[str, str]) -> Champion:
         "task": "classification",
         "class_names": ["Käse", "dog\nhouse"],
         "targets": [{"name": "", "task": "classification", "class_names": ["Käse", "dog\nhouse"]}],
-        "input": {"image_size": [8, 8], "color_mode": "rgb", "signatures": {}},
+        "input": {"kind": "image", "image_size": [8, 8], "color_mode": "rgb", "signatures": {}},
         "outputs": [{"tensor": "probabilities", "dtype": "float32", "shape": [2]}],
         "data_fingerprint": "0" * 64,
         "versions": {"keras": "3"},
