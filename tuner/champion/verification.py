@@ -23,6 +23,7 @@ from tuner.child_environment import tensorflow_environment
 from tuner.data.prepared import PreparedData, target_stem
 from tuner.data.splits import VALIDATION
 from tuner.errors import ExportError
+from tuner.objective import MEASURES
 
 # With at least two columns these names mean the share of examples whose most probable class is
 # their label, which the clean process counts itself.
@@ -196,6 +197,8 @@ def _score(
 ) -> _Score:
     objective = request.spec.objective.metric
     name = objective.removeprefix("val_")
+    if objective in MEASURES:
+        return _Score(None, f"{objective} is measured on the trial's machine, not computed from outputs")
     if name == objective:
         return _Score(None, f"{objective} is measured on training batches while the model changes")
     if written.unscorable:
