@@ -19,8 +19,10 @@ import pyarrow.parquet
 from tuner.data.bad_files import printable, unreadable_reason
 from tuner.errors import DataError
 
-# A CSV row cannot be longer than a block.
-_BLOCK_BYTES = 8 * 2**20
+# A CSV row cannot be longer than a block, and some dozens of blocks are in memory at a time: larger ones are for files
+# with long rows only.
+_BLOCKS = (2**20, 8 * 2**20, 64 * 2**20)
+_TOO_LONG = "straddling"
 _PARQUET_ROWS = 8192
 
 # Is told the places of rows, from 0, that have another number of values than there are columns, and how many.
@@ -93,8 +95,8 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _said(error: Exception) -> str:
     text = " ".join(str(error).split())
-    if "straddling" in text:
-        return f"a row is longer than {_BLOCK_BYTES // 2**20} MiB; is a quotation mark not closed?"
+    if _TOO_LONG in text:
+        return f"a row is longer than {_BLOCKS[-1] // 2**20} MiB; is a quotation mark not closed?"
     return text
 
 
@@ -124,6 +126,27 @@ class CsvTable:
         return tuple(found)
 
     def rows(self, names: Sequence[str], on_ragged: OnRagged) -> Iterator[Rows]:
+        done, last = 0, -1
+
+        def once(place: int, count: int) -> None:
+            nonlocal last
+            if place > last:
+                last = place
+                on_ragged(place, count)
+
+        with _readable(self.path):
+            for block in _BLOCKS:
+                try:
+                    for piece in self._read(names, block, done, once):
+                        yield piece
+                        done += len(piece.places)
+                    return
+                except pyarrow.ArrowInvalid as error:
+                    if _TOO_LONG not in str(error) or block == _BLOCKS[-1]:
+                        raise
+
+    def _read(self, names: Sequence[str], block: int, skipped: int, on_ragged: OnRagged) -> Iterator[Rows]:
+        """All rows but the first ``skipped`` good ones, with blocks of so many bytes."""
         # Names of our own: two columns of the file may have the same.
         keys = [str(place) for place in range(len(self.names))]
         wanted = [keys[self.names.index(name)] for name in names]
@@ -135,27 +158,25 @@ class CsvTable:
             on_ragged(row.number - 2, row.actual_columns)
             return "skip"
 
-        with _readable(self.path):
-            reader = pyarrow.csv.open_csv(
-                str(self.path),
-                pyarrow.csv.ReadOptions(
-                    use_threads=False, block_size=_BLOCK_BYTES, column_names=keys, skip_rows_after_names=1
-                ),
-                pyarrow.csv.ParseOptions(
-                    delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out
-                ),
-                pyarrow.csv.ConvertOptions(
-                    check_utf8=False,
-                    column_types=dict.fromkeys(keys, pyarrow.binary()),
-                    strings_can_be_null=False,
-                    include_columns=wanted,
-                ),
-            )
-            done = 0
-            for batch in reader:
-                cells = {name: batch.column(key) for name, key in zip(names, wanted, strict=True)}
-                yield Rows(_places(done, batch.num_rows, ragged), cells)
-                done += batch.num_rows
+        reader = pyarrow.csv.open_csv(
+            str(self.path),
+            pyarrow.csv.ReadOptions(use_threads=False, block_size=block, column_names=keys, skip_rows_after_names=1),
+            pyarrow.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out),
+            pyarrow.csv.ConvertOptions(
+                check_utf8=False,
+                column_types=dict.fromkeys(keys, pyarrow.binary()),
+                strings_can_be_null=False,
+                include_columns=wanted,
+            ),
+        )
+        done = 0
+        for batch in reader:
+            fresh = min(batch.num_rows, max(0, skipped - done))
+            places = _places(done, batch.num_rows, ragged)
+            done += batch.num_rows
+            if fresh < batch.num_rows:
+                cells = {name: batch.column(key)[fresh:] for name, key in zip(names, wanted, strict=True)}
+                yield Rows(places[fresh:], cells)
 
 
 def _places(done: int, count: int, ragged: Sequence[int]) -> npt.NDArray[np.int64]:

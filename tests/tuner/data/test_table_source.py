@@ -235,6 +235,20 @@ def test_a_bom_windows_line_ends_quoted_newlines_and_blank_lines(table):
     assert [row[""] for row in inputs_of(prepared)] == [b'first\r\nsecond, "quoted"', b"plain", b"x", b"y"]
 
 
+def test_long_rows_are_read_with_larger_blocks(table, monkeypatch):
+    monkeypatch.setattr("tuner.data.table_file._BLOCKS", (200, 1000, 20_000))
+    texts = [f"{i} {'x' * (5000 if i in (47, 80) else 900 if i == 30 else 3)}" for i in range(100)]
+    lines = [f"{text},{'ab'[i % 2]}" for i, text in enumerate(texts)]
+    lines[10:10], lines[60:60] = ["ragged"], ["ragged,a,b"]
+    prepared = table("t,y", *lines, text_column="t", label_column="y", on_error="skip")
+    assert [row[""].decode() for row in inputs_of(prepared)] == texts
+    assert [bad.file for bad in prepared.bad_files] == ["row 11", "row 61"]
+    assert prepared.left_out == 2
+    monkeypatch.setattr("tuner.data.table_file._BLOCKS", (200, 1000))
+    with pytest.raises(DataError, match="a row is longer than 0 MiB; is a quotation mark not closed"):
+        table("t,y", *lines, text_column="t", label_column="y", on_error="skip", seed=1)
+
+
 def test_many_categories_are_kept_one_by_one(table, monkeypatch):
     monkeypatch.setattr("tuner.data.column_types.LISTED_CATEGORIES", 5)
     monkeypatch.setattr("tuner.data.running_statistics.COUNTED", 5)
