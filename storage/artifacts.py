@@ -98,6 +98,14 @@ class StudyArtifacts:
     def preflight_log(self) -> Path:
         return self.folder / "preflight.log"
 
+    def tensorboard_folder(self) -> Path:
+        """A folder for each trial's TensorBoard logs, of the trials that ran on this machine."""
+        return self.folder / "tensorboard"
+
+    def callbacks_folder(self, number: int) -> Path:
+        """For what callbacks of the user's write in a trial."""
+        return self.folder / "callbacks" / f"{number:05d}"
+
     def export_log(self) -> Path:
         return self.folder / "export.log"
 

@@ -425,7 +425,7 @@ def _progress(spec: SearchSpec, study: str, storage: str | None) -> Progress:
 
     return Progress(
         spec.objectives,
-        spec.training.epochs,
+        spec.training.epochs * spec.training.executions_per_trial,
         read_trial=lambda number: queries.show_trial(study, number, storage=storage),
         read_newest=lambda count: queries.list_trials(study, descending=True, limit=count, storage=storage),
     )

@@ -63,6 +63,17 @@ ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
 Comparison = Annotated[str, BeforeValidator(normal_comparison)]
 
 
+def _resolve_code(name: str, info: ValidationInfo) -> str:
+    place, colon, attribute = name.rpartition(":")
+    if not colon or not attribute.isidentifier():
+        raise ValueError("package.module:function or path/to/file.py:function")
+    return f"{_resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
+
+
+# A function of the user's.
+CodePlace = Annotated[str, AfterValidator(_resolve_code)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -197,17 +208,9 @@ class Python(SplitSettings):
     """What a function returns: arrays, a ``tf.data.Dataset`` or a ``keras.utils.PyDataset``."""
 
     kind: Literal["python"]
-    source: str
+    source: CodePlace
     args: dict[str, Any] = {}
     task: LabelledTask = "auto"
-
-    @field_validator("source")
-    @classmethod
-    def _place(cls, name: str, info: ValidationInfo) -> str:
-        place, colon, attribute = name.rpartition(":")
-        if not colon or not attribute.isidentifier():
-            raise ValueError("package.module:function or path/to/file.py:function")
-        return f"{_resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
 
 
 DataSpec = ImageDirectory | TextDirectory | Csv | Npz | Python
@@ -238,6 +241,17 @@ class Training(_Section):
     max_parameters: PositiveInt | None = None
     deterministic: bool = False
     class_weight: ClassWeight = "auto"
+    callbacks: tuple[CodePlace, ...] = ()
+    tensorboard: bool = False
+    executions_per_trial: PositiveInt = 1
+    run_eagerly: bool = False
+    jit_compile: bool | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _compiled_or_not(self) -> Self:
+        if self.run_eagerly and self.jit_compile is True:
+            raise ValueError("run_eagerly and jit_compile: true exclude each other")
+        return self
 
 
 class Resources(_Section):

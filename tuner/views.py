@@ -145,7 +145,7 @@ def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
 
 
 def _running(trial: Mapping[str, Any], spec: SearchSpec | None) -> dict[str, Any]:
-    of = f"/{spec.training.epochs}" if spec else ""
+    of = f"/{spec.training.epochs * spec.training.executions_per_trial}" if spec else ""
     metric = spec.objective.metric if spec else None
     metrics = {metric: trial["metrics"].get(metric)} if metric else {"metrics": trial["metrics"]}
     seconds = trial["seconds"]
@@ -166,7 +166,7 @@ def print_trial(study: str, detail: TrialDetail) -> None:
         console,
         {
             "trial": f"{summary.trial} of study {study}: {ended}" + (f" ({detail.reason})" if detail.reason else ""),
-            "value": None if summary.value is None else show(summary.value) + _epoch(detail.best_epoch),
+            "value": None if summary.value is None else show(summary.value) + _epoch(detail),
             "measures": summary.measures or None,
             "violation": summary.violation or None,
             "epochs": summary.epochs,
@@ -194,8 +194,14 @@ def print_trial(study: str, detail: TrialDetail) -> None:
         console.print(Text(detail.traceback.rstrip()), soft_wrap=True)
 
 
-def _epoch(number: int | None) -> str:
-    return "" if number is None else f" in epoch {number}"
+def _epoch(detail: TrialDetail) -> str:
+    number, metrics = detail.best_epoch, detail.summary.metrics or {}
+    if number is None:
+        return ""
+    if "executions" not in metrics:
+        return f" in epoch {number}"
+    spread = next((show(value) for name, value in metrics.items() if name.endswith("_spread")), "unknown")
+    return f", the mean of {metrics['executions']:g} executions (spread {spread}); the best one in epoch {number}"
 
 
 def _section(console: Console, title: str, values: Mapping[str, Any]) -> None:

@@ -40,7 +40,8 @@ def export_request(
             study=record.name,
             trial=summary.trial,
             checkpoint=checkpoint,
-            value=summary.value,
+            # Of several executions the best one's model is kept; the trial's value is their mean.
+            value=(summary.metrics or {}).get(f"{spec.objective.metric}_best", summary.value),
             metrics=summary.metrics,
             params=summary.params,
             class_names=tuple(record.summary["class_names"]),

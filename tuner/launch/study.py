@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from storage import studies
+from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import UnknownStudy
 from storage.studies import StudyRecord
 from tuner.data.prepared import open_prepared
-from tuner.errors import SpecMismatch
+from tuner.errors import Problem, SpecError, SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
 from tuner.launch.saying import data_said
 from tuner.launch.warm_start import best_of_other, warm_started
@@ -48,6 +50,7 @@ def open_or_create(
     """
     make_sampler(spec, 0)
     make_pruner(spec)
+    _check_extras(spec)
     try:
         record = studies.load_study(database, spec.study)
     except UnknownStudy:
@@ -63,6 +66,12 @@ def check_versions(record: StudyRecord) -> None:
     refuse_drift(record.name, version_differences(record.versions, here))
 
 
+def _check_extras(spec: SearchSpec) -> None:
+    if spec.training.tensorboard and find_spec("tensorboard") is None:
+        missing = "needs a library that is missing: pip install 'keras-champion[tensorboard]'"
+        raise SpecError("spec", [Problem("training.tensorboard", missing)])
+
+
 def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
     best = best_of_other(database, spec)
     place = artifacts_place(spec, url)
@@ -76,7 +85,7 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
         on_decode=lambda done, total: on_event(Event("decoding", done, total)),
     )
     warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
-    for line in [*_said(spec, found), *([warm.said] if warm else [])]:
+    for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:
         on_event(Event(line))
     if spec.sampler.name == "grid":
         make_sampler(spec, 0, found.grid)
@@ -117,6 +126,13 @@ def _cannot(spec: SearchSpec) -> list[str]:
         ranks = "they decide which trial is best"
         said.append(f"Sampler {spec.sampler.name} does not look at the constraints; {ranks}")
     return said
+
+
+def _tensorboard_said(spec: SearchSpec, artifacts: StudyArtifacts) -> list[str]:
+    if not spec.training.tensorboard:
+        return []
+    on_each = "" if str(artifacts.folder).startswith(artifacts.place) else " on each worker's machine"
+    return [f"TensorBoard{on_each}: tensorboard --logdir {artifacts.tensorboard_folder()}"]
 
 
 def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:

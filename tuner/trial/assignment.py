@@ -56,8 +56,13 @@ class Assignment(BaseModel):
         """The trial's seed, from the study's seed and the trial's number."""
         return trial_seed(self.spec.seed, self.number)
 
+    def execution_seed(self, execution: int) -> int:
+        """The seed of one of the trial's executions, from 0; that of the first is the trial's."""
+        return trial_seed(self.spec.seed, self.number, execution)
 
-def trial_seed(study_seed: int, number: int) -> int:
+
+def trial_seed(study_seed: int, number: int, execution: int = 0) -> int:
     """A seed in [0, 2**31) that differs between the trials of a study and is the same on every worker."""
-    digest = hashlib.sha256(f"{study_seed}/{number}".encode()).digest()
+    parts = (study_seed, number, execution) if execution else (study_seed, number)
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -13,18 +13,13 @@ import numpy as np
 
 from tuner.objective import Objective
 from tuner.trial import resume
+from tuner.trial.callback_states import restore_states, states_of
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Diverged, Interrupted
 from tuner.trial.messages import EpochDone
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.state import restore, state_of, values_of
-
-# What Keras's own callbacks forget in on_train_begin, and a resumed trial must remember.
-_STATE = {
-    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
-    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
-}
 
 
 class DivergenceGuard(keras.callbacks.Callback):
@@ -83,8 +78,10 @@ class Recorder(keras.callbacks.Callback):
     """Keeps the best epoch, snapshots every epoch, reports it, and does what the worker decides.
 
     Attributes:
+        objective: of the search.
         progress: what has been achieved so far.
         best: the model's variables at its best epoch; empty before the first.
+        champion: likewise of the best one among the trial's earlier executions.
         decision: the worker's last decision.
     """
 
@@ -97,18 +94,21 @@ class Recorder(keras.callbacks.Callback):
         answer_seconds: float,
         on_epoch: Callable[[int], None],
         stateful: Sequence[keras.callbacks.Callback],
+        progress: Progress,
+        champion: list[np.ndarray],
         resumed: Snapshot | None,
         returns_result: bool,
     ) -> None:
         super().__init__()
-        self._objective = objective
+        self.objective = objective
         self._channel = channel
         self._writer = writer
         self._answer_seconds = answer_seconds
         self._on_epoch = on_epoch
         self._stateful = stateful
         self._returns_result = returns_result
-        self.progress = resumed.progress if resumed else Progress()
+        self.progress = progress
+        self.champion = champion
         self.best = resumed.best if resumed else []
         self._resumed = resumed
         self.decision = "continue"
@@ -119,9 +119,7 @@ class Recorder(keras.callbacks.Callback):
         if self._resumed is not None:
             restore(self.model, self._resumed.state)
             resume.restore_random_state(self._resumed.randomness)
-        for callback in self._stateful:
-            for name, value in self.progress.callbacks.get(type(callback).__name__, {}).items():
-                setattr(callback, name, value)
+        restore_states(self._stateful, self.progress.callbacks)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._on_epoch(epoch)
@@ -150,7 +148,7 @@ class Recorder(keras.callbacks.Callback):
 
     def is_done(self, epochs: int) -> bool:
         """Whether nothing is left to train: the trial had come to its end when it was interrupted."""
-        trained = self.progress.stopping or self.progress.epoch >= epochs
+        trained = self.progress.stopping or self.progress.trained >= epochs
         return self.decision != "continue" or (trained and self.progress.best_epoch > 0)
 
     def catch_up(self, recorded: int) -> None:
@@ -168,11 +166,18 @@ class Recorder(keras.callbacks.Callback):
                 self._report(index + 1, self.progress.history[index])
 
     def _report(self, number: int, epoch: Epoch) -> None:
-        report = EpochDone(epoch=number, metrics=epoch.metrics, seconds=epoch.seconds)
+        report = EpochDone(
+            epoch=number,
+            execution=self.progress.execution_of(number),
+            metrics=epoch.metrics,
+            seconds=epoch.seconds,
+        )
         answer = self._channel.report(report, self._answer_seconds)
         if answer is not None:
             self._writer.acknowledge(answer.epoch)
-            self.decision = answer.decision
+            # What came too late for an earlier execution says nothing about this one.
+            if answer.epoch > self.progress.starts[-1] or answer.decision == "stop":
+                self.decision = answer.decision
         if self.decision == "stop" or self._channel.stop_requested.is_set():
             raise Interrupted
         if self.decision in ("prune", "finish"):
@@ -189,8 +194,8 @@ class Recorder(keras.callbacks.Callback):
         """
         if self.progress.best_epoch:
             return
-        metrics = returned_metrics(result, self._objective.metric)
-        if self.progress.epoch == 0:
+        metrics = returned_metrics(result, self.objective.metric)
+        if self.progress.trained == 0:
             # There is nothing to go on from: a trial that is taken up now has been trained.
             self.model.stop_training = True
             self.record(metrics)
@@ -201,23 +206,31 @@ class Recorder(keras.callbacks.Callback):
         self.progress = replace(
             self.progress, history=(*self.progress.history, epoch), stopping=bool(self.model.stop_training)
         )
-        if self._objective.metric in epoch.metrics or not self._returns_result:
+        if self.objective.metric in epoch.metrics or not self._returns_result:
             self._take_best(epoch.metrics, self.progress.epoch)
 
     def _take_best(self, metrics: dict[str, float], number: int) -> None:
-        value, best = objective_value(self._objective, metrics), self.progress.best_value
-        if best is None or self._objective.better(value, than=best):
+        value, best = objective_value(self.objective, metrics), self.progress.best_value
+        if best is None or self.objective.better(value, than=best):
             self.best = values_of(self.model.variables)
             self.progress = replace(self.progress, best_epoch=number, best_value=value, best_metrics=metrics)
 
     def _snapshot(self) -> Snapshot:
-        self.progress = replace(self.progress, callbacks=_states(self._stateful))
+        self.progress = replace(self.progress, callbacks=states_of(self._stateful))
         return Snapshot(
             progress=self.progress,
             state=state_of(self.model),
             best=self.best,
             randomness=resume.random_state(),
+            champion=self.champion,
         )
+
+    def best_of_all(self) -> list[np.ndarray]:
+        """The variables of the best model of the trial's executions, this one included."""
+        ended = self.progress.ended
+        value = self.progress.best_value
+        beaten = value is None or any(not self.objective.better(value, than=each.value) for each in ended)
+        return self.champion if ended and beaten else self.best
 
 
 def losses_of(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,16 +280,3 @@ def _print_epoch(number: int, epoch: Epoch, written: bool) -> None:
     # Keras's own line for a log file (verbose=2) would cost a conversion of every metric in every step.
     listed = " - ".join(f"{name}: {value:.4g}" for name, value in epoch.metrics.items())
     print(f"Epoch {number} - {epoch.seconds:.1f}s - {listed}{' - resume checkpoint' if written else ''}", flush=True)
-
-
-def _states(callbacks: Sequence[keras.callbacks.Callback]) -> dict[str, dict[str, Any]]:
-    return {
-        type(callback).__name__: {name: _plain(getattr(callback, name)) for name in names if hasattr(callback, name)}
-        for callback in callbacks
-        for kind, names in _STATE.items()
-        if type(callback) is kind
-    }
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value

@@ -43,10 +43,11 @@ class Built(_Message):
 
 
 class EpochDone(_Message):
-    """An epoch's metrics. ``epoch`` counts from 1."""
+    """An epoch's metrics. ``epoch`` counts from 1 and on through the trial's executions; those count from 0."""
 
     type: Literal["epoch"] = "epoch"
     epoch: int
+    execution: int = 0
     metrics: dict[str, float]
     seconds: float
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import keras_tuner
@@ -41,10 +42,18 @@ def build_model(
         raise TypeError("build returned a model that is not compiled; call model.compile(...) in build")
     if not model.built and _has_own(model, "call"):
         _call_once(staged, data)
+    _set_compilation(model, spec)
     limit, count = spec.training.max_parameters, parameters_of(model)
     if limit is not None and count > limit:
         raise Infeasible(f"the model has {count:,} parameters, more than max_parameters {limit:,}")
     return staged
+
+
+def _set_compilation(model: keras.Model, spec: SearchSpec) -> None:
+    if spec.training.run_eagerly:
+        model.run_eagerly, model.jit_compile = True, False
+    elif spec.training.jit_compile != "auto":
+        model.jit_compile = spec.training.jit_compile
 
 
 def _call_once(staged: StagedModel, data: PreparedData) -> None:
@@ -63,6 +72,22 @@ def parameters_of(model: keras.Model) -> int:
 def can_be_evaluated(model: keras.Model) -> bool:
     """Whether there is anything that validation could run: a GAN, for example, often has no ``call``."""
     return any(_has_own(model, name) for name in ("call", "test_step", "evaluate"))
+
+
+def build_by_shapes(model: keras.Model, batch: Any) -> None:
+    """Lets Keras find from shapes alone what a model on several devices still lacks, such as variables of metrics.
+
+    By itself it would average the devices' parts of the first batch to see it, which fails for parts of different
+    sizes and for strings.
+
+    Args:
+        batch: the element spec of the training batches.
+    """
+
+    def build(iterator: Any = None, data_batch: Any = None) -> None:
+        model._symbolic_build(data_batch=batch)
+
+    model._maybe_symbolic_build = build
 
 
 def _has_own(model: keras.Model, method: str) -> bool:

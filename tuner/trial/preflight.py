@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -160,25 +161,30 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     from tuner.data.batches import TrainingBatches, evaluation_batches
     from tuner.trial.callbacks import BatchWitness, returned_metrics
     from tuner.trial.model import batch_format, batch_size_of, can_be_evaluated
+    from tuner.trial.user_callbacks import CallbackContext, user_callbacks
 
+    epochs, folder = spec.training.epochs, Path(tempfile.mkdtemp())
+    context = CallbackContext(spec.study, 0, 0, dict(hp.values), epochs, spec.objective.metric, folder)
+    others = user_callbacks(spec, context)
     witness, objective = BatchWitness(), spec.objective.metric
     try:
         batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
         training = TrainingBatches(data, batch_size, spec.seed, form).dataset.take(1)
         validation = evaluation_batches(data, batch_size, form).take(1) if can_be_evaluated(model.network) else None
         result = space.fit(
-            hp, model.network, training, validation_data=validation, epochs=1, callbacks=[witness], verbose=2
-        )
-        return (
-            witness.metrics
-            if objective in witness.metrics
-            else {**witness.metrics, **returned_metrics(result, objective)}
+            hp, model.network, training, validation_data=validation, epochs=1, callbacks=[*others, witness], verbose=2
         )
     except Exception as error:
         where = "validation batch, after a training batch" if witness.has_trained else "batch"
         raise PreflightError(
             f"the model with default values failed on its first {where}: {type(error).__name__}: {_short(error)}"
         ) from error
+    if objective in witness.metrics:
+        return witness.metrics
+    try:
+        return witness.metrics | returned_metrics(result, objective)
+    except (TypeError, ValueError) as error:
+        raise PreflightError(f"objective: {error}") from error
 
 
 def _short(error: Exception) -> str:

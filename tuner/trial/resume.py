@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,19 +34,32 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """What an execution has achieved in its best epoch."""
+
+    value: float
+    best_epoch: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Progress:
-    """What a trial has achieved, besides its variables.
+    """What a trial has achieved, besides its variables. Its executions follow each other; epochs count on from 1.
 
     Attributes:
         history: every epoch so far: what the database does not have of them can be told again.
-        best_epoch: the epoch with the best objective, 0 before the first.
+        ended: the executions before this one.
+        starts: the epochs trained before each execution, up to this one.
+        best_epoch: this execution's epoch with the best objective, 0 before the first.
         best_value: the objective there.
         best_metrics: all metrics of that epoch.
-        callbacks: the state of stateful callbacks, by class name.
+        callbacks: the state of stateful callbacks, by their place and class name.
         stopping: a callback ended the training with this epoch.
     """
 
     history: tuple[Epoch, ...] = ()
+    ended: tuple[Ended, ...] = ()
+    starts: tuple[int, ...] = (0,)
     best_epoch: int = 0
     best_value: float | None = None
     best_metrics: dict[str, float] = field(default_factory=dict)
@@ -54,12 +68,40 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """Epochs trained."""
+        """Epochs trained, in all executions."""
         return len(self.history)
+
+    @property
+    def execution(self) -> int:
+        return len(self.ended)
+
+    @property
+    def trained(self) -> int:
+        """Epochs trained in this execution."""
+        return self.epoch - self.starts[-1]
+
+    @property
+    def all_ended(self) -> tuple[Ended, ...]:
+        """With this execution, once it has a best epoch."""
+        if self.best_value is None:
+            return self.ended
+        return (*self.ended, Ended(self.best_value, self.best_epoch, self.best_metrics))
+
+    def execution_of(self, epoch: int) -> int:
+        return bisect_left(self.starts, epoch) - 1
+
+    def next_execution(self) -> Progress:
+        """The beginning of the execution after this one."""
+        return Progress(history=self.history, ended=self.all_ended, starts=(*self.starts, self.epoch))
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Progress:
-        return cls(**stored | {"history": tuple(Epoch(**epoch) for epoch in stored["history"])})
+        lists = {
+            "history": tuple(Epoch(**epoch) for epoch in stored["history"]),
+            "ended": tuple(Ended(**ended) for ended in stored["ended"]),
+            "starts": tuple(stored["starts"]),
+        }
+        return cls(**stored | lists)
 
 
 @dataclass(frozen=True)
@@ -68,14 +110,17 @@ class Snapshot:
 
     Attributes:
         state: of the model and its optimizers.
-        best: the model's variables at its best epoch; the same arrays where that is this epoch, empty before the first.
+        best: the model's variables at this execution's best epoch; the same arrays where that is this epoch, empty
+            before the first.
         randomness: of Python, NumPy and Keras, as JSON.
+        champion: the variables of the best model of the executions before this one.
     """
 
     progress: Progress
     state: ModelState
     best: list[np.ndarray]
     randomness: dict[str, Any]
+    champion: list[np.ndarray] = field(default_factory=list)
 
 
 def random_state() -> dict[str, Any]:
@@ -119,6 +164,7 @@ def write(file: Path, snapshot: Snapshot) -> None:
         arrays |= _named(f"o{index}.", each.variables if each else [])
     if snapshot.progress.best_epoch != snapshot.progress.epoch:
         arrays |= _named("b", snapshot.best)
+    arrays |= _named("c", snapshot.champion)
     np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for allow_pickle
 
 
@@ -127,14 +173,14 @@ def read(file: Path) -> Snapshot:
     with np.load(file, allow_pickle=False) as stored:
         header = json.loads(stored["header"].tobytes())
         progress = Progress.from_json(header["progress"])
-        variables, best = _numbered(stored, "v"), _numbered(stored, "b")
+        variables, best, champion = (_numbered(stored, letter) for letter in "vbc")
         optimizers = tuple(
             None if built_for is None else OptimizerState(tuple(built_for), _numbered(stored, f"o{index}."))
             for index, built_for in enumerate(header["optimizers"])
         )
     if progress.best_epoch == progress.epoch:
         best = variables
-    return Snapshot(progress, ModelState(variables, optimizers), best, header["randomness"])
+    return Snapshot(progress, ModelState(variables, optimizers), best, header["randomness"], champion)
 
 
 def read_first(artifacts: StudyArtifacts, keys: Sequence[str]) -> Snapshot | None:

@@ -36,6 +36,16 @@ def begin(spec: SearchSpec, seed: int) -> None:
         keras.mixed_precision.set_global_policy("mixed_float16")
 
 
+def mirrored() -> tf.distribute.Strategy | None:
+    """What trains a model on all GPUs of this process at once, or on all CPU devices; None where there is only one."""
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    # Counted without initialising the runtime.
+    parts = [tf.config.get_logical_device_configuration(each) for each in tf.config.list_physical_devices(kind)]
+    if sum(len(part or [None]) for part in parts) < 2:
+        return None
+    return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+
+
 def limit_threads(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(max(2, threads))

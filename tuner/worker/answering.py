@@ -57,10 +57,14 @@ class Answerer:
         running.epochs = done.epoch
         # A `fit` of one's own may return the objective at its end.
         value = done.metrics.get(self._spec.objective.metric)
-        self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, done.metrics, done.seconds)
-        # Optuna takes intermediate values of one objective only: TPE fails on a trial that has others.
+        metrics = done.metrics
+        if self._spec.training.executions_per_trial > 1:
+            metrics = {"execution": done.execution + 1.0, **metrics}
+        self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, metrics, done.seconds)
+        # The first execution stands for the trial among the other trials' first ones. Optuna takes intermediate values
+        # of one objective only: TPE fails on a trial that has others.
         pruned = False
-        if value is not None and len(self._spec.objectives) == 1:
+        if value is not None and done.execution == 0 and len(self._spec.objectives) == 1:
             pruned = self._patiently(running.live.report, done.epoch, value)
         running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, done, pruned)))
 

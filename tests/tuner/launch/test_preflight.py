@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from tuner.errors import PreflightError, SpaceError
 from tuner.launch.preflight import preflight
 
 
@@ -10,3 +15,57 @@ def test_a_default_model_above_max_parameters_is_not_the_end_of_the_study(make_s
     found = preflight(spec, cache, tmp_path / "preflight.log")
     assert found.parameters > 1
     assert set(found.metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+MODELS = Path(__file__).parents[1] / "trial" / "models.py"
+
+
+def refusal(make_spec, cache, tmp_path, space, **keys):
+    """What the preflight finds of a space of models.py, or the message with which it refuses it."""
+    options = keys.pop("options", {})
+    spec = make_spec(**keys)
+    named = spec.space.model_validate({"name": f"{MODELS}:{space}", **options})
+    with pytest.raises((PreflightError, SpaceError)) as refused:
+        preflight(spec.model_copy(update={"space": named}), cache, tmp_path / "preflight.log")
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("space", "objective", "said"),
+    [
+        ("GanSpace", "val_loss", "objective: no epoch logs 'val_loss'; logged are d_loss, g_loss"),
+        (
+            "CannotBeTested",
+            "loss",
+            "the model with default values failed on its first validation batch, after a training batch: ValueError: ",
+        ),
+        (
+            "ReturnsNothing",
+            {"metric": "score", "direction": "maximize"},
+            "objective: fit returned NoneType, and its epochs do not log score; pass callbacks to model.fit, or return "
+            "a History, a dict of metrics or the objective's value",
+        ),
+    ],
+)
+def test_what_would_fail_in_every_trial_is_said_in_a_line(make_spec, cache, tmp_path, images, space, objective, said):
+    data = {"kind": "image_directory", "path": str(images), "image_size": [8, 8], "color_mode": "grayscale"}
+    labels = {"labels": "none"} if space == "GanSpace" else {}
+    message = refusal(make_spec, cache, tmp_path, space, data=data | labels, objective=objective)
+    assert message.startswith(said), message
+
+
+def test_a_factory_of_callbacks_that_is_none_is_said(make_spec, cache, tmp_path):
+    training = {"epochs": 1, "callbacks": [f"{MODELS}:nothing"]}
+    message = refusal(make_spec, cache, tmp_path, "Plain", training=training)
+    assert message == f"training.callbacks {MODELS}:nothing: it gave NoneType, not a keras.callbacks.Callback"
+
+
+def test_a_model_that_cannot_be_saved_is_a_warning(make_spec, cache, tmp_path, images):
+    data = {"kind": "image_directory", "path": str(images), "labels": "none"}
+    size = {"image_size": [8, 8], "color_mode": "grayscale"}
+    spec = make_spec(data=data | size, objective="g_loss")
+    spec = spec.model_copy(update={"space": spec.space.model_validate(f"{MODELS}:UnsaveableSpace")})
+    found = preflight(spec, cache, tmp_path / "preflight.log")
+    (warning,) = found.warnings
+    assert warning.startswith("no model will be kept, for this one cannot be saved: NotImplementedError: Object Gan")

@@ -147,6 +147,17 @@ class Plain(keras_tuner.HyperModel):
         return classifier()
 
 
+class Eager(Plain):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = classifier()
+
+        def eager(labels: Any, predictions: Any) -> Any:
+            return tf.ones_like(predictions[:, 0]) * float(tf.executing_eagerly())
+
+        model.compile("sgd", model.loss, metrics=["accuracy", eager])
+        return model
+
+
 class Recompiles(Plain):
     """A `fit` that begins with a new optimizer."""
 
@@ -217,3 +228,60 @@ class Several(keras_tuner.HyperModel):
             model = keras.Model([numbers, kind], [colour, weight])
             model.compile("adam", loss=[*losses.values()], metrics=[*metrics.values()])
         return model
+
+
+class Written(keras.callbacks.Callback):
+    """Remembers what it was made for, adds a metric, and counts epochs over resumptions."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__()
+        self._context, self._epochs = context, 0
+
+    def get_state(self) -> dict[str, Any]:
+        return {"epochs": self._epochs}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._epochs = state["epochs"]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._epochs += 1
+        logs["counted"] = self._epochs
+        with open(self._context.folder / "made.txt", "a") as file:
+            file.write(f"{self._context.trial} {self._context.execution} {self._epochs}\n")
+
+
+def patient() -> keras.callbacks.Callback:
+    return keras.callbacks.ReduceLROnPlateau("val_loss", patience=1, min_delta=10.0, cooldown=0)
+
+
+def nothing() -> None:
+    return None
+
+
+class ReturnsNothing(Returns):
+    def __init__(self) -> None:
+        super().__init__(passes=True, result="none")
+
+
+class CannotBeTested(keras_tuner.HyperModel):
+    """Its own train_step needs no loss of `compile`; the test_step that it has of Keras does."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = LossInside()
+        model.compile("sgd")
+        return model
+
+
+class LossInside(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = keras.layers.Dense(1)
+
+    def call(self, images: Any) -> Any:
+        return self.out(keras.ops.reshape(images, (-1, 64)))
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self(data[0]) ** 2)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return {"loss": loss}

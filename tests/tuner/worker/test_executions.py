@@ -1,0 +1,41 @@
+"""A trial of several executions, from the worker to what is shown of it."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+import pytest
+
+from storage import leaderboard
+from storage.artifacts import StudyArtifacts
+from tuner.champion.selection import export_request
+from tuner.views import print_trial
+
+
+def test_executions_are_recorded_compared_and_shown(create_study, run_worker, make_spec, database, cache, capsys):
+    training = {"epochs": 2, "batch_size": 16, "executions_per_trial": 2, "early_stopping": None}
+    spec = make_spec("Fast", trials=1, training=training)
+    record = create_study(spec)
+    run_worker(spec)
+
+    detail = leaderboard.trial(database, spec.study, 0)
+    assert [(row.epoch, row.metrics["execution"]) for row in detail.curve] == [(1, 1), (2, 1), (3, 2), (4, 2)]
+    values = [row.metrics["val_accuracy"] for row in detail.curve]
+    best = max(values[:2]), max(values[2:])
+    assert detail.summary.value == pytest.approx(fmean(best))
+    assert detail.summary.epochs == 4
+
+    (trial,) = database.optuna.get_all_trials(record.study_id)
+    assert trial.value == detail.summary.value
+    # What the pruner compares is the first execution.
+    assert trial.intermediate_values == {1: values[0], 2: values[1]}
+
+    artifacts = StudyArtifacts.at(record.artifacts, spec.study, cache)
+    with export_request(database, record, artifacts, 0, cache) as request:
+        assert request.value == max(best)
+
+    print_trial(spec.study, detail)
+    shown = capsys.readouterr().out
+    assert "the mean of 2 executions (spread " in shown
+    assert f"the best one in epoch {detail.best_epoch}" in shown
+    assert shown.splitlines()[-5].split()[:3] == ["epoch", "execution", "accuracy"]
