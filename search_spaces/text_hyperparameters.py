@@ -22,6 +22,8 @@ _DEFAULT_VOCABULARY = 20_000
 # Attention and recurrence over more would take most of a search's time.
 _LONGEST = 512
 _DEFAULT_LONGEST = 256
+# Texts of which half have at most so many words say little by whole words: parts of words tell more.
+_SHORT = 30
 # Where nothing is known of the texts' lengths.
 _ANY_LENGTHS = (64, 128, 256)
 _BATCH_SIZES = (16, 32, 64, 128)
@@ -58,13 +60,15 @@ def ask_vectorization(
         count_distinct: how many different tokens they have.
         max_vocabulary: no vocabulary is larger.
     """
+    short = statistics is not None and statistics.words[50] <= _SHORT
     names = ["lower_and_strip_punctuation", "lower", "none"]
-    name = hp.Choice("standardize", names)
+    # Among characters, punctuation is as telling as letters.
+    name = hp.Choice("standardize", names, default="lower" if short and "bag" in families else names[0])
     bag = words = None
     if "bag" in families:
         with _only_for(hp, ["bag"], families):
             bag = hp.Choice("weighting", ["multi_hot", "count", "tf_idf"])
-            words = hp.Choice("token", ["words", "characters"]) == "words"
+            words = hp.Choice("token", ["words", "characters"], default="characters" if short else "words") == "words"
             for token, ngrams, bound in (("words", [1, 2], WORD_PAIRS), ("characters", [3, 4], CHARACTERS)):
                 with hp.conditional_scope("token", [token]):
                     hp.Choice("ngrams", ngrams, default=ngrams[-1])
@@ -195,7 +199,7 @@ def ask_optimization(
         smooth: whether labels can be smoothed.
     """
     optimizer = hp.Choice("optimizer", ["adamw", "rmsprop"])
-    for those, low, high, default in ((_SHALLOW, 3e-4, 3e-2, 3e-3), (SEQUENCES[1:], 1e-4, 1e-2, 1e-3)):
+    for those, low, high, default in ((_SHALLOW, 1e-3, 3e-2, 3e-3), (SEQUENCES[1:], 3e-4, 1e-2, 1e-3)):
         if any(each in families for each in those):
             with _only_for(hp, those, families):
                 hp.Float("learning_rate", low, high, sampling="log", default=default)

@@ -52,6 +52,13 @@ def test_the_first_trial(texts: Texts) -> None:
     assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 32
 
 
+@pytest.mark.parametrize(("longest", "split"), [(60, "character"), (62, "whitespace")])
+def test_the_first_trial_reads_short_texts_by_characters(texts: Texts, longest: int, split: str) -> None:
+    tokenization = TextSpace(texts(longest=longest)).configure(keras_tuner.HyperParameters()).vectorization.tokenization
+    assert tokenization.split == split
+    assert (tokenization.standardize == "lower") == (split == "character")
+
+
 @pytest.mark.parametrize(
     ("distinct", "most", "sizes"),
     [

@@ -25,12 +25,12 @@ from tuner.data.prepared import PreparedData, TargetFacts
 
 # By name, what a model is to be like beside the defaults.
 MODELS: dict[str, dict[str, Any]] = {
-    "multi_hot": {"family": "bag", "weighting": "multi_hot", "hidden_layers": 0, "ngrams": 1},
-    "count": {"family": "bag", "weighting": "count", "hidden_layers": 2, "unit_length": False},
-    "tf_idf": {"family": "bag", "weighting": "tf_idf", "standardize": "none"},
+    "multi_hot": {"family": "bag", "token": "words", "weighting": "multi_hot", "hidden_layers": 0, "ngrams": 1},
+    "count": {"family": "bag", "token": "words", "weighting": "count", "hidden_layers": 2, "unit_length": False},
+    "tf_idf": {"family": "bag", "token": "words", "weighting": "tf_idf", "standardize": "none"},
     "characters": {"family": "bag", "token": "characters", "ngrams": 3, "standardize": "lower"},
-    "pooling": {"family": "pooling", "pooling": "average"},
-    "convolution": {"family": "convolution", "blocks": 2, "pooling": "maximum"},
+    "pooling": {"family": "pooling", "pooling": "average", "standardize": "lower_and_strip_punctuation"},
+    "convolution": {"family": "convolution", "blocks": 2, "standardize": "none", "pooling": "maximum"},
     "lstm": {"family": "recurrent", "recurrent_layers": 2},
     "gru": {"family": "recurrent", "cell": "gru", "bidirectional": False, "standardize": "lower"},
     "transformer": {"family": "transformer", "transformer_layers": 2},
