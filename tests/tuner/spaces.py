@@ -88,7 +88,7 @@ class Deterministic(keras_tuner.HyperModel):
     """Dropout, BatchNormalization and a learning rate that sinks, whose state a resumed trial must get back exactly."""
 
     def callbacks(self, hp: keras_tuner.HyperParameters) -> list[keras.callbacks.Callback]:
-        return [keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.7, patience=3, min_delta=0.02)]
+        return [keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.95, patience=1, min_delta=0.2)]
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         return small_model(hp.Int("units", 6, 12), hp.Float("rate", 1e-3, 1e-1, sampling="log"), dropout=0.3)
