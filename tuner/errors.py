@@ -88,7 +88,7 @@ class VersionDrift(TunerError):
     """What is here is not what a study was launched with.
 
     Attributes:
-        names: of what differs: packages, ``python``, ``space``, ``data_source``, ``data``.
+        names: of what differs: packages, ``python``, ``space``, ``data_source``, ``callbacks``, ``data``.
     """
 
     def __init__(self, study: str, names: Sequence[str], differing: str) -> None:

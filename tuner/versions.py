@@ -21,15 +21,20 @@ if TYPE_CHECKING:
     from tuner.spec import SearchSpec
 
 PACKAGES = ("keras-champion", "keras", "keras-tuner", "tensorflow", "optuna", "numpy")
-PYTHON, SPACE, SOURCE, DATA = "python", "space", "data_source", "data"
+PYTHON, SPACE, SOURCE, CALLBACKS, DATA = "python", "space", "data_source", "callbacks", "data"
 _SHOWN = 12
 _MISSING = "missing"
-_SAID = {SPACE: "the search space's code", SOURCE: "the data source's code", DATA: "the data"}
+_SAID = {
+    SPACE: "the search space's code",
+    SOURCE: "the data source's code",
+    CALLBACKS: "the callbacks' code",
+    DATA: "the data",
+}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as the study has it: a package, ``python``, ``space``, ``data_source`` or ``data``."""
+    """One thing that is not as the study has it: a package, ``python``, the user's code or the data."""
 
     name: str
     here: str
@@ -44,8 +49,12 @@ def versions_here(spec: SearchSpec) -> dict[str, str]:
 
     A space that comes with this software has its version, and no hash.
     """
-    named = {SPACE: spec.space.name, SOURCE: spec.data.source if spec.data.kind == "python" else ""}
-    code = {what: code_hash(name) for what, name in named.items() if ":" in name}
+    named = {
+        SPACE: [spec.space.name] if ":" in spec.space.name else [],
+        SOURCE: [spec.data.source] if spec.data.kind == "python" else [],
+        CALLBACKS: spec.training.callbacks,
+    }
+    code = {what: code_hash(*places) for what, places in named.items() if places}
     return {package: _version(package) for package in PACKAGES} | {PYTHON: python_version()} | code
 
 
@@ -64,20 +73,21 @@ def refuse_drift(study: str, differing: list[Difference]) -> None:
         raise VersionDrift(study, [each.name for each in differing], "; ".join(map(str, differing)))
 
 
-def code_hash(name: str) -> str:
-    """A hash of the source of ``package.module:Name`` or ``path/to/file.py:Name``, ``missing`` if it is not here.
+def code_hash(*places: str) -> str:
+    """A hash of the source of ``package.module:Name`` or ``path/to/file.py:Name``, ``missing`` if one is not here.
 
     It covers the file, and every file or package of the same folder that it imports, directly or through another one
     of them. Nothing is imported to find out.
     """
-    place = name.rpartition(":")[0]
-    file = Path(place) if place.endswith(".py") else _module_file(place)
-    if file is None or not file.is_file():
-        return _MISSING
     digest = hashlib.sha256()
-    for path in sorted(_with_neighbours(file)):
-        digest.update(f"{path.relative_to(file.parent)}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
+    for name in places:
+        place = name.rpartition(":")[0]
+        file = Path(place) if place.endswith(".py") else _module_file(place)
+        if file is None or not file.is_file():
+            return _MISSING
+        for path in sorted(_with_neighbours(file)):
+            digest.update(f"{path.relative_to(file.parent)}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

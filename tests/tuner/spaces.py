@@ -84,11 +84,22 @@ class Slow(keras_tuner.HyperModel):
         return model.fit(*args, **kwargs)
 
 
-class Deterministic(keras_tuner.HyperModel):
-    """Dropout, BatchNormalization and a learning rate that sinks, whose state a resumed trial must get back exactly."""
+class Lingers(Slow):
+    """Trains its epochs, then waits until the file appears."""
 
-    def callbacks(self, hp: keras_tuner.HyperParameters) -> list[keras.callbacks.Callback]:
-        return [keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.95, patience=1, min_delta=0.2)]
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: object, **kwargs: object) -> object:
+        def wait(logs: object = None) -> None:
+            while not self._gate.exists():
+                time.sleep(0.01)
+                stop.check()
+
+        stop = next(c for c in kwargs["callbacks"] if type(c).__name__ == "StopListener")  # type: ignore[attr-defined]
+        kwargs["callbacks"] = [*kwargs["callbacks"], keras.callbacks.LambdaCallback(on_train_end=wait)]  # type: ignore[misc]
+        return model.fit(*args, **kwargs)
+
+
+class Deterministic(keras_tuner.HyperModel):
+    """Dropout and BatchNormalization, whose state a resumed trial must get back exactly."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         return small_model(hp.Int("units", 6, 12), hp.Float("rate", 1e-3, 1e-1, sampling="log"), dropout=0.3)

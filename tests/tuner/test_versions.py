@@ -73,6 +73,8 @@ def test_the_code_that_a_spec_names_is_recorded_and_built_in_spaces_are_of_this_
     assert set(versions_here(own)) == {*versions_here(built_in), "space"}
     source = {"kind": "python", "source": f"{space}:load"}
     assert set(versions_here(make_spec("Fast", data=source))) == {*versions_here(own), "data_source"}
+    training = {"callbacks": [f"{space}:first", f"{space}:second"]}
+    assert set(versions_here(make_spec("Fast", training=training))) == {*versions_here(own), "callbacks"}
 
 
 def test_only_what_the_study_recorded_is_compared():

@@ -116,10 +116,14 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Here, and not before `fit`: a `fit` of one's own may compile the model again.
+        self.restore()
+        restore_states(self._stateful, self.progress.callbacks)
+
+    def restore(self) -> None:
+        """Gives model, optimizers and random generators what they had in the checkpoint, if there is one."""
         if self._resumed is not None:
             restore(self.model, self._resumed.state)
             resume.restore_random_state(self._resumed.randomness)
-        restore_states(self._stateful, self.progress.callbacks)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._on_epoch(epoch)

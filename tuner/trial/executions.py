@@ -88,6 +88,8 @@ def execute(
         if resumed is not None:
             recorder.catch_up(assignment.recorded)
         if recorder.is_done(spec.training.epochs):
+            # What is kept of it has the optimizer's state too.
+            recorder.restore()
             return recorder
         result = attempt.space.fit(
             attempt.hp,

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import keras_tuner
 
 from search_spaces.base import DataSummary, Labels, SearchSpace
@@ -64,12 +63,3 @@ def _construct(
 def labels_of(space: keras_tuner.HyperModel) -> Labels:
     """How the space wants its labels; a plain hypermodel gets integers."""
     return space.labels if isinstance(space, SearchSpace) else "integer"
-
-
-def callbacks_of(space: keras_tuner.HyperModel, hp: keras_tuner.HyperParameters) -> list[keras.callbacks.Callback]:
-    """The callbacks that the space wants beside the service's own: its method ``callbacks(hp)`` returns them.
-
-    What Keras's own remember between epochs goes with the resume checkpoints; of those that a ``fit`` adds it does not.
-    """
-    method = getattr(space, "callbacks", None)
-    return list(method(hp)) if callable(method) else []

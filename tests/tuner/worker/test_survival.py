@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from disruption.models import same_weights
 
 from storage import leaderboard, leases, progress, studies
 from storage.database import connect
@@ -85,6 +86,27 @@ def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_wo
         assert curve(database, spec.study, number) == curve(database, "undisturbed", number)
         assert leaderboard.trial(database, spec.study, number).attempts == 1
     assert _values(database, spec.study) == _values(database, "undisturbed")
+
+
+def test_a_trial_that_was_interrupted_after_its_last_epoch_keeps_the_same_model(
+    create_study, run_worker, start_worker, make_spec, database, gate, eventually
+):
+    training = {"epochs": 2, "batch_size": 16, "deterministic": True}
+    spec = make_spec("Lingers", options={"gate": str(gate)}, trials=1, sampler="random", training=training)
+    create_study(spec)
+    worker = start_worker(spec)
+    eventually(lambda: trained_an_epoch(database, spec.study)() and len(curve(database, spec.study, 0)) == 2)
+    worker.stop()
+    assert worker.wait(30)
+    gate.touch()
+    assert start_worker(spec).wait(60)
+    ended = leaderboard.trial(database, spec.study, 0)
+    assert "resumed after epoch 2" in Path(ended.log).read_text()
+
+    undisturbed = spec.model_copy(update={"study": "undisturbed"})
+    create_study(undisturbed)
+    run_worker(undisturbed)
+    assert same_weights(Path(ended.checkpoint), Path(leaderboard.trial(database, "undisturbed", 0).checkpoint))
 
 
 def _stop_after_more_epochs(url, study, stop, eventually):
