@@ -67,6 +67,14 @@ def problems(changed, *, drop=()):
         ({"sampler": "genetic"}, ["sampler.name: unknown name 'genetic'; one of tpe, random"]),
         ({"pruner": 3}, ["pruner: must be a mapping"]),
         ({"study": "a/b"}, ["study: letters, digits"]),
+        (
+            {"training": {"run_eagerly": True, "jit_compile": True}},
+            ["training: run_eagerly and jit_compile: true exclude each other"],
+        ),
+        (
+            {"training": {"callbacks": ["mine.py"]}},
+            ["training.callbacks.0: package.module:function or path/to/file.py"],
+        ),
         ({"training": None}, ["training: must be a mapping with the keys epochs, batch_size"]),
         ({"artifacts": "gs://bucket"}, ["artifacts: a folder or s3://BUCKET/PREFIX"]),
         ({"trails": 3}, ["trails: unknown key; did you mean trials? allowed are study, data, space"]),
