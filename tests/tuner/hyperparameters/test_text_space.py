@@ -31,7 +31,7 @@ def test_a_study_asks_for_nothing_that_the_listing_lacks(
 ) -> None:
     listed = {each.optuna_name for each in explore(space.declare)}
     families = set()
-    for number in range(40):
+    for number in range(60):
         trial = study.ask()
         hp = TrialHyperParameters(answers(trial), use_defaults=number == 0)
         families.add(space.configure(hp).family)
