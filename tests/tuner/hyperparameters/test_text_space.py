@@ -30,14 +30,14 @@ def test_a_study_asks_for_nothing_that_the_listing_lacks(
     space: TextSpace, study: optuna.Study, answers: Answers
 ) -> None:
     listed = {each.optuna_name for each in explore(space.declare)}
-    families = set()
-    for number in range(60):
+    for number in range(40):
         trial = study.ask()
-        hp = TrialHyperParameters(answers(trial), use_defaults=number == 0)
-        families.add(space.configure(hp).family)
+        # In turn: a sampler that learns may leave a family out.
+        given = {"family": space.families[number % len(space.families)]}
+        hp = TrialHyperParameters(answers(trial), given, use_defaults=number == 0)
+        assert space.configure(hp).family == given["family"]
         assert set(hp.suggested) <= listed
         study.tell(trial, 0.0)
-    assert families == set(space.families)
 
 
 def test_names_say_when_a_hyperparameter_is_active(space: TextSpace) -> None:
