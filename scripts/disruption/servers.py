@@ -129,7 +129,7 @@ class MariaDbServer:
         make_folder(self._folder)
         fresh = ["--skip-test-db", "--auth-root-authentication-method=normal"]
         command = [self._install, "--no-defaults", *fresh, f"--datadir={self._data}"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self._folder, **_as_ordinary_user())
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._surroundings())
         self.bring_back()
         _execute(self._administration, "CREATE DATABASE tuner CHARACTER SET utf8mb4")
         return self
@@ -163,8 +163,13 @@ class MariaDbServer:
         command = [self._server, "--no-defaults", "--bind-address=127.0.0.1", *where, "--skip-name-resolve"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder, **_as_ordinary_user()
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self._surroundings()
             )
+
+    def _surroundings(self) -> dict[str, Any]:
+        # $TMPDIR may be its owner's alone.
+        environment = os.environ | {"TMPDIR": str(self._folder)}
+        return {"cwd": self._folder, "env": environment, **_as_ordinary_user()}
 
     @property
     def _log(self) -> Path:
