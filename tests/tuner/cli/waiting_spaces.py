@@ -1,6 +1,6 @@
 """Search spaces whose trials wait for a file, so that a test decides when they end.
 
-The preflight calls ``fit`` without callbacks: that tells it from a trial.
+A trial calls ``fit`` with a listener for its worker's stop among the callbacks: that tells it from the preflight.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 import keras_tuner
+
+from tuner.trial.callbacks import StopListener
 
 
 def _model() -> keras.Model:
@@ -65,6 +67,6 @@ class FailsInTrials(keras_tuner.HyperModel):
         return _model()
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
-        if kwargs["callbacks"]:
+        if any(isinstance(callback, StopListener) for callback in kwargs["callbacks"]):
             raise RuntimeError("the second batch was never right")
         return model.fit(*args, **kwargs)
