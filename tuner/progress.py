@@ -72,7 +72,7 @@ class Progress:
             self._say(Text(event.message))
             return
         now, done = time.monotonic(), event.done or 0
-        line = Text(f"Decoding {done:,} of {event.total:,} files")
+        line = Text(f"Preparing {done:,} of {event.total:,} examples")
         if self._live is not None:
             self._live.update(line if done < event.total else Text(""))
         elif now - self._decoding_said > _DECODING_LINE_SECONDS:
