@@ -1,0 +1,138 @@
+"""What every command shares: the application, its options and how it speaks."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import sys
+import traceback
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from storage.errors import StorageError, UnknownStudy
+from tuner import queries
+from tuner.errors import SpecError, TunerError
+from tuner.tables import Format, printable
+
+if TYPE_CHECKING:
+    from tuner.progress import Progress
+    from tuner.spec import SearchSpec
+
+# What only launching, exporting and predicting need is imported in their commands: queries shall answer at once.
+FAILED, NO_COMPLETE_TRIAL, INTERRUPTED = 1, 3, 130
+_VERBOSE = "--verbose"
+
+
+class _Commands(TyperGroup):
+    """Turns the errors that a user can cause into one clear line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (TunerError, StorageError) as error:
+            complain(error)
+            raise typer.Exit(FAILED) from None
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            if _is_for_typer(error):
+                raise
+            complain(error, f"{type(error).__name__}: {error}; --verbose shows where")
+            raise typer.Exit(FAILED) from None
+
+
+def _is_for_typer(error: Exception) -> bool:
+    """Usage errors and exits, and the end of a pipe that nobody reads any more."""
+    return isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Searches for the best Keras model and exports it as a verified champion. --verbose shows tracebacks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+storage_commands = typer.Typer(
+    cls=_Commands, help="Look after the database.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", metavar="URL", help="Database; else $TUNER_STORAGE, the spec's, sqlite:///tuner.db."),
+]
+Style = Annotated[Format, typer.Option("--format", help="How to print.")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
+Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.")]
+Slots = Annotated[int | None, typer.Option("--slots", min=1, help="Trials at a time on this machine.")]
+Drift = Annotated[
+    bool,
+    typer.Option("--allow-version-drift", help="Only warn of versions, code or data that are not the study's."),
+]
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The search spec, a YAML file.")]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a dotted key of the spec."),
+]
+
+
+def followed(spec: SearchSpec, study: str, storage: str | None) -> Progress:
+    from tuner.progress import Progress
+
+    return Progress(
+        spec.objectives,
+        spec.training.epochs * spec.training.executions_per_trial,
+        read_trial=lambda number: queries.show_trial(study, number, storage=storage),
+        read_newest=lambda count: queries.list_trials(study, descending=True, limit=count, storage=storage),
+    )
+
+
+def spec_of(study: str, storage: str | None) -> SearchSpec | None:
+    """None for a study that Optuna alone made."""
+    from tuner import api
+
+    try:
+        return api.study_spec(study, storage=storage)
+    except UnknownStudy:
+        return None
+
+
+def busy(doing: str) -> AbstractContextManager[object]:
+    """A sign of life on a terminal."""
+    return Console(stderr=True).status(f"{doing} ...") if sys.stderr.isatty() else nullcontext()
+
+
+def say(line: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text(line))
+
+
+def complain(error: Exception, text: str | None = None) -> None:
+    if _verbose:
+        traceback.print_exception(error)
+    if isinstance(error, SpecError):
+        for problem in error.problems:
+            say(f"error: {printable(error.source)}: {problem}")
+    else:
+        say(f"error: {text or error}")
+
+
+_verbose = False
+
+
+def main() -> None:
+    """Runs the command line. ``--verbose`` may stand anywhere."""
+    global _verbose
+    # The interpreter's last collection looks at everything that was imported: a third of the time of a query.
+    atexit.register(gc.freeze)
+    _verbose = _VERBOSE in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != _VERBOSE]
+    app()

@@ -1,0 +1,19 @@
+"""Commands that look after the database."""
+
+from __future__ import annotations
+
+from storage.urls import mask_password
+from tuner import queries
+from tuner.cli.app import Storage, say, storage_commands
+from tuner.places import storage_url
+
+
+@storage_commands.command("upgrade")
+def upgrade(storage: Storage = None) -> None:
+    """Bring a database that an older version made to this version.
+
+    Not while workers of the older version use it. Every study is kept.
+    """
+    found, now = queries.upgrade_storage(storage=storage)
+    where = mask_password(storage_url(storage))
+    say(f"{where} has schema {now} already" if found == now else f"{where}: schema {found or 'none'} became {now}")
