@@ -183,13 +183,15 @@ class Disruptor:
     def _stop_a_worker(self) -> tuple[Holding, Member, list[psutil.Process]]:
         """A worker that stands still, and the process of its trial, which has not ended.
 
-        The trial has a checkpoint: whoever adopts it must go on from there.
+        The trial has a checkpoint: whoever adopts it must go on from there. The worker is not in the middle of a write
+        that would keep everybody else from the database for as long as it stands still.
         """
         while True:
             holding, member = self._target(self._has_checkpoint, training=True)
             worker = [psutil.Process(member.worker.pid)]
             freeze(worker)
-            if trial := member.trial_processes():
+            trial = member.trial_processes()
+            if trial and not self._server.is_locked_for_good():
                 return holding, member, trial
             wake(worker)
 

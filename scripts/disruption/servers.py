@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 from uuid import uuid4
@@ -30,6 +30,8 @@ from disruption.proxy import Proxy
 Mode = Literal["fast", "immediate"]
 _START_SECONDS = 120.0
 _LAST_WORDS = 2000
+# Others may be in the middle of a write of a few milliseconds.
+_PATIENCE_SECONDS = 3.0
 
 
 class NoServer(Exception):
@@ -55,6 +57,13 @@ class Server(Protocol):
 
     def bring_back(self) -> None:
         """Returns when it can be used."""
+        ...
+
+    def is_locked_for_good(self) -> bool:
+        """Whether a process that stands still keeps everybody from writing until it goes on.
+
+        Servers end its transaction. The locks on a SQLite file are the operating system's.
+        """
         ...
 
 
@@ -92,6 +101,9 @@ class PostgresServer:
 
     def take_away(self, mode: Mode) -> None:
         self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
+
+    def is_locked_for_good(self) -> bool:
+        return False
 
     def bring_back(self) -> None:
         # No Unix socket: its folder may not be writable for the server's user.
@@ -145,6 +157,9 @@ class MariaDbServer:
             else:
                 self._process.kill()
             self._process.wait()
+
+    def is_locked_for_good(self) -> bool:
+        return False
 
     def bring_back(self) -> None:
         """Raises NoServer with the server's last words."""
@@ -220,6 +235,9 @@ class ProxiedServer:
     def take_away(self, mode: Mode) -> None:
         self._proxy.cut()
 
+    def is_locked_for_good(self) -> bool:
+        return False
+
     def bring_back(self) -> None:
         self._proxy.restore()
 
@@ -246,6 +264,14 @@ class SqliteFile:
     def take_away(self, mode: Mode) -> None:
         self._lock = sqlite3.connect(self._file, isolation_level=None, timeout=60)
         self._lock.execute("BEGIN EXCLUSIVE")
+
+    def is_locked_for_good(self) -> bool:
+        with closing(sqlite3.connect(self._file, isolation_level=None, timeout=_PATIENCE_SECONDS)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+        return False
 
     def bring_back(self) -> None:
         if self._lock is not None:

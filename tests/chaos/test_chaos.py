@@ -75,6 +75,13 @@ def test_nothing_is_lost(kind: str, server: Server, place: Place, reference: dic
         _assert_that_the_judge_sees(findings.evidence)
 
 
+def test_a_file_that_a_halted_process_keeps_locked_is_told(tmp_path: Path) -> None:
+    with SqliteFile(tmp_path / "tuner.db") as server, closing(sqlite3.connect(tmp_path / "tuner.db")) as writer:
+        assert not server.is_locked_for_good()
+        writer.execute("BEGIN IMMEDIATE")
+        assert server.is_locked_for_good()
+
+
 # What is done to a study that kept every promise, and the promises that it then breaks.
 DAMAGE: dict[str, tuple[Any, set[str]]] = {
     "an epoch is lost": (
