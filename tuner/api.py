@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from storage import champions, presets
 from storage import studies as study_records
 from storage.artifacts import StudyArtifacts
 from storage.progress import StudyStatus
-from tuner.champion.choice import broken_by, chosen_trial
-from tuner.champion.export import ExportReport, export_model
+from tuner.champion.making import Wish, make_champion
 from tuner.champion.predict import predict
-from tuner.champion.selection import export_request
+from tuner.champion.request import ExportReport
 from tuner.errors import PresetError, Problem, SpecError
 from tuner.launch.local import LocalWorker
 from tuner.launch.preflight import preflight
@@ -248,17 +246,29 @@ def export_champion(
     *,
     trial: int | None = None,
     prefer: str | None = None,
+    top: int = 5,
+    ensemble: int | None = None,
+    refit: bool = False,
+    seeds: int | None = None,
     storage: str | None = None,
 ) -> ExportReport:
     """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
 
-    The best trial keeps the study's constraints; a chosen one need not, and ``ExportReport.violated`` says so.
+    The best trials are scored again on validation and, where there is one, the test split, with bootstrap intervals.
+    The champion is the smallest of those that validation cannot tell from the best; ``ExportReport.champion`` has the
+    ``assessment``. The best trial keeps the study's constraints; a chosen one need not, and ``ExportReport.violated``
+    says so.
 
     Args:
         to: the folder to write; an earlier export there is replaced.
         trial: a trial's number, in place of the best one's.
         prefer: one of several objectives: the best of the Pareto front by it. With several objectives this or
             ``trial`` must be given.
+        top: how many of the best trials are scored again.
+        ensemble: export one model that averages at most so many of them.
+        refit: train the champion's hyperparameters again on train and validation for as many epochs as its best one
+            took, score that on test and export it.
+        seeds: train them so many times; the spread is reported.
 
     Raises:
         ExportError: there is no model to export, or it does not score what the study says; nothing was written.
@@ -266,15 +276,14 @@ def export_champion(
     with open_storage(storage) as database:
         record = study_records.load_study(database, study)
         artifacts = study_artifacts(record.artifacts, study)
-        number = chosen_trial(database, record, trial, prefer)
-        with export_request(database, record, artifacts, number, default_cache_root()) as request:
-            report = export_model(request, Path(to), artifacts.export_log())
+        wish = Wish(trial, prefer, top, ensemble, refit, seeds)
+        report = make_champion(database, record, artifacts, wish, Path(to), default_cache_root())
         champions.register(
             database,
             record.study_id,
-            request.trial,
+            report.champion.trial,
             path=str(report.folder),
-            value=request.value,
+            value=report.champion.value,
             verification=report.verification.model_dump(mode="json"),
         )
-        return replace(report, violated=broken_by(database, record, number))
+        return report

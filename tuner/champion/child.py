@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from tuner.child_environment import scratch_folder, tensorflow_environment
+from tuner.errors import ExportError
 
 # The exporting and the verifying process are alive at once and may share a GPU.
 ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -28,6 +29,7 @@ class JsonChild:
 
     def __init__(self, module: str, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log
         self._scratch = scratch_folder()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -65,6 +67,23 @@ class JsonChild:
         line = self._process.stdout.readline()
         # A line that was cut off by the child's death is no message.
         return json.loads(line) if line.endswith(b"\n") else None
+
+    def ask(self, question: dict[str, Any], called: str) -> dict[str, Any]:
+        """The answer to a question.
+
+        Args:
+            called: what the process is called in errors.
+
+        Raises:
+            ExportError: the child refuses, saying why, or has died.
+        """
+        self.send(question)
+        answer = self.receive()
+        if answer is None:
+            raise ExportError(f"the {called} ended with {self.how_it_ended()}; its output is in {self._log}")
+        if "refused" in answer:
+            raise ExportError(answer["refused"])
+        return answer
 
     def how_it_ended(self) -> str:
         """``signal 9`` or ``exit code 1``, of a child that sends no more."""

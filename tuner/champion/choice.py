@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage import leaderboard
+from storage import leaderboard, leases
 from storage.database import Database
 from storage.leaderboard import TrialSummary
 from storage.studies import StudyRecord
@@ -11,10 +11,13 @@ from tuner.errors import ExportError
 from tuner.spec import SearchSpec
 
 
-def chosen_trial(database: Database, record: StudyRecord, trial: int | None, prefer: str | None) -> int:
-    """The number of the trial to export: ``trial`` itself, or the best one that keeps the constraints.
+def candidates(database: Database, record: StudyRecord, trial: int | None, prefer: str | None, most: int) -> list[int]:
+    """The trials to choose the champion from, the best first: ``trial`` alone, or the best that keep the constraints.
+
+    With several objectives there is one. The best is there even if its model is not kept, the others only if theirs is.
 
     Args:
+        most: no more than so many.
         prefer: one of the objectives: the best of the Pareto front by it. It or ``trial`` is needed if there are
             several.
 
@@ -24,7 +27,7 @@ def chosen_trial(database: Database, record: StudyRecord, trial: int | None, pre
     if trial is not None and prefer is not None:
         raise ExportError("--trial chooses a trial, --prefer the best of several by a metric: give one of them")
     if trial is not None:
-        return trial
+        return [trial]
     spec = SearchSpec.model_validate(record.spec)
     names = [each.metric for each in spec.objectives]
     if prefer is None and len(names) > 1:
@@ -36,12 +39,16 @@ def chosen_trial(database: Database, record: StudyRecord, trial: int | None, pre
         raise ExportError(
             f"--prefer {prefer}: it is not an objective of study {record.name}; one of {', '.join(names)}"
         )
-    best = leaderboard.best(database, record.name, None if prefer else 1)
+    best = leaderboard.best(database, record.name, None if prefer else most)
     if not best:
         raise ExportError(f"study {record.name} has no complete trial yet")
     if best[0].violation:
         raise ExportError(_none_is_feasible(record, spec, best[0]))
-    return _by(spec, prefer, best).trial if prefer and len(names) > 1 else best[0].trial
+    if len(names) > 1 and prefer is not None:
+        return [_by(spec, prefer, best).trial]
+    kept = leases.checkpoints(database, record.study_id, record.objectives)
+    others = [each.trial for each in best[1:most] if not each.violation and each.trial in kept]
+    return [best[0].trial, *others]
 
 
 def broken_by(database: Database, record: StudyRecord, trial: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The validation examples as a user of the export has them, described for the clean process."""
+"""A split's examples as a user of the export has them, described for the clean process."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tuner.champion.rows import is_csv, write_rows
 from tuner.champion.tensors import IMAGE_BYTES
 from tuner.data.bad_files import printable
 from tuner.data.prepared import FileOrigin, InputFacts, PreparedData, RowOrigin, input_stem, rows_path
-from tuner.data.splits import VALIDATION
+from tuner.data.splits import TEST, VALIDATION
 from tuner.spec import Csv, DataSpec, Npz
 
-# In an .npz file, the array that holds the validation split, if it is there.
-_ARRAYS = ("x_val", "x_validation", "x_train", "x")
+# In an .npz file, the array that holds a split: the first one that is there.
+_ARRAYS = {VALIDATION: ("x_val", "x_validation", "x_train", "x"), TEST: ("x_test", "x_train", "x")}
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class RawExamples:
     source: str
 
 
-def raw_examples(spec: DataSpec, data: PreparedData, takes: ChampionInput, workspace: Path) -> RawExamples:
-    """The validation examples before anything was done to them.
+def raw_examples(spec: DataSpec, data: PreparedData, split: str, takes: ChampionInput, workspace: Path) -> RawExamples:
+    """A split's examples before anything was done to them.
 
     Args:
         workspace: an existing folder for what has to be written down.
@@ -44,24 +44,26 @@ def raw_examples(spec: DataSpec, data: PreparedData, takes: ChampionInput, works
     Raises:
         DataError: the source file cannot be read any more.
     """
-    origin = data.split(VALIDATION).origin
+    origin = data.split(split).origin
     if isinstance(origin, FileOrigin):
         files = [os.path.join(origin.root, file) for file in origin.files]
         if isinstance(takes, ImageInput):
-            return RawExamples({IMAGE_BYTES: {"files": files}}, "raw validation files")
-        return RawExamples({takes.tensors[0].tensor: {"files": files, "text": True}}, "raw validation files")
+            return RawExamples({IMAGE_BYTES: {"files": files}}, f"raw {split} files")
+        return RawExamples({takes.tensors[0].tensor: {"files": files, "text": True}}, f"raw {split} files")
     assert isinstance(takes, TensorInput)
     if isinstance(spec, Csv):
-        return _rows_of_a_table(origin, data, takes, workspace)
+        return _rows_of_a_table(origin, data, split, takes, workspace)
     if isinstance(spec, Npz) and len(takes.tensors) == 1:
-        return _array(origin, data, takes)
-    columns = {each.tensor: each_prepared for each, each_prepared in zip(takes.tensors, prepared(data), strict=True)}
-    return RawExamples(columns, f"the validation examples as {origin.source} gave them")
+        return _array(origin, data, split, takes)
+    columns = {
+        each.tensor: each_prepared for each, each_prepared in zip(takes.tensors, prepared(data, split), strict=True)
+    }
+    return RawExamples(columns, f"the {split} examples as {origin.source} gave them")
 
 
-def prepared(data: PreparedData) -> list[dict[str, Any]]:
-    """The validation split's columns, which training was evaluated on."""
-    return [_prepared(data, index, facts) for index, facts in enumerate(data.inputs)]
+def prepared(data: PreparedData, split: str) -> list[dict[str, Any]]:
+    """A split's columns as training sees them."""
+    return [_prepared(data, split, index, facts) for index, facts in enumerate(data.inputs)]
 
 
 def drawn_examples(takes: TensorInput, files: Sequence[Path]) -> RawExamples:
@@ -70,8 +72,8 @@ def drawn_examples(takes: TensorInput, files: Sequence[Path]) -> RawExamples:
     return RawExamples(columns, "random inputs")
 
 
-def _prepared(data: PreparedData, index: int, facts: InputFacts) -> dict[str, Any]:
-    stem = data.folder / input_stem(VALIDATION, index)
+def _prepared(data: PreparedData, split: str, index: int, facts: InputFacts) -> dict[str, Any]:
+    stem = data.folder / input_stem(split, index)
     if facts.column == "strings":
         return {"strings": os.fspath(stem)}
     if facts.column == "categories":
@@ -79,19 +81,21 @@ def _prepared(data: PreparedData, index: int, facts: InputFacts) -> dict[str, An
     return {"array": f"{stem}.npy"}
 
 
-def _rows_of_a_table(origin: RowOrigin, data: PreparedData, takes: TensorInput, workspace: Path) -> RawExamples:
-    source = f"raw validation rows of {printable(origin.source)}"
+def _rows_of_a_table(
+    origin: RowOrigin, data: PreparedData, split: str, takes: TensorInput, workspace: Path
+) -> RawExamples:
+    source = f"raw {split} rows of {printable(origin.source)}"
     named = {each.tensor: {"name": takes.column or each.name, "kind": each.kind} for each in takes.tensors}
     if not is_csv(Path(origin.source)):
         return RawExamples(write_rows(Path(origin.source), takes, np.asarray(origin.rows), workspace), source)
-    rows = os.fspath(rows_path(data.folder, VALIDATION))
+    rows = os.fspath(rows_path(data.folder, split))
     described = {"csv": origin.source, "delimiter": takes.delimiter, "rows": rows, "columns": named}
     return RawExamples(described, source)
 
 
-def _array(origin: RowOrigin, data: PreparedData, takes: TensorInput) -> RawExamples:
-    rows = os.fspath(rows_path(data.folder, VALIDATION))
+def _array(origin: RowOrigin, data: PreparedData, split: str, takes: TensorInput) -> RawExamples:
+    rows = os.fspath(rows_path(data.folder, split))
     with np.load(origin.source, allow_pickle=False) as file:
-        key = next(key for key in _ARRAYS if key in file.files)
+        key = next(key for key in _ARRAYS[split] if key in file.files)
     column = {"array": origin.source, "key": key, "rows": rows}
-    return RawExamples({takes.tensors[0].tensor: column}, f"raw validation rows of {printable(origin.source)}")
+    return RawExamples({takes.tensors[0].tensor: column}, f"raw {split} rows of {printable(origin.source)}")

@@ -25,9 +25,9 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
     """Writes ``model.keras``, ``saved_model/`` and ``champion.json``, proven, or nothing at all.
 
     What the SavedModel's signatures take and give is in ``champion.input`` and ``champion.outputs``. The objective is
-    computed again from the raw validation examples in a process without this project: accuracies must agree to 1e-6,
-    other metrics and losses to 1e-5 of their value (1e-3 in mixed precision). An objective that the
-    model itself cannot compute is exported with ``verification.verified`` false and the reason.
+    computed again from the raw examples of ``request.split`` in a process without this project: accuracies must agree
+    to 1e-6, other metrics and losses to 1e-5 of their value (1e-3 in mixed precision). An objective that the model
+    itself cannot compute is exported with ``verification.verified`` false and the reason.
 
     Args:
         request: the trial.
@@ -49,7 +49,7 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
         built.mkdir()
         workspace.mkdir()
         with JsonChild("tuner.champion.exporting", log) as child:
-            exporter = _Exporter(child, log)
+            exporter = _Exporter(child)
             written = exporter.write(request, built, workspace)
             data = open_prepared(written.data)
             verification = verify(request, built, written, data, workspace, log, exporter)
@@ -62,9 +62,8 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
 class _Exporter:
     """The conversation with the exporting process."""
 
-    def __init__(self, child: JsonChild, log: Path) -> None:
+    def __init__(self, child: JsonChild) -> None:
         self._child = child
-        self._log = log
 
     def write(self, request: ExportRequest, built: Path, workspace: Path) -> Written:
         places = {"folder": os.fspath(built), "workspace": os.fspath(workspace)}
@@ -77,15 +76,7 @@ class _Exporter:
         return float(self._ask({"compare": [os.fspath(file) for file in outputs]})["difference"])
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        self._child.send(question)
-        answer = self._child.receive()
-        if answer is None:
-            raise ExportError(
-                f"the exporting process ended with {self._child.how_it_ended()}; its output is in {self._log}"
-            )
-        if "refused" in answer:
-            raise ExportError(answer["refused"])
-        return answer
+        return self._child.ask(question, "exporting process")
 
 
 def _champion(
@@ -118,4 +109,7 @@ def _champion(
         exported_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         files=files,
         verification=verification,
+        assessment=request.assessment,
+        ensemble=request.ensemble,
+        retraining=request.retraining,
     )

@@ -1,7 +1,7 @@
 """The process that loads a trial's model with the user's code and writes it for everybody else's.
 
 ``python -m tuner.champion.exporting LOG`` takes ``{"request": ..., "folder": ..., "workspace": ...}`` and answers with
-what it wrote, a ``Written``. Then it may be given outputs for the validation split, .npy files: ``{"score": [path]}``,
+what it wrote, a ``Written``. Then it may be given outputs for the split that proves it, .npy: ``{"score": [path]}``,
 which it answers with the model's own metrics on them, a ``Scored``; or ``{"compare": [path]}``, answered with their
 ``{"difference"}`` to ``model.keras``. Instead of an answer it may say ``{"refused": reason}``.
 """
@@ -30,14 +30,14 @@ def work(receive: Receive, say: Say) -> None:
         _work(receive, say)
     except Exception as error:
         traceback.print_exc()
-        say({"refused": _reason(error)})
+        say({"refused": reason_of(error)})
 
 
 def _work(receive: Receive, say: Say) -> None:
     message = receive()
     assert message is not None
     request = ExportRequest.model_validate(message["request"])
-    data = _prepared_data(request)
+    data = prepared_data(request)
     export = _Export(request, data)
     written = export.write(Path(message["folder"]), Path(message["workspace"]))
     say(written.model_dump(mode="json"))
@@ -54,7 +54,7 @@ def _opened(files: list[str]) -> list[Any]:
     return [np.load(file, mmap_mode="r") for file in files]
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     if isinstance(error, TunerError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -66,7 +66,7 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"
 
 
-def _prepared_data(request: ExportRequest) -> PreparedData:
+def prepared_data(request: ExportRequest) -> PreparedData:
     from tuner.data.cache import prepare
 
     data = prepare(request.spec.data, request.cache)
@@ -90,7 +90,7 @@ class _Export:
         self._request, self._data = request, data
         # The space's module registers the layers that the model may contain.
         space = load_space(request.spec, data.summary())
-        trained = load_trained(request.trial, request.checkpoint)
+        trained = load_trained(request.subject, request.checkpoint)
         self._labels = labels_of(space)
         examples = next(iter(self._batches(2)))[0]
         self._subject = find_subject(space, trained, examples)
@@ -125,7 +125,7 @@ class _Export:
         )
 
     def score(self, outputs: Sequence[Any]) -> Scored:
-        """The model's own metrics on outputs for the validation split, in the order of the served ones."""
+        """The model's own metrics on outputs for the split that proves the export, in the order of the served ones."""
         from tuner.champion.scoring import compiled_metrics, with_outputs
 
         size = self._request.evaluation_batch
@@ -151,7 +151,7 @@ class _Export:
     def _batches(self, size: int) -> Any:
         from tuner.data.batches import BatchFormat, evaluation_batches
 
-        return evaluation_batches(self._data, size, BatchFormat(self._labels))
+        return evaluation_batches(self._data, size, BatchFormat(self._labels), self._request.split)
 
 
 def _written(drawn: Sequence[Any], workspace: Path) -> tuple[Path, ...]:

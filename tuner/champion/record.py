@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tuner.champion.assessment import Assessment
+from tuner.champion.ensemble import Ensemble
+from tuner.champion.retrained import Retraining
 from tuner.errors import PredictError
 from tuner.objective import Objective
 
@@ -137,7 +140,8 @@ class Champion(_Record):
 
     Attributes:
         format: the version of this record. 1 had image classifiers only.
-        value: the objective that the study recorded.
+        value: the objective that the study recorded, or that a retrained model or an ensemble scored on the split that
+            ``verification`` names.
         metrics: all metrics of the epoch that the model comes from.
         task: ``classification``, ``multi_label``, ``regression``, ``none`` without labels, or ``several`` targets.
         class_names: column ``i`` of the probabilities belongs to ``class_names[i]``.
@@ -146,6 +150,9 @@ class Champion(_Record):
         versions: of keras, tensorflow, keras-champion and python.
         exported_at: UTC, ISO 8601.
         files: SHA-256, in hexadecimal, of every other file in the folder, by relative path.
+        assessment: how the trial was chosen among the best; None where its score cannot be computed again.
+        ensemble: of which trials it is an average; None for a single one. ``params`` are then the heaviest one's.
+        retraining: how the trial did when it was trained again.
     """
 
     format: Literal[2] = 2
@@ -165,6 +172,9 @@ class Champion(_Record):
     exported_at: str
     files: dict[str, str]
     verification: Verification
+    assessment: Assessment | None = None
+    ensemble: Ensemble | None = None
+    retraining: Retraining | None = None
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tuner.champion.assessment import Assessment
+from tuner.champion.ensemble import Ensemble
 from tuner.champion.record import Champion, Verification
+from tuner.champion.retrained import Retraining
 from tuner.spec import SearchSpec
 
 
 class ExportRequest(BaseModel):
-    """A trial and its kept model.
+    """A model to export, and where it comes from.
 
     Attributes:
         spec: the study's spec; its objective is what is verified.
-        trial: the trial's number.
-        checkpoint: the ``.keras`` file that the trial kept of its best epoch.
-        value: the objective recorded at that epoch.
-        metrics: all metrics recorded at that epoch.
+        trial: the trial's number; of an ensemble the heaviest member's.
+        checkpoint: the model's ``.keras`` file: what the trial kept of its best epoch, what it was retrained to, or an
+            ensemble.
+        split: whose examples must give ``value`` again.
+        value: the objective on that split.
+        metrics: all metrics recorded with it.
         params: the trial's hyperparameters.
         class_names: label ``i`` is ``class_names[i]``.
         data_fingerprint: of the data that the study was run on.
         cache: the folder that holds this node's prepared data.
+        assessment: how the trial was chosen; None where its score cannot be computed again.
+        ensemble: of which models it is an average; None for a single one.
+        retraining: how the trial did when it was trained again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +47,17 @@ class ExportRequest(BaseModel):
     class_names: tuple[str, ...]
     data_fingerprint: str
     cache: Path
+    split: Literal["validation", "test"] = "validation"
+    assessment: Assessment | None = None
+    ensemble: Ensemble | None = None
+    retraining: Retraining | None = None
+
+    @property
+    def subject(self) -> str:
+        """What the model is, for people."""
+        if self.ensemble is not None:
+            return f"the ensemble of trials {', '.join(str(each.trial) for each in self.ensemble.members)}"
+        return f"trial {self.trial}{', retrained,' if self.split == 'test' else ''}"
 
     @property
     def evaluation_batch(self) -> int:
@@ -50,12 +69,14 @@ class ExportRequest(BaseModel):
 class ExportReport:
     """An export that stands at ``folder``; ``champion`` is what its champion.json says.
 
-    ``violated`` has the study's constraints that the trial breaks, in words.
+    ``violated`` has the study's constraints that the trial breaks, in words; ``unassessed`` why its score could not be
+    computed again to choose among the best trials.
     """
 
     folder: Path
     champion: Champion
     violated: tuple[str, ...] = ()
+    unassessed: str | None = None
 
     @property
     def verification(self) -> Verification:

@@ -79,7 +79,7 @@ def _step_of(model: keras.Model, present: Sequence[bool], parts: Sequence[Any]) 
     def step(*given: Any) -> Any:
         left = iter(given)
         x, outputs, targets, weights = (next(left) if there else None for there in present)
-        if _adds_losses(model):
+        if adds_losses(model):
             # Layers add losses of their own to it while they are called.
             model(x, training=False)
         loss = model.compute_loss(x=x, y=targets, y_pred=outputs, sample_weight=weights, training=False)
@@ -89,5 +89,5 @@ def _step_of(model: keras.Model, present: Sequence[bool], parts: Sequence[Any]) 
     return step  # type: ignore[no-any-return]
 
 
-def _adds_losses(model: keras.Model) -> bool:
+def adds_losses(model: keras.Model) -> bool:
     return any(layer._losses for layer in model._flatten_layers())

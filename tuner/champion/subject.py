@@ -58,8 +58,11 @@ class Subject:
         return None
 
 
-def load_trained(trial: int, file: Path) -> keras.Model:
-    """A trial's kept model, loaded as Keras loads what it does not trust: no code comes out of the file.
+def load_trained(what: str, file: Path) -> keras.Model:
+    """A kept model, loaded as Keras loads what it does not trust: no code comes out of the file.
+
+    Args:
+        what: whose it is, for people.
 
     Raises:
         ExportError: it cannot be loaded; which class or function is missing.
@@ -67,7 +70,7 @@ def load_trained(trial: int, file: Path) -> keras.Model:
     try:
         return keras.saving.load_model(file)
     except Exception as error:
-        raise ExportError(f"the model of trial {trial} cannot be loaded: {_why(file, error)}") from error
+        raise ExportError(f"the model of {what} cannot be loaded: {_why(file, error)}") from error
 
 
 def _why(file: Path, error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Proves an export: raw validation examples in a clean process must give the recorded objective."""
+"""Proves an export: raw examples in a clean process must give the recorded objective."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from tuner.champion.child import ENVIRONMENT, describe_exit
 from tuner.champion.examples import RawExamples, drawn_examples, prepared, raw_examples
 from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, ImageInput, Verification
 from tuner.champion.request import ExportRequest
+from tuner.champion.scorable import metric_of, why_not
 from tuner.champion.written import Scored, Written
 from tuner.child_environment import tensorflow_environment
 from tuner.data.prepared import PreparedData, target_stem
-from tuner.data.splits import VALIDATION
 from tuner.errors import ExportError
-from tuner.objective import MEASURES
 
 # With at least two columns these names mean the share of examples whose most probable class is
 # their label, which the clean process counts itself.
@@ -74,7 +73,7 @@ def verify(
 
     Args:
         built: the folder with the exported files; ``written`` is what they are.
-        data: the prepared data, whose validation examples are read.
+        data: the prepared data, whose examples of ``request.split`` are read.
         workspace: an existing folder for temporary files.
         log: receives what the clean process prints.
 
@@ -110,7 +109,7 @@ def _examples(request: ExportRequest, written: Written, data: PreparedData, work
     takes = written.input
     if not isinstance(takes, ImageInput) and takes.kind == "model":
         return drawn_examples(takes, written.drawn)
-    return raw_examples(request.spec.data, data, takes, workspace)
+    return raw_examples(request.spec.data, data, request.split, takes, workspace)
 
 
 def _manifest(
@@ -127,26 +126,26 @@ def _manifest(
         "keras_model": os.fspath(built / KERAS_MODEL),
         "batch_size": request.evaluation_batch,
         "raw": examples.columns,
-        "prepared": _prepared(written, data, examples),
+        "prepared": _prepared(written, data, request.split, examples),
         "outputs": {
             "signature": written.raw_signature,
             "tensors": written.raw_tensors,
             "files": [os.fspath(file) for file in outputs],
         },
-        "labels": os.fspath(data.folder / f"{target_stem(VALIDATION, 0)}.npy") if _counts(written, data) else None,
+        "labels": os.fspath(data.folder / f"{target_stem(request.split, 0)}.npy") if _counts(written, data) else None,
         "result": os.fspath(workspace / "result.json"),
     }
 
 
-def _prepared(written: Written, data: PreparedData, examples: RawExamples) -> dict[str, Any]:
+def _prepared(written: Written, data: PreparedData, split: str, examples: RawExamples) -> dict[str, Any]:
     takes = written.input
     if isinstance(takes, ImageInput):
-        return {"structure": "single", "names": [""], "dtypes": [takes.model_dtype], "columns": prepared(data)}
+        return {"structure": "single", "names": [""], "dtypes": [takes.model_dtype], "columns": prepared(data, split)}
     return {
         "structure": takes.structure,
         "names": [each.name for each in takes.tensors],
         "dtypes": [each.dtype for each in takes.tensors],
-        "columns": list(examples.columns.values()) if takes.kind == "model" else prepared(data),
+        "columns": list(examples.columns.values()) if takes.kind == "model" else prepared(data, split),
     }
 
 
@@ -196,15 +195,18 @@ def _score(
     score: Callable[[], Scored],
 ) -> _Score:
     objective = request.spec.objective.metric
-    name = objective.removeprefix("val_")
-    if objective in MEASURES:
-        return _Score(None, f"{objective} is measured on the trial's machine, not computed from outputs")
-    if name == objective:
-        return _Score(None, f"{objective} is measured on training batches while the model changes")
+    name = metric_of(objective)
+    if reason := why_not(objective):
+        return _Score(None, reason)
     if written.unscorable:
         return _Score(None, written.unscorable)
     # A single unit is compared with a threshold instead.
-    if name in _COUNTED and clean.accuracy is not None and written.raw_columns > 1 and _unweighted(data):
+    if (
+        name in _COUNTED
+        and clean.accuracy is not None
+        and written.raw_columns > 1
+        and data.split(request.split).weights is None
+    ):
         return _Score(clean.accuracy)
     found = score()
     if found.failed:
@@ -218,12 +220,8 @@ def _score(
     return _Score(found.metrics[name])
 
 
-def _unweighted(data: PreparedData) -> bool:
-    return data.split(VALIDATION).weights is None
-
-
 def _tolerance(request: ExportRequest) -> float:
-    name = request.spec.objective.metric.removeprefix("val_")
+    name = metric_of(request.spec.objective.metric)
     if name in _COUNTED or name.endswith("accuracy"):
         return _ACCURACY_TOLERANCE
     mixed = request.spec.training.mixed_precision
@@ -233,7 +231,7 @@ def _tolerance(request: ExportRequest) -> float:
 
 def _mismatch(request: ExportRequest, value: float, count: int, examples: RawExamples) -> ExportError:
     return ExportError(
-        f"trial {request.trial} is not exported: the study recorded "
+        f"{request.subject} is not exported: the study recorded "
         f"{request.spec.objective.metric} {request.value!r}, the exported model gives {value!r} on "
         f"{count} {examples.source}. If the trial ran on a GPU, export on a machine with one"
     )

@@ -65,6 +65,7 @@ app = typer.Typer(
 storage_commands = typer.Typer(
     cls=_Commands, help="Look after the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+app.add_typer(storage_commands, name="storage")
 
 Storage = Annotated[
     str | None,

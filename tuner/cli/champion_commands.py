@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from tuner.champion_view import print_export
 from tuner.cli.app import FAILED, Storage, Study, Style, app, busy, say
-from tuner.tables import Format, print_records, printable, show
+from tuner.tables import Format, print_records, printable
 
 
 @app.command()
@@ -21,25 +22,40 @@ def export(
         str | None,
         typer.Option("--prefer", metavar="METRIC", help="Of several objectives: the best trial by this one."),
     ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many of the best trials to score again.")] = 5,
+    ensemble: Annotated[
+        int | None,
+        typer.Option("--ensemble", metavar="K", min=2, help="Export one model that averages K of the best at most."),
+    ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Train it again on train and validation; scored on the test split.")
+    ] = False,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", metavar="N", min=1, help="Train it N times, to see how scores spread.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
     """Export the champion, and prove its score.
 
-    The SavedModel is scored on the raw validation files in a clean process; what differs from the study is refused.
+    The best trials are scored again, on the test split too if there is one. The champion is the smallest of those that
+    the validation split cannot tell from the best. Its SavedModel is scored on raw files in a clean process; what
+    differs from the study is refused.
     """
     from tuner import api
 
     with busy("exporting the model and scoring it in a clean process"):
-        report = api.export_champion(study, to, trial=trial, prefer=prefer, storage=storage)
-    checked, champion = report.verification, report.champion
-    say(f"trial {champion.trial} of study {study}: {champion.objective.metric} {show(champion.value)}")
-    for broken in report.violated:
-        say(f"this trial breaks a constraint: {broken}")
-    if checked.verified:
-        say(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} {checked.source}")
-    else:
-        say(f"NOT verified: {checked.reason}")
-    say(f"wrote {report.folder}")
+        report = api.export_champion(
+            study,
+            to,
+            trial=trial,
+            prefer=prefer,
+            top=top,
+            ensemble=ensemble,
+            refit=refit,
+            seeds=seeds,
+            storage=storage,
+        )
+    print_export(report)
 
 
 # The keys of a prediction that a table shows where they say something.

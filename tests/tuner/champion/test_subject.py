@@ -82,7 +82,7 @@ def _model(layer: Any = None, loss: Any = "mse", metrics: Any = ()) -> keras.Mod
 def test_the_missing_object_is_named(model: Any, named: str, tmp_path: Path) -> None:
     model().save(tmp_path / "best.keras")
     with pytest.raises(ExportError) as refused:
-        load_trained(4, tmp_path / "best.keras")
+        load_trained("trial 4", tmp_path / "best.keras")
     said = str(refused.value)
     assert said.startswith(f"the model of trial 4 cannot be loaded: {named}")
     assert "put @keras.saving.register_keras_serializable() above its definition" in said
@@ -91,7 +91,7 @@ def test_the_missing_object_is_named(model: Any, named: str, tmp_path: Path) -> 
 def test_all_missing_objects_are_named_at_once(tmp_path: Path) -> None:
     _model(Doubling(), gap, [Hits()]).save(tmp_path / "best.keras")
     with pytest.raises(ExportError, match=r"class Doubling.*class Hits.*function gap|Doubling.*gap.*Hits"):
-        load_trained(4, tmp_path / "best.keras")
+        load_trained("trial 4", tmp_path / "best.keras")
 
 
 def test_an_object_of_a_module_that_the_space_does_not_import(tmp_path: Path) -> None:
@@ -99,19 +99,19 @@ def test_an_object_of_a_module_that_the_space_does_not_import(tmp_path: Path) ->
     _model(registered()).save(tmp_path / "best.keras")
     del keras.saving.get_custom_objects()["elsewhere>Tripling"]
     with pytest.raises(ExportError, match="Tripling is registered as elsewhere>Tripling, but importing the space's"):
-        load_trained(4, tmp_path / "best.keras")
+        load_trained("trial 4", tmp_path / "best.keras")
 
 
 def test_code_out_of_the_file_is_not_run(tmp_path: Path) -> None:
     _model(keras.layers.Lambda(lambda x: x * 2)).save(tmp_path / "best.keras")
     with pytest.raises(ExportError, match=r"a Lambda layer made from a Python lambda.*Layer subclass"):
-        load_trained(4, tmp_path / "best.keras")
+        load_trained("trial 4", tmp_path / "best.keras")
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "best.keras").write_bytes(b"nothing")
     with pytest.raises(ExportError, match=r"cannot be loaded: .*best\.keras"):
-        load_trained(4, tmp_path / "best.keras")
+        load_trained("trial 4", tmp_path / "best.keras")
 
 
 def test_a_model_that_cannot_be_called_needs_an_export_model() -> None:

@@ -20,10 +20,14 @@ def exported(finished):
 @pytest.mark.slow
 def test_export_says_what_it_proved(exported):
     place, ran = exported
-    assert ran.out == ""
-    first, proof, wrote = ran.complaints
+    *chosen, proof, wrote = ran.complaints
     champion = json.loads((place.folder / "champion" / "champion.json").read_text())
-    assert first.startswith(f"trial {champion['trial']} of study shapes: val_accuracy ")
+    assert chosen[0].startswith(f"trial {champion['trial']} of study shapes: val_accuracy ")
+    # Both trials with a kept model were scored again, on the test split too.
+    header, *rows = (line.split() for line in ran.out.splitlines())
+    assert header == ["trial", "validation", "test", "parameters"] and len(rows) == 2
+    assert {row[0] for row in rows} == {str(each["trial"]) for each in champion["assessment"]["candidates"]}
+    assert any(line.startswith("test: ") for line in chosen)
     assert proof.startswith("verified: the SavedModel gives ") and proof.endswith("on 15 raw validation files")
     assert wrote == f"wrote {place.folder / 'champion'}"
     assert {item.name for item in (place.folder / "champion").iterdir()} == {
@@ -78,3 +82,50 @@ def test_predict_with_a_folder_that_is_no_export(tuner, tmp_path, images):
     (line,) = ran.complaints
     assert ran.code == 1
     assert line.startswith(f"error: {tmp_path}")
+
+
+@pytest.mark.slow
+def test_the_champion_is_trained_again_and_its_spread_told(finished):
+    place, _ = finished
+    ran = place.run("export", "shapes", "--to", "again", "--refit", "--seeds", "2", "--top", "1")
+    assert ran.code == 0, ran.err
+    champion = json.loads((place.folder / "again" / "champion.json").read_text())
+    retraining = champion["retraining"]
+    assert retraining["trained_on"] == ["train", "validation"] and retraining["exported"]
+    first, second = retraining["runs"]
+    assert first["seed"] != second["seed"]
+    assert first["validation"] is None and 0 <= first["test"]["low"] <= first["test"]["value"]
+    assert champion["value"] == first["test"]["value"]
+    verification = champion["verification"]
+    assert verification["verified"] and verification["source"] == "raw test files"
+    assert f"retrained: test accuracy {champion['value']:.4g}" in ran.err
+    assert "trained again 2 times, on train and validation" in ran.err
+    assert "test accuracy: mean " in ran.err
+
+
+@pytest.mark.slow
+def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished):
+    place, _ = finished
+    ran = place.run("export", "shapes", "--to", "average", "--ensemble", "2")
+    assert ran.code == 0, ran.err
+    champion = json.loads((place.folder / "average" / "champion.json").read_text())
+    ensemble = champion["ensemble"]
+    assert len(ensemble["members"]) == 2
+    assert champion["verification"]["verified"]
+    assert champion["value"] == ensemble["whole"]["validation"]["value"]
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == ["average", "trial"]
+    predicted = place.run("predict", "average", str(place.folder), "--format", "json")
+    assert predicted.code in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--ensemble", "2", "--refit"), "--ensemble goes with neither"),
+        (("--ensemble", "2", "--trial", "0"), "--ensemble goes with neither"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(finished, tuner, arguments, said):
+    ran = tuner("export", "shapes", "--to", "refused", *arguments, cwd=finished[0].folder)
+    assert ran.code == 1 and said in ran.complaints[0]
+    assert not (finished[0].folder / "refused").exists()

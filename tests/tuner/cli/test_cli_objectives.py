@@ -9,7 +9,7 @@ import pytest
 from storage.database import connect
 from storage.studies import load_study
 from tuner import api
-from tuner.champion.choice import chosen_trial
+from tuner.champion.choice import candidates
 from tuner.errors import ExportError
 
 
@@ -91,11 +91,11 @@ def test_an_export_needs_to_know_which_trial(searched, tuner):
     database = connect(f"sqlite:///{folder / 'tuner.db'}")
     record = load_study(database, "several")
     front = api.best_trials("several", storage=f"sqlite:///{folder / 'tuner.db'}")
-    assert chosen_trial(database, record, None, "val_score") == front[0].trial
-    assert chosen_trial(database, record, None, "parameters") == front[-1].trial
-    assert chosen_trial(database, record, 5, None) == 5
+    assert candidates(database, record, None, "val_score", 5) == [front[0].trial]
+    assert candidates(database, record, None, "parameters", 5) == [front[-1].trial]
+    assert candidates(database, record, 5, None, 5) == [5]
     with pytest.raises(ExportError, match="give one of them"):
-        chosen_trial(database, record, 5, "parameters")
+        candidates(database, record, 5, "parameters", 5)
     database.close()
 
 

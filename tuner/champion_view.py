@@ -1,0 +1,143 @@
+"""What ``tuner export`` says about the champion: how it was chosen, what that cost, what was proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from tuner.tables import Format, print_records, show
+
+if TYPE_CHECKING:
+    from tuner.champion.assessment import Assessment, Candidate, Score
+    from tuner.champion.ensemble import Cost, Ensemble
+    from tuner.champion.request import ExportReport
+    from tuner.champion.retrained import Retraining, Spread
+
+
+def print_export(report: ExportReport) -> None:
+    """The scores that were compared on standard output, what became of it on standard error."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    champion, checked = report.champion, report.verification
+    if champion.assessment is not None and champion.ensemble is None:
+        _print_candidates(champion.assessment)
+    if champion.ensemble is not None:
+        _print_ensemble(champion.ensemble)
+    lines = [_subject(report)]
+    if report.unassessed:
+        lines.append(f"taken as the study has it: {report.unassessed}")
+    if champion.assessment is not None:
+        if champion.ensemble is None:
+            lines += cost_of_choosing(champion.assessment)
+        if champion.assessment.resamples:
+            lines.append(f"in brackets: 95% intervals of {champion.assessment.resamples} bootstrap resamples")
+    if champion.retraining is not None:
+        lines += spread_of_retraining(champion.objective.metric, champion.retraining)
+    lines += [f"this trial breaks a constraint: {broken}" for broken in report.violated]
+    if checked.verified:
+        lines.append(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} {checked.source}")
+    else:
+        lines.append(f"NOT verified: {checked.reason}")
+    lines.append(f"wrote {report.folder}")
+    for line in lines:
+        console.print(Text(line))
+
+
+def _subject(report: ExportReport) -> str:
+    champion = report.champion
+    metric, value = champion.objective.metric, show(champion.value)
+    if champion.ensemble is not None:
+        members = ", ".join(f"{member.trial} ({member.weight:.0%})" for member in champion.ensemble.members)
+        averaged = champion.ensemble.average
+        return f"average of the {averaged} of trials {members} of study {champion.study}: {metric} {value}"
+    if champion.retraining is not None and champion.retraining.exported:
+        return (
+            f"trial {champion.trial} of study {champion.study}, retrained: test {metric.removeprefix('val_')} {value}"
+        )
+    return f"trial {champion.trial} of study {champion.study}: {metric} {value}"
+
+
+def cost_of_choosing(assessment: Assessment) -> Iterator[str]:
+    """Why this trial, and what choosing it by validation cost, in sentences."""
+    champion, best = assessment.champion, assessment.best
+    if champion.trial != best.trial:
+        sizes = f"{champion.parameters:,} parameters rather than {best.parameters:,}"
+        yield (
+            f"trial {champion.trial} instead of trial {best.trial}, which validation cannot tell apart: it has {sizes} "
+            f"(--trial {best.trial} exports the other)"
+        )
+    if champion.test is None:
+        if len(assessment.candidates) > 1:
+            yield "there is no test split: the validation score chose the trial, so it flatters it"
+        return
+    assert assessment.optimism is not None and assessment.missed is not None
+    better = "better" if assessment.optimism >= 0 else "worse"
+    by = show(abs(assessment.optimism))
+    yield f"test: {_interval(champion.test)}; on validation, by which it was chosen, it is {by} {better}"
+    if assessment.missed > 0:
+        yield f"choosing by validation cost {show(assessment.missed)} on the test split, which nothing was chosen by"
+
+
+def spread_of_retraining(metric: str, retraining: Retraining) -> Iterator[str]:
+    """How the trial did when it was trained again, in sentences."""
+    name, on = metric.removeprefix("val_"), " and ".join(retraining.trained_on)
+    times = f"{len(retraining.runs)} times" if len(retraining.runs) > 1 else "once"
+    yield f"trained again {times}, on {on}, for {retraining.epochs} epochs"
+    if retraining.exported and retraining.runs[0].test is not None:
+        yield f"test {name} of what is exported: {_interval(retraining.runs[0].test)}"
+    for split, spread in (("validation", retraining.validation), ("test", retraining.test)):
+        if spread is not None and len(retraining.runs) > 1:
+            yield f"{split} {name}: {_spread(spread)}"
+
+
+def _spread(spread: Spread) -> str:
+    deviation = "" if spread.deviation is None else f", standard deviation {show(spread.deviation)}"
+    return f"mean {show(spread.mean)}{deviation}, from {show(spread.least)} to {show(spread.most)}"
+
+
+def _interval(score: Score) -> str:
+    return show(score.value) if score.low is None else f"{show(score.value)} [{show(score.low)}, {show(score.high)}]"
+
+
+def _print_candidates(assessment: Assessment) -> None:
+    rows = [_row(each, assessment) for each in assessment.candidates]
+    columns = ["trial", "validation", "test", "parameters", ""]
+    if assessment.champion.test is None:
+        columns.remove("test")
+    print_records(rows, columns, Format.TABLE)
+
+
+def _row(candidate: Candidate, assessment: Assessment) -> dict[str, object]:
+    marks = ["champion"] if candidate.trial == assessment.chosen else []
+    if candidate.within_noise and candidate.trial != assessment.best.trial:
+        marks.append("within noise of the best")
+    return {
+        "trial": candidate.trial,
+        "validation": _interval(candidate.validation),
+        "test": None if candidate.test is None else _interval(candidate.test),
+        "parameters": f"{candidate.parameters:,}",
+        "": ", ".join(marks) or None,
+    }
+
+
+def _print_ensemble(ensemble: Ensemble) -> None:
+    rows = [
+        {"": "average", **_cost(ensemble.whole)},
+        {"": f"trial {ensemble.single_trial}", **_cost(ensemble.single)},
+    ]
+    columns = ["", "validation", "test", "parameters", "MB", "ms"]
+    if ensemble.whole.test is None:
+        columns.remove("test")
+    print_records(rows, columns, Format.TABLE)
+
+
+def _cost(cost: Cost) -> dict[str, object]:
+    return {
+        "validation": _interval(cost.validation),
+        "test": None if cost.test is None else _interval(cost.test),
+        "parameters": f"{cost.parameters:,}",
+        "MB": f"{cost.bytes / 1e6:.2f}",
+        "ms": f"{cost.latency_ms:.2f}",
+    }
