@@ -100,22 +100,26 @@ def status(db: Database, study: str) -> StudyStatus:
         UnknownStudy: there is none of this name.
     """
     with db.reading() as session:
-        key = find_study(session, study)
-        counts = _counts(session, db, key)
-        best = _best(session, key)
-        return StudyStatus(
-            study=study,
-            state=key.row.state if key.row else PLAIN,
-            reason=key.row.reason if key.row else None,
-            budget=sum(counts.values()),
-            **counts,
-            outcomes=_outcomes(session, key),
-            best_value=best.value if best else None,
-            best_trial=best.trial if best else None,
-            running_trials=_running_trials(session, db, key),
-            workers=workers_in(session, db, key.study_id),
-            objectives=list(key.row.objectives) if key.row else [],
-        )
+        return status_in(session, db, find_study(session, study))
+
+
+def status_in(session: Session, db: Database, key: StudyKey) -> StudyStatus:
+    """``status`` within the caller's snapshot."""
+    counts = _counts(session, db, key)
+    best = _best(session, key)
+    return StudyStatus(
+        study=key.name,
+        state=key.row.state if key.row else PLAIN,
+        reason=key.row.reason if key.row else None,
+        budget=sum(counts.values()),
+        **counts,
+        outcomes=_outcomes(session, key),
+        best_value=best.value if best else None,
+        best_trial=best.trial if best else None,
+        running_trials=_running_trials(session, db, key),
+        workers=workers_in(session, db, key.study_id),
+        objectives=list(key.row.objectives) if key.row else [],
+    )
 
 
 def overview(db: Database) -> list[StudyOverview]:

@@ -160,14 +160,14 @@ def load_study(db: Database, name: str) -> StudyRecord:
         row = session.scalar(select(StudyRow).where(StudyRow.name == name))
         if row is None:
             raise UnknownStudy(name, list(session.scalars(select(StudyRow.name))))
-        return _record(row)
+        return record_of(row)
 
 
 def list_studies(db: Database) -> list[StudyRecord]:
     """Every study, the newest first."""
     with db.reading() as session:
         newest_first = select(StudyRow).order_by(StudyRow.study_id.desc())
-        return [_record(row) for row in session.scalars(newest_first)]
+        return [record_of(row) for row in session.scalars(newest_first)]
 
 
 @retried
@@ -269,5 +269,6 @@ def _changed(session: Session, statement: Any) -> bool:
     return bool(session.connection().execute(statement).rowcount)
 
 
-def _record(row: StudyRow) -> StudyRecord:
+def record_of(row: StudyRow) -> StudyRecord:
+    """The record of a row that the caller has read."""
     return StudyRecord(**{name: getattr(row, name) for name in StudyRecord.__dataclass_fields__})

@@ -71,6 +71,7 @@ __all__ = [
     "upgrade_storage",
     "watch",
     "work",
+    "write_report",
     "write_template",
 ]
 
@@ -238,6 +239,23 @@ def write_template(kind: str, path: Path | None = None) -> Path:
     except OSError as error:
         raise SpecError(str(path), [Problem("", f"cannot be written: {error.strerror}")]) from None
     return path
+
+
+def write_report(study: str, path: Path | str | None = None, *, storage: str | None = None) -> Path:
+    """Writes one self-contained HTML page about a study, running or ended; gives its file.
+
+    Args:
+        path: the file, in an existing folder; what is there is replaced. ``STUDY.html`` unless given.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+        ReportError: the file cannot be written.
+    """
+    # plotly takes half a second to import.
+    from tuner.report.writing import write_page
+
+    with open_storage(storage) as database:
+        return write_page(database, study, Path(path or f"{study.replace('/', '_')}.html"))
 
 
 def export_champion(

@@ -10,6 +10,7 @@ TunerError
 ├── PresetError          hyperparameter values to try that the search space does not have
 ├── ExportError          a champion could not be exported or verified
 ├── PredictError         a model or its inputs cannot be read
+├── ReportError          a report's file cannot be written
 └── LaunchError          workers could not be started or ended badly
 
 Each is a user's error: its text is one clear line (or a short list) that says what was wrong, where, and what to do.
@@ -118,6 +119,10 @@ class ExportError(TunerError):
 
 class PredictError(TunerError):
     """An exported model or an input to it that cannot be read."""
+
+
+class ReportError(TunerError):
+    """A report whose file cannot be written."""
 
 
 class LaunchError(TunerError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tuner import queries
-from tuner.cli.app import Storage, Study, Style, Trial, app, followed, spec_of
+from tuner.cli.app import Storage, Study, Style, Trial, app, busy, followed, say, spec_of
 from tuner.tables import Format, print_json, print_records
 from tuner.views import print_best, print_status, print_trial, print_trials, print_workers
 
@@ -153,3 +154,17 @@ def workers(study: Study, storage: Storage = None, style: Style = Format.TABLE) 
         print_workers(records)
     else:
         print_records(records, (), style, empty="no worker yet")
+
+
+@app.command()
+def report(
+    study: Study,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="The file; else STUDY.html.")] = None,
+    storage: Storage = None,
+) -> None:
+    """Write one self-contained HTML page about a study: charts, failures, the champion's card."""
+    from tuner import api
+
+    with busy("drawing the report"):
+        file = api.write_report(study, html, storage=storage)
+    say(f"wrote {file}")
