@@ -154,12 +154,14 @@ def _curves(session: Session, ids: list[int]) -> dict[int, Curve]:
 
 
 def _values(session: Session, key: StudyKey) -> dict[int, tuple[float, ...]]:
-    rows = session.execute(
-        select(TrialValueModel)
-        .join(TrialModel, TrialModel.trial_id == TrialValueModel.trial_id)
-        .where(TrialModel.study_id == key.study_id)
-        .order_by(TrialValueModel.objective)
-    ).scalars()
+    rows: list[Any] = list(
+        session.scalars(
+            select(TrialValueModel)
+            .join(TrialModel, TrialModel.trial_id == TrialValueModel.trial_id)
+            .where(TrialModel.study_id == key.study_id)
+            .order_by(TrialValueModel.objective)
+        )
+    )
     found: dict[int, list[float]] = {}
     for row in rows:
         found.setdefault(row.trial_id, []).append(row.stored_repr_to_value(row.value, row.value_type))

@@ -53,7 +53,8 @@ def _points(group: str, points: list[tuple[Any, float, TrialHistory]]) -> Scatte
 
 
 def _best_so_far(valued: list[tuple[TrialHistory, float]], measure: Measure) -> Scatter:
-    x, y = [], []
+    x: list[int] = []
+    y: list[float] = []
     for trial, value in valued:
         if trial.summary.state != "complete" or not keeps_constraints(trial):
             continue

@@ -35,7 +35,7 @@ class _Axis:
     def __init__(self, values: list[Any]) -> None:
         given = [value for value in values if value is not None]
         self.numeric = all(isinstance(each, int | float) and not isinstance(each, bool) for each in given)
-        self._order = sorted(set(given)) if self.numeric else sorted({label(each) for each in given})
+        self._order: list[Any] = sorted(set(given)) if self.numeric else sorted({label(each) for each in given})
         self._log = self.numeric and bool(given) and min(given) > 0 and max(given) / min(given) >= 100
 
     def place(self, value: Any) -> float:
