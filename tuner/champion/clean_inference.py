@@ -14,9 +14,9 @@ The request, beside ``saved_model``, ``keras_model`` and ``batch_size``:
 - ``prepared``: what training saw, in the same order, for ``model.keras``: ``structure``, ``names``, ``columns`` and
   ``dtypes``.
 - ``outputs``: ``signature`` and ``tensors``, what to compare and to keep, and ``files``, where to write each, .npy.
-- ``labels``: the .npy file of the classes, for an accuracy; or null.
-- ``result``: where to write the answer: ``accuracy``, ``examples``, ``max_difference``, ``largest``, ``seconds``, or
-  ``error``.
+- ``labels``: the .npy file of the classes, for an accuracy and a confusion matrix; or null.
+- ``result``: where to write the answer: ``accuracy``, ``confusion``, ``examples``, ``max_difference``, ``largest``,
+  ``seconds``, or ``error``.
 """
 
 from __future__ import annotations
@@ -80,10 +80,11 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         OSError: a file cannot be read or the outputs cannot be written.
     """
     started = time.monotonic()
-    examples, right = _infer(request)
+    examples, confusion = _infer(request)
     outputs = [np.load(file, mmap_mode="r") for file in request["outputs"]["files"]]
     return {
-        "accuracy": right / examples if request["labels"] else None,
+        "accuracy": None if confusion is None else float(np.trace(confusion)) / examples,
+        "confusion": None if confusion is None else confusion.tolist(),
         "examples": examples,
         "max_difference": _difference_from_keras_model(request, outputs),
         "largest": max(float(np.abs(each).max(initial=0)) for each in outputs),
@@ -91,8 +92,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _infer(request: dict[str, Any]) -> tuple[int, int]:
-    """Runs all examples; how many there are, and of how many the most probable class is the label."""
+def _infer(request: dict[str, Any]) -> tuple[int, npt.NDArray[np.int64] | None]:
+    """Runs all examples; how many there are, and how many of each class are most probably of which, (label, class)."""
     import tensorflow as tf
 
     columns, examples = raw_columns(request["raw"])
@@ -102,7 +103,7 @@ def _infer(request: dict[str, Any]) -> tuple[int, int]:
     signature = loaded.signatures[kept["signature"]]
     writers = [_Writer(file, examples) for file in kept["files"]]
     labels = np.load(request["labels"]) if request["labels"] else None
-    right = 0
+    confusion = None
     for start in range(0, examples, request["batch_size"]):
         stop = min(start + request["batch_size"], examples)
         given = _given(serving_default, columns, start, stop)
@@ -114,10 +115,13 @@ def _infer(request: dict[str, Any]) -> tuple[int, int]:
             probabilities = served["probabilities"].numpy()
             _check_probabilities(probabilities)
             if labels is not None:
-                right += int(np.sum(probabilities.argmax(axis=1) == labels[start:stop]))
+                count = probabilities.shape[1]
+                cells = labels[start:stop].astype(np.int64) * count + probabilities.argmax(axis=1)
+                found = np.bincount(cells, minlength=count * count).reshape(count, count)
+                confusion = found if confusion is None else confusion + found
     for writer in writers:
         writer.close()
-    return examples, right
+    return examples, confusion
 
 
 class _Writer:

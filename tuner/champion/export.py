@@ -9,6 +9,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from storage.urls import mask_password
+from tuner.champion.card import write_card
 from tuner.champion.child import JsonChild
 from tuner.champion.placement import check_destination, put_in_place, staging
 from tuner.champion.record import Champion, LearnedTarget, Verification, hash_files, write_record
@@ -17,12 +19,13 @@ from tuner.champion.verification import verify
 from tuner.champion.written import Scored, Written
 from tuner.data.prepared import PreparedData, open_prepared
 from tuner.errors import ExportError
+from tuner.spec import SearchSpec
 
 __all__ = ["ExportReport", "ExportRequest", "export_model"]
 
 
 def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
-    """Writes ``model.keras``, ``saved_model/`` and ``champion.json``, proven, or nothing at all.
+    """Writes ``model.keras``, ``saved_model/``, ``card.md`` and ``champion.json``, proven, or nothing at all.
 
     What the SavedModel's signatures take and give is in ``champion.input`` and ``champion.outputs``. The objective is
     computed again from the raw examples of ``request.split`` in a process without this project: accuracies must agree
@@ -53,7 +56,9 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
             written = exporter.write(request, built, workspace)
             data = open_prepared(written.data)
             verification = verify(request, built, written, data, workspace, log, exporter)
-        champion = _champion(request, written, data, hash_files(built), verification)
+        champion = _champion(request, written, data, {}, verification)
+        write_card(champion, built)
+        champion = champion.model_copy(update={"files": hash_files(built)})
         write_record(champion, built)
         put_in_place(built, to)
     return ExportReport(to, champion)
@@ -109,7 +114,15 @@ def _champion(
         exported_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         files=files,
         verification=verification,
+        spec=_public(request.spec),
+        splits={name: len(split) for name, split in data.splits.items()},
+        hardware=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         assessment=request.assessment,
         ensemble=request.ensemble,
         retraining=request.retraining,
     )
+
+
+def _public(spec: SearchSpec) -> dict[str, Any]:
+    given = spec.model_dump(mode="json")
+    return given | ({"storage": mask_password(given["storage"])} if given.get("storage") else {})

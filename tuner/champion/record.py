@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tuner.champion.assessment import Assessment
+from tuner.champion.confusion import Confusion
 from tuner.champion.ensemble import Ensemble
 from tuner.champion.retrained import Retraining
 from tuner.errors import PredictError
@@ -115,7 +116,8 @@ class Verification(_Record):
         recorded: the objective as the study recorded it.
         tolerance: how much ``value`` may differ from ``recorded``, absolute.
         accuracy: share of the examples whose most probable class is their label; None for other tasks.
-        examples: number of validation examples.
+        confusion: which classes were taken for which; None for other tasks.
+        examples: their number.
         source: what the SavedModel was given: the raw files, or rows of which file.
         max_difference: the largest absolute difference between the outputs of the SavedModel for
             raw examples and those of ``model.keras`` for what training saw.
@@ -129,6 +131,7 @@ class Verification(_Record):
     recorded: float
     tolerance: float
     accuracy: float | None
+    confusion: Confusion | None = None
     examples: int
     source: str = "raw validation files"
     max_difference: float | None
@@ -150,6 +153,9 @@ class Champion(_Record):
         versions: of keras, tensorflow, keras-champion and python.
         exported_at: UTC, ISO 8601.
         files: SHA-256, in hexadecimal, of every other file in the folder, by relative path.
+        spec: the study's, passwords hidden.
+        splits: number of examples by split.
+        hardware: where it was exported.
         assessment: how the trial was chosen among the best; None where its score cannot be computed again.
         ensemble: of which trials it is an average; None for a single one. ``params`` are then the heaviest one's.
         retraining: how the trial did when it was trained again.
@@ -172,6 +178,9 @@ class Champion(_Record):
     exported_at: str
     files: dict[str, str]
     verification: Verification
+    spec: dict[str, Any] = {}
+    splits: dict[str, int] = {}
+    hardware: str = ""
     assessment: Assessment | None = None
     ensemble: Ensemble | None = None
     retraining: Retraining | None = None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from tuner.champion import clean_inference
 from tuner.champion.child import ENVIRONMENT, describe_exit
+from tuner.champion.confusion import Confusion
 from tuner.champion.examples import RawExamples, drawn_examples, prepared, raw_examples
 from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, ImageInput, Verification
 from tuner.champion.request import ExportRequest
@@ -48,6 +49,7 @@ class Scorer(Protocol):
 
 class _CleanResult(BaseModel):
     accuracy: float | None
+    confusion: tuple[tuple[int, ...], ...] | None
     examples: int
     max_difference: float | None
     largest: float
@@ -98,6 +100,7 @@ def verify(
         recorded=request.value,
         tolerance=tolerance,
         accuracy=clean.accuracy,
+        confusion=clean.confusion and Confusion(class_names=request.class_names, counts=clean.confusion),
         examples=clean.examples,
         source=examples.source,
         max_difference=difference,

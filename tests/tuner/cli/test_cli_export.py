@@ -28,9 +28,20 @@ def test_export_says_what_it_proved(exported):
     assert header == ["trial", "validation", "test", "parameters"] and len(rows) == 2
     assert {row[0] for row in rows} == {str(each["trial"]) for each in champion["assessment"]["candidates"]}
     assert any(line.startswith("test: ") for line in chosen)
+    # The record says where it came from; the card what it is, without looking anywhere else.
+    assert champion["spec"]["study"] == "shapes" and champion["splits"]["validation"] == 15
+    counts = champion["verification"]["confusion"]["counts"]
+    assert sum(map(sum, counts)) == 15
+    assert sum(row[i] for i, row in enumerate(counts)) / 15 == pytest.approx(champion["verification"]["accuracy"])
+    card = (place.folder / "champion" / "card.md").read_text()
+    assert card.startswith(f"# shapes: trial {champion['trial']}\n")
+    for title in ("Data", "Scores", "Class by class", "Hyperparameters", "How to load it", "Limits", "Made with"):
+        assert f"\n## {title}\n" in card
+    assert f"| trial {champion['trial']} (chosen) |" in card
     assert proof.startswith("verified: the SavedModel gives ") and proof.endswith("on 15 raw validation files")
     assert wrote == f"wrote {place.folder / 'champion'}"
     assert {item.name for item in (place.folder / "champion").iterdir()} == {
+        "card.md",
         "model.keras",
         "saved_model",
         "champion.json",
