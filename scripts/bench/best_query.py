@@ -78,12 +78,12 @@ def _fill(url: str, count: int) -> None:
         study = optuna.create_study(storage=database.optuna, study_name=STUDY, direction="maximize")
         sampler = optuna.samplers.RandomSampler(seed=0)
         values = np.random.Generator(np.random.PCG64(0)).uniform(0, 1, count)
-        study.add_trials(_trial(study, sampler, float(value)) for value in values)
+        study.add_trials(trial_of(study, sampler, float(value)) for value in values)
     finally:
         database.close()
 
 
-def _trial(study: optuna.Study, sampler: optuna.samplers.BaseSampler, value: float) -> optuna.trial.FrozenTrial:
+def trial_of(study: optuna.Study, sampler: optuna.samplers.BaseSampler, value: float) -> optuna.trial.FrozenTrial:
     empty = optuna.trial.create_trial(value=value)
     params = {
         name: sampler.sample_independent(study, empty, name, distribution)

@@ -11,8 +11,8 @@ from tuner.report.facts import Measure, keeps_constraints, measures
 from tuner.report.style import BLUE, GREEN, GREY, ORANGE, RED, Chart, figure, label, thinned
 
 MOST_AXES = 10
-_MOST_TRIALS = 1000
-_MOST_POINTS = 400
+_MOST_TRIALS = 400
+_MOST_POINTS = 250
 _NOT_USED = -0.12
 
 

@@ -63,5 +63,5 @@ def figure(x: str = "", y: str = "", **layout: Any) -> Figure:
     made = Figure()
     made.update_layout(template="none", margin={"l": 64, "r": 16, "t": 16, "b": 52}, hovermode="closest", **layout)
     made.update_xaxes(title_text=label(x), automargin=True)
-    made.update_yaxes(title_text=label(y), automargin=True)
+    made.update_yaxes(title_text=label(y), title_standoff=10, automargin=True)
     return made

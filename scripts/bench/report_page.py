@@ -1,0 +1,90 @@
+"""`tuner report` on 1,000 trials: how long it takes to write, its size, and until a browser has drawn every chart."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+from best_query import STUDY, trial_of
+from optuna.trial import create_trial
+from report import Report, median, say
+from tiny_study import workplace
+
+from storage.database import connect
+from tuner import api
+
+_EPOCHS = 20
+
+
+def main() -> None:
+    options = _options()
+    report = Report("report_page", f"A report on {options.trials:,} trials of {_EPOCHS} epochs")
+    with workplace() as folder:
+        url, file = f"sqlite:///{folder / 'tuner.db'}", folder / "page.html"
+        say(f"adding {options.trials:,} trials ...")
+        _fill(url, options.trials)
+        started = time.monotonic()
+        api.write_report(STUDY, file, storage=url)
+        wrote = time.monotonic() - started
+        row = {"write_seconds": wrote, "mib": file.stat().st_size / 2**20}
+        report.add(**row, drawn_seconds=_drawn(file, options.repeats))
+    report.facts["aim"] = "drawn in at most 3 s"
+    report.publish(options.json)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="write the JSON to this file too")
+    return parser.parse_args()
+
+
+def _fill(url: str, count: int) -> None:
+    database = connect(url, create=True)
+    try:
+        study = optuna.create_study(storage=database.optuna, study_name=STUDY, direction="maximize")
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        values = np.random.Generator(np.random.PCG64(0)).uniform(0, 1, count)
+        for value in values:
+            made = trial_of(study, sampler, float(value))
+            curve = {epoch: float(value) * (1 - 0.8**epoch) for epoch in range(1, _EPOCHS + 1)}
+            study.add_trial(
+                create_trial(
+                    value=float(value),
+                    params=made.params,
+                    distributions=made.distributions,
+                    intermediate_values=curve,
+                )
+            )
+    finally:
+        database.close()
+
+
+def _drawn(file: Path, repeats: int) -> float | None:
+    """Median seconds from navigation to the last chart; None without a browser."""
+    chromium = shutil.which(os.environ.get("CHROMIUM", "chromium"))
+    if chromium is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        seconds = []
+        for _ in range(repeats):
+            page = browser.new_page()
+            page.goto(file.as_uri())
+            page.wait_for_function("document.documentElement.dataset.drawn")
+            seconds.append(float(page.evaluate("document.documentElement.dataset.drawn")) / 1000)
+            page.close()
+        browser.close()
+    return median(seconds)
+
+
+if __name__ == "__main__":
+    main()
