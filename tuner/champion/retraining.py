@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+
 from tuner.champion.child import Receive, Say, serve
 from tuner.champion.exporting import prepared_data, reason_of
 from tuner.champion.request import ExportRequest
@@ -24,15 +26,17 @@ from tuner.errors import ExportError
 
 def work(receive: Receive, say: Say) -> None:
     """Answers the parent until it has no more questions."""
+    trial = -1
     try:
         while (message := receive()) is not None:
             request = ExportRequest.model_validate(message["request"])
+            trial = request.trial
             folder = Path(message["workspace"])
             _retrain(request, _training_data(request, message["on"], folder), message, folder)
             say(_scored(request.model_copy(update={"checkpoint": Path(message["file"])}), message))
     except Exception as error:
         traceback.print_exc()
-        say({"refused": f"trial cannot be retrained: {reason_of(error)}"})
+        say({"refused": f"trial {trial} cannot be trained again: {reason_of(error)}"})
 
 
 def _training_data(request: ExportRequest, on: Sequence[str], workspace: Path) -> PreparedData:
@@ -64,7 +68,7 @@ def _retrain(request: ExportRequest, data: PreparedData, message: dict[str, Any]
     keras.utils.clear_session()
     begin(spec, seed)
     space = load_space(spec, data.summary())
-    hp = TrialHyperParameters(_known_value, request.params)
+    hp = TrialHyperParameters(known_value, request.params)
     model = build_model(space, hp, spec, data)
     batches = TrainingBatches(data, batch_size_of(hp, spec), seed, batch_format(space, hp, spec, data, model))
     callbacks = workspace / "callbacks"
@@ -94,10 +98,18 @@ def _retrain(request: ExportRequest, data: PreparedData, message: dict[str, Any]
     model.end_to_end().save(os.fspath(message["file"]))
 
 
-def _known_value(name: str, distribution: Any, value: Any) -> Any:
-    if value is None:
-        raise ExportError(f"the trial has no value for hyperparameter {name}: the search space is another one now")
-    return value
+def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
+    """Answers ``TrialHyperParameters`` with the values that it was given, and nothing else.
+
+    Raises:
+        ExportError: it was given none.
+    """
+    if value is not None:
+        return value
+    # A value that the sampler knows by another one is asked for a second time, as the only one of its kind.
+    if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.single():
+        return distribution.low
+    raise ExportError(f"it has no value for hyperparameter {name}: the search space is another one now")
 
 
 def _scored(request: ExportRequest, message: dict[str, Any]) -> dict[str, Any]:
