@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from storage.errors import InvalidPlace
 from storage.folder_store import FolderStore
 
 _SPLITS = "splits.json"
+_BLOBS = "champions/blobs"
 _LOG = "trial.log"
 _RESUME = re.compile(r"trials/(\d+)/run-(\d+)/resume/epoch-(\d+)\.(\d+)\.([0-9a-f]{64})\.npz")
 _RUN_LOG = re.compile(rf"trials/\d+/run-(\d+)/{re.escape(_LOG)}")
@@ -144,6 +145,18 @@ class StudyArtifacts:
         with self._store.fetched(artifact.key) as file:
             check(artifact, file, self._store.place)
             yield file
+
+    def fetched_unchecked(self, artifact: Artifact) -> AbstractContextManager[Path]:
+        """As ``fetched``, for a caller that checks its copy."""
+        return self._store.fetched(artifact.key)
+
+    def put_blob(self, file: Path) -> Artifact:
+        """Keeps a file of an export under its own SHA-256: equal content is there once, and a damaged one is mended."""
+        return self._store.put(f"{_BLOBS}/{{sha256}}", lambda target: _copy(file, target))
+
+    def blob(self, sha256: str) -> Artifact:
+        """What ``put_blob`` kept of that content, for ``fetched``."""
+        return Artifact(f"{_BLOBS}/{sha256}", None, sha256)
 
     def put_resume(self, number: int, run: int, epoch: int, write: Callable[[Path], None]) -> ResumeFile:
         """Keeps a resume checkpoint, whose name says how it is recognised."""

@@ -11,8 +11,24 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from storage.database import Database, retried
-from storage.errors import Conflict
+from storage.errors import Conflict, UnknownChampion
+from storage.studies import StudyRecord
 from storage.tables import ChampionRow
+
+
+@dataclass(frozen=True)
+class KeptExport:
+    """An export's files in the study's artifacts.
+
+    Attributes:
+        digest: SHA-256 of the files' names and hashes, in hexadecimal: equal for equal exports only.
+        size: of all files, in bytes.
+        files: SHA-256 of each, by relative POSIX path; the record ``champion.json`` too.
+    """
+
+    digest: str
+    size: int
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -20,13 +36,16 @@ class Champion:
     """One export of a trial's model.
 
     Attributes:
+        id: of its row, in the whole database.
         number: the trial's number.
         version: counts the study's exports from 1.
         path: where the export was written.
         value: the objective that the study recorded.
         verification: what was checked, and the outcome.
+        kept: its files in the study's artifacts; None for one that only ``path`` has.
     """
 
+    id: int
     study_id: int
     number: int
     version: int
@@ -34,6 +53,7 @@ class Champion:
     value: float | None
     verification: Any
     created_at: datetime
+    kept: KeptExport | None
 
 
 @retried
@@ -45,6 +65,7 @@ def register(
     path: str,
     value: float | None,
     verification: Mapping[str, Any],
+    kept: KeptExport | None = None,
 ) -> int:
     """Stores an export and gives its version."""
     latest = select(func.max(ChampionRow.version)).where(ChampionRow.study_id == study_id)
@@ -52,6 +73,8 @@ def register(
         with db.writing() as session:
             row = ChampionRow(study_id=study_id, number=number, path=path, value=value)
             row.verification = dict(verification)
+            if kept is not None:
+                row.digest, row.size, row.files = kept.digest, kept.size, dict(kept.files)
             row.version = (session.scalar(latest) or 0) + 1
             row.created_at = db.now()  # type: ignore[assignment]  # filled in by the flush
             session.add(row)
@@ -64,8 +87,25 @@ def list_champions(db: Database, study_id: int) -> list[Champion]:
     """The study's exports, the newest first."""
     newest_first = select(ChampionRow).where(ChampionRow.study_id == study_id).order_by(ChampionRow.version.desc())
     with db.reading() as session:
-        return [_champion(row) for row in session.scalars(newest_first)]
+        return [champion_of(row) for row in session.scalars(newest_first)]
 
 
-def _champion(row: ChampionRow) -> Champion:
-    return Champion(**{name: getattr(row, name) for name in Champion.__dataclass_fields__})
+def find(db: Database, study: StudyRecord, version: int | None = None) -> Champion:
+    """A study's export of a version, or its newest.
+
+    Raises:
+        UnknownChampion: there is none.
+    """
+    there = list_champions(db, study.study_id)
+    for champion in there:
+        if version in (None, champion.version):
+            return champion
+    raise UnknownChampion(study.name, version, [each.version for each in reversed(there)])
+
+
+def champion_of(row: ChampionRow) -> Champion:
+    kept = None
+    if row.digest is not None and row.size is not None and row.files is not None:
+        kept = KeptExport(row.digest, row.size, row.files)
+    names = [name for name in Champion.__dataclass_fields__ if name != "kept"]
+    return Champion(**{name: getattr(row, name) for name in names}, kept=kept)

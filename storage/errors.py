@@ -10,6 +10,8 @@ StorageError
 ├── StudyExists          the name is taken
 ├── UnknownStudy         no study of this name
 ├── UnknownTrial         no trial of this number
+├── UnknownChampion      no export of this version
+├── UnknownAlias         no alias of this name
 ├── UnknownColumn        nothing of this name to sort by
 ├── InvalidPlace         a place for artifacts that cannot be used at all
 ├── ArtifactsUnavailable the place of the artifacts cannot be reached or refuses; trying again may help
@@ -155,6 +157,43 @@ class UnknownTrial(StorageError):
         self.count = count
         has = f"it has trials 0 to {count - 1}" if count else "it has no trials yet"
         super().__init__(f"study {study!r} has no trial {number}: {has}")
+
+
+class UnknownChampion(StorageError):
+    """A study has no export of this version.
+
+    Attributes:
+        study: the study's name.
+        version: the version asked for; None for the newest.
+        known: the versions that there are.
+    """
+
+    def __init__(self, study: str, version: int | None, known: Sequence[int]) -> None:
+        self.study = study
+        self.version = version
+        self.known = tuple(known)
+        if not self.known:
+            said = f"study {study!r} has no champion yet: `tuner export {study} --to DIR` makes one"
+        else:
+            said = f"study {study!r} has no champion {version}; it has {', '.join(map(str, self.known))}"
+        super().__init__(said)
+
+
+class UnknownAlias(StorageError):
+    """No champion has this alias.
+
+    Attributes:
+        name: the alias asked for.
+        known: every alias in the database.
+        studies: every study's name, where one was acceptable too.
+    """
+
+    def __init__(self, name: str, known: Sequence[str], studies: Sequence[str] = ()) -> None:
+        self.name = name
+        self.known = tuple(known)
+        there = f"there is {', '.join(map(repr, self.known))}" if self.known else "there are no aliases yet"
+        or_study = f"; nor is it a study's name{_near(name, studies)}" if studies else ""
+        super().__init__(f"no champion has the alias {name!r}; {there}{or_study}")
 
 
 class UnknownColumn(StorageError):

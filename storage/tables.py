@@ -153,7 +153,10 @@ class EpochRow(Base):
 
 
 class ChampionRow(Base):
-    """An exported model and its verification; ``version`` counts a study's exports from 1."""
+    """An exported model and its verification; ``version`` counts a study's exports from 1.
+
+    ``digest``, ``size`` and ``files`` are of the export in the study's artifacts; empty where only ``path`` is known.
+    """
 
     __tablename__ = "tuner_champions"
     __table_args__ = (
@@ -169,3 +172,30 @@ class ChampionRow(Base):
     value: Mapped[float | None] = mapped_column(FiniteDouble)
     verification: Mapped[Any] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    digest: Mapped[str | None] = mapped_column(String(64))
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    files: Mapped[Any | None] = mapped_column(Json)
+
+
+class AliasRow(Base):
+    """A name that points to one champion of the database."""
+
+    __tablename__ = "tuner_champion_aliases"
+    __table_args__ = (_OPTIONS,)
+
+    alias: Mapped[str] = mapped_column(String(64), primary_key=True)
+    champion_id: Mapped[int] = mapped_column(Integer)
+
+
+class AliasChangeRow(Base):
+    """Who pointed an alias from which champion to which; never changed."""
+
+    __tablename__ = "tuner_champion_alias_changes"
+    __table_args__ = (Index("tuner_champion_alias_changes_alias", "alias", "id"), _OPTIONS)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    alias: Mapped[str] = mapped_column(String(64))
+    from_champion: Mapped[int | None] = mapped_column(Integer)
+    to_champion: Mapped[int] = mapped_column(Integer)
+    who: Mapped[str] = mapped_column(String(255))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

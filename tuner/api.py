@@ -20,6 +20,7 @@ from storage.artifacts import StudyArtifacts
 from storage.progress import StudyStatus
 from tuner.champion.making import Wish, make_champion
 from tuner.champion.predict import predict
+from tuner.champion.registry import keep_export
 from tuner.champion.request import ExportReport
 from tuner.errors import PresetError, Problem, SpecError
 from tuner.launch.local import LocalWorker
@@ -44,6 +45,7 @@ from tuner.queries import (
     trial_log,
     upgrade_storage,
 )
+from tuner.registry import RegisteredChampion, alias_history, fetch_champion, list_champions, promote
 from tuner.spec import SPACES, SearchSpec, load_spec
 from tuner.worker.settings import WorkerSettings
 
@@ -51,16 +53,21 @@ __all__ = [
     "TRIAL_STATES",
     "Enqueued",
     "Event",
+    "RegisteredChampion",
     "SplitRecord",
     "WorkerView",
+    "alias_history",
     "best_trials",
     "enqueue",
     "export_champion",
+    "fetch_champion",
     "launch",
+    "list_champions",
     "list_studies",
     "list_trials",
     "list_workers",
     "predict",
+    "promote",
     "search_space",
     "show_trial",
     "split_records",
@@ -303,5 +310,6 @@ def export_champion(
             path=str(report.folder),
             value=report.champion.value,
             verification=report.verification.model_dump(mode="json"),
+            kept=keep_export(artifacts, report.folder),
         )
         return report

@@ -9,6 +9,7 @@ TunerError
 ├── VersionDrift         a study was launched with other versions, code or data than are here
 ├── PresetError          hyperparameter values to try that the search space does not have
 ├── ExportError          a champion could not be exported or verified
+├── RegistryError        a champion that cannot be promoted, kept or fetched
 ├── PredictError         a model or its inputs cannot be read
 ├── ReportError          a report's file cannot be written
 └── LaunchError          workers could not be started or ended badly
@@ -115,6 +116,10 @@ class PresetError(TunerError):
 
 class ExportError(TunerError):
     """A trial that cannot be exported, or an export that did not reproduce its score."""
+
+
+class RegistryError(TunerError):
+    """A champion that cannot be promoted, kept or fetched."""
 
 
 class PredictError(TunerError):

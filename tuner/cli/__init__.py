@@ -14,7 +14,18 @@ from tuner.cli import query_commands
 from tuner.cli import champion_commands
 
 # isort: split
+from tuner.cli import registry_commands
+
+# isort: split
 from tuner.cli import storage_commands
 from tuner.cli.app import app, main
 
-__all__ = ["app", "champion_commands", "main", "query_commands", "storage_commands", "study_commands"]
+__all__ = [
+    "app",
+    "champion_commands",
+    "main",
+    "query_commands",
+    "registry_commands",
+    "storage_commands",
+    "study_commands",
+]

@@ -67,6 +67,10 @@ storage_commands = typer.Typer(
 )
 app.add_typer(storage_commands, name="storage")
 
+champions_commands = typer.Typer(
+    cls=_Commands, help="List the registered champions, or fetch one.", pretty_exceptions_enable=False
+)
+
 Storage = Annotated[
     str | None,
     typer.Option("--storage", metavar="URL", help="Database; else $TUNER_STORAGE, the spec's, sqlite:///tuner.db."),

@@ -140,3 +140,40 @@ def test_what_does_not_go_together_is_refused(finished, tuner, arguments, said):
     ran = tuner("export", "shapes", "--to", "refused", *arguments, cwd=finished[0].folder)
     assert ran.code == 1 and said in ran.complaints[0]
     assert not (finished[0].folder / "refused").exists()
+
+
+@pytest.mark.slow
+def test_a_champion_is_registered_promoted_and_fetched_whole_or_not_at_all(exported, tuner):
+    place, _ = exported
+    newest = tuner("champions", "--study", "shapes", "--format", "json", cwd=place.folder).json[0]
+    version = newest["version"]
+    assert newest["verified"] and newest["aliases"] == [] and newest["size"] > 0
+    assert "has no champion 99" in tuner("promote", "shapes", 99, "--as", "production", cwd=place.folder).err
+    ran = tuner("promote", "shapes", version, "--as", "production", cwd=place.folder)
+    assert ran.complaints == [f"production is shapes@{version} now"]
+    assert "already" in tuner("promote", "shapes", version, "--as", "production", cwd=place.folder).err
+    (change,) = tuner("champions", "history", "production", "--format", "json", cwd=place.folder).json
+    assert (change["from"], change["to"]) == (None, f"shapes@{version}") and "@" in change["who"]
+    listed = tuner("champions", cwd=place.folder).out.splitlines()
+    assert any("production" in line for line in listed[1:])
+
+    ran = tuner("champions", "get", "production", "--to", "fetched", cwd=place.folder)
+    assert ran.code == 0, ran.err
+    record = json.loads((place.folder / "fetched" / "champion.json").read_text())
+    assert record["study"] == "shapes" and record["trial"] == newest["trial"]
+    assert (place.folder / "fetched" / "saved_model" / "saved_model.pb").exists()
+    assert (
+        "no champion has the alias 'staging'" in tuner("champions", "get", "staging", "--to", "x", cwd=place.folder).err
+    )
+
+    damaged = place.folder / "tuner-artifacts" / "shapes" / "champions" / "blobs" / record["files"]["model.keras"]
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + b"?")
+    ran = tuner("champions", "get", "production", "--to", "damaged", cwd=place.folder)
+    assert ran.code == 1 and "its model.keras is not the file that was registered" in ran.complaints[0]
+    assert not (place.folder / "damaged").exists()
+    damaged.unlink()
+    assert (
+        "its model.keras is missing" in tuner("champions", "get", "production", "--to", "damaged", cwd=place.folder).err
+    )
+    damaged.write_bytes(content)

@@ -1,0 +1,89 @@
+"""Commands about registered champions: list, name, fetch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tuner import registry
+from tuner.cli.app import Storage, Style, app, busy, champions_commands, say
+from tuner.tables import Format, print_records
+
+_COLUMNS = ("study", "version", "trial", "metric", "value", "verified", "aliases", "created_at", "size", "digest")
+_DIGITS = 12
+
+
+@champions_commands.callback(invoke_without_command=True)
+def champions(
+    context: typer.Context,
+    study: Annotated[str | None, typer.Option("--study", help="Only this study's.")] = None,
+    storage: Storage = None,
+    style: Style = Format.TABLE,
+) -> None:
+    """List the registered champions, the newest first; or fetch one, or see who was production when."""
+    if context.invoked_subcommand is not None:
+        return
+    found = [asdict(each) for each in registry.list_champions(study, storage=storage)]
+    if style is Format.TABLE:
+        found = [each | {"digest": each["digest"][:_DIGITS] if each["digest"] else None} for each in found]
+    print_records(found, _COLUMNS, style, empty="no champions yet: `tuner export STUDY --to DIR` makes one")
+
+
+@champions_commands.command("get")
+def get(
+    reference: Annotated[str, typer.Argument(metavar="REF", help="An alias, STUDY@VERSION, or STUDY: its newest.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
+    storage: Storage = None,
+) -> None:
+    """Fetch a champion from the study's artifacts, every file checked by its hash.
+
+    All of it is written, or nothing; an earlier export in the folder is replaced.
+    """
+    with busy("fetching the champion"):
+        got = registry.fetch_champion(reference, to, storage=storage)
+    say(
+        f"wrote {got.study}@{got.version} (trial {got.trial}, digest {(got.digest or '')[:_DIGITS]}) to {to.absolute()}"
+    )
+
+
+@champions_commands.command("history")
+def history(
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Such as production.")],
+    storage: Storage = None,
+    style: Style = Format.TABLE,
+) -> None:
+    """Show who pointed an alias from which champion to which, and when; the newest first."""
+    changes: list[dict[str, Any]] = [
+        {"at": each.at, "from": _called(each.before), "to": _called(each.now), "who": each.who}
+        for each in registry.alias_history(alias, storage=storage)
+    ]
+    print_records(changes, ("at", "from", "to", "who"), style)
+
+
+@app.command()
+def promote(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")],
+    version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="As `tuner champions` lists it.")],
+    alias: Annotated[str, typer.Option("--as", metavar="ALIAS", help="Such as production: letters, digits, - and _.")],
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Also a champion whose value was not reproduced.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Point an alias to a registered champion, in one step; the one that had it loses it."""
+    change = registry.promote(study, version, alias, unverified=unverified, storage=storage)
+    if change is None:
+        say(f"{alias} is {study}@{version} already")
+    else:
+        was = f"; it was {_called(change.before)}" if change.before else ""
+        say(f"{alias} is {study}@{version} now{was}")
+
+
+def _called(champion: tuple[str, int] | None) -> str | None:
+    return f"{champion[0]}@{champion[1]}" if champion else None
+
+
+app.add_typer(champions_commands, name="champions")
