@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -56,8 +57,9 @@ SERVERS: dict[str, Callable[[Path], Server]] = {
 
 
 @pytest.fixture
-def server(kind: str, tmp_path: Path) -> Iterator[Server]:
-    with SERVERS[kind](tmp_path) as started:
+def server(kind: str) -> Iterator[Server]:
+    # Not in pytest's folder: another pytest that starts meanwhile shuts it to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="tuner-chaos-") as folder, SERVERS[kind](Path(folder)) as started:
         yield started
 
 
