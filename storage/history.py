@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.distributions import BaseDistribution
 from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialModel, TrialParamModel, TrialValueModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.database import Database
+from storage.leaderboard import aware
 from storage.progress import StudyStatus, status_in
 from storage.studies import StudyRecord, record_of
-from storage.summaries import StudyKey, TrialSummary, best_ids, find_study, joined, summaries
+from storage.summaries import (
+    StudyKey,
+    TrialSummary,
+    best_ids,
+    distribution_of,
+    find_study,
+    joined,
+    stored_params,
+    summaries,
+)
 from storage.tables import EpochRow, LeaseRow, TrialRow
 
 _CHUNK = 500
@@ -86,23 +95,21 @@ def history(db: Database, study: str) -> StudyHistory:
     """
     with db.reading() as session:
         key = find_study(session, study)
-        ours = TrialModel.study_id == key.study_id
-        ids = list(session.scalars(select(TrialModel.trial_id).where(ours).order_by(TrialModel.number)))
-        numbers = {trial_id: number for trial_id, number in _numbers(session, key)}  # noqa: C416
+        numbers = _numbers(session, key)
         return StudyHistory(
             record=None if key.row is None else record_of(key.row),
             status=status_in(session, db, key),
             maximize=key.maximize,
-            trials=tuple(_trials(session, key, ids)),
+            trials=tuple(_trials(session, key, list(numbers))),
             best=tuple(numbers[trial_id] for trial_id in best_ids(session, key, None)),
             now=session.execute(select(db.now())).scalar_one(),
         )
 
 
-def _numbers(session: Session, key: StudyKey) -> Sequence[Any]:
-    return session.execute(
-        select(TrialModel.trial_id, TrialModel.number).where(TrialModel.study_id == key.study_id)
-    ).all()
+def _numbers(session: Session, key: StudyKey) -> dict[int, int]:
+    """The trials' numbers by their ids, in their order."""
+    columns = select(TrialModel.trial_id, TrialModel.number).where(TrialModel.study_id == key.study_id)
+    return {row.trial_id: row.number for row in session.execute(columns.order_by(TrialModel.number))}
 
 
 def _trials(session: Session, key: StudyKey, ids: list[int]) -> list[TrialHistory]:
@@ -117,8 +124,8 @@ def _trials(session: Session, key: StudyKey, ids: list[int]) -> list[TrialHistor
                 summary=summary,
                 values=values.get(trial_id, ()),
                 sampled=sampled.get(trial_id, {}),
-                started_at=_aware(stored._datetime_start_utc),
-                ended_at=result.closed_at if result else _aware(stored._datetime_complete_utc),
+                started_at=aware(stored._datetime_start_utc),
+                ended_at=result.closed_at if result else aware(stored._datetime_complete_utc),
                 worker=lease.worker_id if lease else None,
                 attempts=lease.attempts if lease else None,
                 curve=curves.get(trial_id, Curve((), ())),
@@ -170,24 +177,13 @@ def _values(session: Session, key: StudyKey) -> dict[int, tuple[float, ...]]:
 
 def _sampled(session: Session, key: StudyKey) -> dict[int, dict[str, tuple[Any, BaseDistribution]]]:
     rows = session.execute(
-        select(
-            TrialParamModel.trial_id,
-            TrialParamModel.param_name,
-            TrialParamModel.param_value,
-            TrialParamModel.distribution_json,
-        )
+        stored_params()
         .join(TrialModel, TrialModel.trial_id == TrialParamModel.trial_id)
         .where(TrialModel.study_id == key.study_id)
         .order_by(TrialParamModel.param_id)
     )
-    known: dict[str, BaseDistribution] = {}
     found: dict[int, dict[str, tuple[Any, BaseDistribution]]] = {}
     for trial_id, name, value, text in rows:
-        if text not in known:
-            known[text] = json_to_distribution(text)
-        found.setdefault(trial_id, {})[name] = (known[text].to_external_repr(value), known[text])
+        distribution = distribution_of(text)
+        found.setdefault(trial_id, {})[name] = (distribution.to_external_repr(value), distribution)
     return found
-
-
-def _aware(stored: datetime | None) -> datetime | None:
-    return None if stored is None else stored.replace(tzinfo=UTC)

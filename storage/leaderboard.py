@@ -30,6 +30,7 @@ from storage.summaries import (
     public_params,
     seconds_column,
     state_column,
+    stored_params,
     summaries,
     value_column,
 )
@@ -203,12 +204,7 @@ def _sorted_by_name(
 def _param_values(session: Session, key: StudyKey, name: str) -> dict[int, Any]:
     conditional = TrialParamModel.param_name.startswith(f"{name}[", autoescape=True)
     rows = session.execute(
-        select(
-            TrialParamModel.trial_id,
-            TrialParamModel.param_name,
-            TrialParamModel.param_value,
-            TrialParamModel.distribution_json,
-        )
+        stored_params()
         .join(TrialModel, TrialModel.trial_id == TrialParamModel.trial_id)
         .where(
             TrialModel.study_id == key.study_id,
@@ -264,8 +260,8 @@ def _detail(session: Session, stored: Any, result: TrialRow | None, lease: Lease
     return TrialDetail(
         summary=summaries(session, [stored.trial_id])[0],
         curve=_curve(session, stored.trial_id),
-        started_at=_aware(stored._datetime_start_utc),
-        ended_at=result.closed_at if result else _aware(stored._datetime_complete_utc),
+        started_at=aware(stored._datetime_start_utc),
+        ended_at=result.closed_at if result else aware(stored._datetime_complete_utc),
         cause=result.cause if result else None,
         reason=result.reason if result else None,
         traceback=result.traceback if result else None,
@@ -298,5 +294,6 @@ def _reported(session: Session, trial_id: int) -> list[Epoch]:
     return [Epoch(step, {"value": value}, None, None) for step, value in decoded]
 
 
-def _aware(stored: datetime | None) -> datetime | None:
+def aware(stored: datetime | None) -> datetime | None:
+    """A time as Optuna stores it, UTC."""
     return None if stored is None else stored.replace(tzinfo=UTC)

@@ -35,7 +35,8 @@ from storage.tables import EpochRow, LeaseRow, StudyRow, TrialRow
 
 _CONDITIONS = re.compile(r"\[[^\[\]]*\]$")
 _CHUNK = 500
-_SAMPLERS_VIEW = ("@rank", "@mirror")
+# What follows the names of parameters that only the sampler sees.
+SAMPLERS_VIEW = ("@rank", "@mirror")
 _LARGEST = sys.float_info.max
 
 
@@ -89,7 +90,7 @@ def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
     In Optuna a conditional one is ``name[conditions]``, and ``name@rank`` or ``name@mirror`` is what the sampler sees
     in its place: the former loses its conditions, the latter is left out.
     """
-    shown = {name: value for name, value in params.items() if not name.endswith(_SAMPLERS_VIEW)}
+    shown = {name: value for name, value in params.items() if not name.endswith(SAMPLERS_VIEW)}
     return {_CONDITIONS.sub("", name): value for name, value in shown.items()}
 
 
@@ -257,27 +258,25 @@ def _with_infinities(value: float | None) -> float | None:
 
 
 def _params(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    rows = session.execute(
-        select(
-            TrialParamModel.trial_id,
-            TrialParamModel.param_name,
-            TrialParamModel.param_value,
-            TrialParamModel.distribution_json,
-        )
-        .where(TrialParamModel.trial_id.in_(ids))
-        .order_by(TrialParamModel.param_id)
-    )
+    rows = session.execute(stored_params().where(TrialParamModel.trial_id.in_(ids)).order_by(TrialParamModel.param_id))
     params: dict[int, dict[str, Any]] = {}
     for trial_id, name, value, distribution in rows:
         params.setdefault(trial_id, {})[name] = external(distribution, value)
     return params
 
 
+def stored_params() -> Select[Any]:
+    """Trial, name, value and distribution of hyperparameters, as Optuna stores them."""
+    model = TrialParamModel
+    return select(model.trial_id, model.param_name, model.param_value, model.distribution_json)
+
+
 def external(distribution: str, value: float) -> Any:
     """A hyperparameter's value from how Optuna stores it."""
-    return _distribution(distribution).to_external_repr(value)
+    return distribution_of(distribution).to_external_repr(value)
 
 
 @lru_cache(maxsize=4096)
-def _distribution(text: str) -> BaseDistribution:
+def distribution_of(text: str) -> BaseDistribution:
+    """A distribution from how Optuna stores it; a study has few different ones."""
     return json_to_distribution(text)

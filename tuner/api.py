@@ -310,6 +310,6 @@ def export_champion(
             path=str(report.folder),
             value=report.champion.value,
             verification=report.verification.model_dump(mode="json"),
-            kept=keep_export(artifacts, report.folder),
+            kept=keep_export(artifacts, report.folder, report.champion.files),
         )
         return report

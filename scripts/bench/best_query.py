@@ -47,7 +47,7 @@ def main() -> None:
         with workplace() as folder, fresh_database(kind, folder, options.postgres) as url:
             say(f"{kind}: adding {options.trials:,} trials of {len(_DISTRIBUTIONS)} parameters ...")
             started = time.monotonic()
-            _fill(url, options.trials)
+            fill(url, options.trials)
             say(f"{kind}: added in {time.monotonic() - started:.0f} s; {options.repeats} runs of each ...")
             for what, runs in _measure(url, options.repeats).items():
                 report.add(
@@ -72,24 +72,30 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fill(url: str, count: int) -> None:
+def fill(url: str, count: int, epochs: int = 0) -> None:
+    """Makes a plain Optuna study of complete trials; each has reported so many epochs."""
     database = connect(url, create=True)
     try:
         study = optuna.create_study(storage=database.optuna, study_name=STUDY, direction="maximize")
         sampler = optuna.samplers.RandomSampler(seed=0)
         values = np.random.Generator(np.random.PCG64(0)).uniform(0, 1, count)
-        study.add_trials(trial_of(study, sampler, float(value)) for value in values)
+        study.add_trials(_trial(study, sampler, float(value), epochs) for value in values)
     finally:
         database.close()
 
 
-def trial_of(study: optuna.Study, sampler: optuna.samplers.BaseSampler, value: float) -> optuna.trial.FrozenTrial:
+def _trial(
+    study: optuna.Study, sampler: optuna.samplers.BaseSampler, value: float, epochs: int
+) -> optuna.trial.FrozenTrial:
     empty = optuna.trial.create_trial(value=value)
     params = {
         name: sampler.sample_independent(study, empty, name, distribution)
         for name, distribution in _DISTRIBUTIONS.items()
     }
-    return optuna.trial.create_trial(params=params, distributions=_DISTRIBUTIONS, value=value)
+    curve = {epoch: value * (1 - 0.8**epoch) for epoch in range(1, epochs + 1)}
+    return optuna.trial.create_trial(
+        params=params, distributions=_DISTRIBUTIONS, value=value, intermediate_values=curve
+    )
 
 
 def _measure(url: str, repeats: int) -> dict[str, list[Measured]]:

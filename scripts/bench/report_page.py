@@ -8,14 +8,10 @@ import shutil
 import time
 from pathlib import Path
 
-import numpy as np
-import optuna
-from best_query import STUDY, trial_of
-from optuna.trial import create_trial
+from best_query import STUDY, fill
 from report import Report, median, say
 from tiny_study import workplace
 
-from storage.database import connect
 from tuner import api
 
 _EPOCHS = 20
@@ -27,7 +23,7 @@ def main() -> None:
     with workplace() as folder:
         url, file = f"sqlite:///{folder / 'tuner.db'}", folder / "page.html"
         say(f"adding {options.trials:,} trials ...")
-        _fill(url, options.trials)
+        fill(url, options.trials, _EPOCHS)
         started = time.monotonic()
         api.write_report(STUDY, file, storage=url)
         wrote = time.monotonic() - started
@@ -43,27 +39,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the JSON to this file too")
     return parser.parse_args()
-
-
-def _fill(url: str, count: int) -> None:
-    database = connect(url, create=True)
-    try:
-        study = optuna.create_study(storage=database.optuna, study_name=STUDY, direction="maximize")
-        sampler = optuna.samplers.RandomSampler(seed=0)
-        values = np.random.Generator(np.random.PCG64(0)).uniform(0, 1, count)
-        for value in values:
-            made = trial_of(study, sampler, float(value))
-            curve = {epoch: float(value) * (1 - 0.8**epoch) for epoch in range(1, _EPOCHS + 1)}
-            study.add_trial(
-                create_trial(
-                    value=float(value),
-                    params=made.params,
-                    distributions=made.distributions,
-                    intermediate_values=curve,
-                )
-            )
-    finally:
-        database.close()
 
 
 def _drawn(file: Path, repeats: int) -> float | None:

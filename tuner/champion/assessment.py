@@ -114,6 +114,11 @@ class Resampled:
     values: Values | None
     examples: int
 
+    def as_json(self) -> dict[str, Any]:
+        """What ``parse`` reads."""
+        values = None if self.values is None else self.values.tolist()
+        return {"value": self.value, "values": values, "examples": self.examples}
+
     @classmethod
     def parse(cls, given: dict[str, Any]) -> Resampled:
         """From JSON."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.errors import ExportError
@@ -40,7 +40,7 @@ class JsonChild:
                 env=tensorflow_environment(self._scratch.name) | ENVIRONMENT,
             )
 
-    def __enter__(self) -> JsonChild:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

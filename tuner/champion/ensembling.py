@@ -12,12 +12,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tuner.champion.assessment import Resampled, Score
 from tuner.champion.ensemble import Cost, Ensemble, Member
 from tuner.champion.evaluated import Evaluated, Outputs, run
 from tuner.champion.probabilities import Activation, output_meaning
-from tuner.champion.scorable import metric_of
-from tuner.data.batches import evaluation_batches
+from tuner.data.batches import evaluation_batches, in_structure
 from tuner.data.prepared import InputFacts
 from tuner.data.splits import TEST, VALIDATION
 from tuner.errors import ExportError
@@ -76,12 +74,11 @@ def _way(evaluated: Evaluated) -> Activation | None:
 def _chosen(evaluated: Sequence[Evaluated], most: int, activation: Activation | None) -> Counter[int]:
     """How often each trial, by its place, is in the average."""
     objective = evaluated[0].request.spec.objective
-    metric = metric_of(objective.metric)
     outputs = [_to_average(each.outputs[VALIDATION], activation) for each in evaluated]
 
     def value(places: Sequence[int]) -> float:
         mean = tuple(np.mean([outputs[place][leaf] for place in places], axis=0) for leaf in range(len(outputs[0])))
-        return evaluated[0].metrics(VALIDATION, _from_average(mean, activation))[metric]
+        return evaluated[0].metrics(VALIDATION, _from_average(mean, activation))[evaluated[0].metric]
 
     sign = 1 if objective.direction == "maximize" else -1
     places = [0]
@@ -123,7 +120,7 @@ def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation |
     """One model of the data's inputs, compiled as the first member."""
     data = members[0][0].data
     leaves = [_input(facts, place) for place, facts in enumerate(data.inputs)]
-    inputs = _in_structure(data.structure, [each.name for each in data.inputs], leaves)
+    inputs = in_structure(data.structure, [each.name for each in data.inputs], leaves)
     given: list[list[Any]] = []
     for each, count in members:
         # Uncompiled, or each member would be saved with its optimizer.
@@ -148,12 +145,6 @@ def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation |
 def _input(facts: InputFacts, place: int) -> Any:
     dtype = "float32" if facts.kind == "image" else facts.dtype
     return keras.Input(facts.shape, dtype=dtype, name=facts.name if facts.name.isidentifier() else f"input_{place}")
-
-
-def _in_structure(structure: str, names: Sequence[str], leaves: Sequence[Any]) -> Any:
-    if structure == "single":
-        return leaves[0]
-    return tuple(leaves) if structure == "tuple" else dict(zip(names, leaves, strict=True))
 
 
 def _activated(outputs: list[Any], activation: Activation | None) -> list[Any]:
@@ -181,16 +172,9 @@ def _run(model: keras.Model, like: Evaluated) -> dict[str, Outputs]:
 def _cost(model: keras.Model, like: Evaluated, outputs: dict[str, Outputs], file: Path) -> Cost:
     example = next(iter(evaluation_batches(like.data, 1, like.form)))[0]
     return Cost(
-        validation=_score(like, outputs, VALIDATION),
-        test=_score(like, outputs, TEST) if TEST in outputs else None,
+        validation=like.score(VALIDATION, outputs[VALIDATION]).score(),
+        test=like.score(TEST, outputs[TEST]).score() if TEST in outputs else None,
         parameters=parameters_of(model),
         bytes=os.path.getsize(file),
         latency_ms=latency_ms(model, example),
     )
-
-
-def _score(like: Evaluated, outputs: dict[str, Outputs], split: str) -> Score:
-    metric = metric_of(like.request.spec.objective.metric)
-    value = like.metrics(split, outputs[split])[metric]
-    values = like.resampled(split, metric, outputs[split])
-    return Resampled(value, values, len(like.data.split(split))).score()

@@ -10,13 +10,16 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from tuner.champion.assessment import Resampled
 from tuner.champion.request import ExportRequest
 from tuner.champion.resampling import resampled
+from tuner.champion.scorable import metric_of
 from tuner.champion.scoring import Batch, compiled_metrics, with_outputs
 from tuner.champion.subject import Subject, find_subject, load_trained
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.prepared import PreparedData
 from tuner.data.splits import TEST, VALIDATION
+from tuner.errors import ExportError
 from tuner.trial.model import parameters_of
 from tuner.trial.space import labels_of, load_space
 
@@ -24,9 +27,13 @@ from tuner.trial.space import labels_of, load_space
 Outputs = tuple[npt.NDArray[Any], ...]
 
 
+class NotCompiled(ExportError):
+    """A model that does not compute the objective."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """Attributes: ``outputs``: by split, of validation and, where there is one, test."""
+    """Attributes: ``outputs``: by split."""
 
     request: ExportRequest
     data: PreparedData
@@ -47,19 +54,31 @@ class Evaluated:
         """The model's compiled metrics and loss on a split, of its own outputs or of others."""
         return compiled_metrics(self.subject.model, self._with_outputs(split, outputs))
 
-    def resampled(
-        self, split: str, metric: str, outputs: Sequence[Any] | None = None
-    ) -> npt.NDArray[np.float64] | None:
-        """One of them on resamples of the split, see ``resampling``."""
-        return resampled(self.subject.model, metric, self._with_outputs(split, outputs))
+    @property
+    def metric(self) -> str:
+        """The objective, as the model calls it."""
+        return metric_of(self.request.spec.objective.metric)
+
+    def score(self, split: str, outputs: Sequence[Any] | None = None) -> Resampled:
+        """The objective on a split and on resamples of it, see ``resampling``.
+
+        Raises:
+            NotCompiled: the model was not compiled with it.
+        """
+        metrics = self.metrics(split, outputs)
+        if self.metric not in metrics:
+            objective, known = self.request.spec.objective.metric, ", ".join(sorted(metrics))
+            raise NotCompiled(f"{objective} is not a metric that the model was compiled with ({known})")
+        values = resampled(self.subject.model, self.metric, self._with_outputs(split, outputs))
+        return Resampled(metrics[self.metric], values, len(self.data.split(split)))
 
     def _with_outputs(self, split: str, outputs: Sequence[Any] | None) -> Iterable[Batch]:
         batches = evaluation_batches(self.data, self.request.evaluation_batch, self.form, split)
         return with_outputs(batches, self.outputs[split] if outputs is None else outputs, self.structure)
 
 
-def evaluate(request: ExportRequest, data: PreparedData) -> Evaluated:
-    """Loads a trial's model with the user's code and runs it on validation and test.
+def evaluate(request: ExportRequest, data: PreparedData, splits: Sequence[str] = (VALIDATION, TEST)) -> Evaluated:
+    """Loads a trial's model with the user's code and runs it on those of the splits that there are.
 
     Raises:
         ExportError: it cannot be loaded or called.
@@ -71,8 +90,8 @@ def evaluate(request: ExportRequest, data: PreparedData) -> Evaluated:
     form = BatchFormat(labels_of(space))
     examples = next(iter(evaluation_batches(data, 2, form)))[0]
     subject = find_subject(space, trained, examples)
-    splits = [] if subject.unscorable else [split for split in (VALIDATION, TEST) if split in data.splits]
-    outputs = {split: run(subject.model, data, request.evaluation_batch, form, split) for split in splits}
+    scored = [] if subject.unscorable else [split for split in splits if split in data.splits]
+    outputs = {split: run(subject.model, data, request.evaluation_batch, form, split) for split in scored}
     return Evaluated(request, data, form, subject, outputs)
 
 

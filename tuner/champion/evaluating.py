@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner.champion.child import Receive, Say, serve
 from tuner.champion.exporting import prepared_data, reason_of
 from tuner.champion.request import ExportRequest
-from tuner.champion.scorable import metric_of, why_not
+from tuner.champion.scorable import why_not
 from tuner.data.splits import TEST, VALIDATION
+
+if TYPE_CHECKING:
+    from tuner.data.prepared import PreparedData
 
 
 def work(receive: Receive, say: Say) -> None:
@@ -37,35 +40,31 @@ class _Evaluation:
     """The models of one study, and what they gave."""
 
     def __init__(self) -> None:
+        self._data: PreparedData | None = None
         self._evaluated: list[Any] = []
 
     def score(self, request: ExportRequest) -> dict[str, Any]:
-        from tuner.champion.evaluated import evaluate
+        from tuner.champion.evaluated import NotCompiled, evaluate
 
         objective = request.spec.objective.metric
         if reason := why_not(objective):
             return {"unscorable": reason}
-        evaluated = evaluate(request, prepared_data(request))
+        # Finding out whether the data is still the same reads all of it.
+        self._data = self._data or prepared_data(request)
+        evaluated = evaluate(request, self._data)
         if evaluated.subject.unscorable:
             return {"unscorable": evaluated.subject.unscorable}
-        metric = metric_of(objective)
-        found: dict[str, dict[str, Any] | None] = {}
-        for split in (VALIDATION, TEST):
-            if split not in evaluated.outputs:
-                found[split] = None
-                continue
-            value = evaluated.metrics(split)
-            if metric not in value:
-                known = ", ".join(sorted(value))
-                return {"unscorable": f"{objective} is not a metric that the model was compiled with ({known})"}
-            values = evaluated.resampled(split, metric)
-            found[split] = {
-                "value": value[metric],
-                "values": None if values is None else values.tolist(),
-                "examples": len(evaluated.data.split(split)),
-            }
+        try:
+            scores = {split: evaluated.score(split).as_json() for split in evaluated.outputs}
+        except NotCompiled as error:
+            return {"unscorable": str(error)}
         self._evaluated.append(evaluated)
-        return {"trial": request.trial, "parameters": evaluated.parameters, **found}
+        return {
+            "trial": request.trial,
+            "parameters": evaluated.parameters,
+            VALIDATION: scores[VALIDATION],
+            TEST: scores.get(TEST),
+        }
 
     def ensemble(self, most: int, single: int, file: Path) -> dict[str, Any]:
         from tuner.champion.ensembling import average

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from tuner.champion.assessment import Assessment, Resampled, Scores, assess
 from tuner.champion.child import JsonChild
@@ -16,19 +15,11 @@ from tuner.data.splits import TEST, VALIDATION
 _CALLED = "process that scores the best trials"
 
 
-class Evaluation:
+class Evaluation(JsonChild):
     """A process that knows the models which it has scored, until the block is left."""
 
     def __init__(self, log: Path) -> None:
-        self._child = JsonChild("tuner.champion.evaluating", log)
-
-    def __enter__(self) -> Evaluation:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._child.__exit__(kind, error, trace)
+        super().__init__("tuner.champion.evaluating", log)
 
     def assess(self, requests: Sequence[ExportRequest]) -> Assessment | str:
         """The assessment of some trials, or why their scores cannot be computed again.
@@ -38,7 +29,7 @@ class Evaluation:
         """
         scored = []
         for request in requests:
-            answer = self._child.ask({"request": request.model_dump(mode="json")}, _CALLED)
+            answer = self.ask({"request": request.model_dump(mode="json")}, _CALLED)
             if "unscorable" in answer:
                 return str(answer["unscorable"])
             test = answer[TEST]
@@ -59,4 +50,4 @@ class Evaluation:
             ExportError: their models do not fit together.
         """
         question = {"ensemble": most, "single": single, "file": os.fspath(file)}
-        return Ensemble.model_validate(self._child.ask(question, _CALLED))
+        return Ensemble.model_validate(self.ask(question, _CALLED))

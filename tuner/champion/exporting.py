@@ -143,7 +143,7 @@ class _Export:
         subject, size = self._subject, self._request.evaluation_batch
         if subject.takes is None:
             return largest_difference(subject.model, (x for x, *_ in self._batches(size)), outputs)
-        from tuner.champion.signatures import in_structure
+        from tuner.data.batches import in_structure
 
         names = [each.name for each in subject.takes]
         return largest_difference(subject.model, [in_structure(subject.structure, names, subject.drawn)], outputs)

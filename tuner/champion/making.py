@@ -123,16 +123,17 @@ def _retrained(request: ExportRequest, wish: Wish, epochs: int, workspace: Path,
     on = (TRAIN, VALIDATION) if wish.refit else (TRAIN,)
     runs = []
     with JsonChild("tuner.champion.retraining", log) as child:
-        for index, seed in enumerate(_seeds(request, wish)):
-            file = workspace / f"retrained-{index}.keras"
-            question = {
+        child.send(
+            {
                 "request": request.model_dump(mode="json"),
                 "on": on,
                 "epochs": epochs,
-                "seed": seed,
-                "file": os.fspath(file),
                 "workspace": os.fspath(workspace),
             }
+        )
+        for index, seed in enumerate(_seeds(request, wish)):
+            file = workspace / f"retrained-{index}.keras"
+            question = {"seed": seed, "file": os.fspath(file)}
             runs.append(Run.model_validate(child.ask(question, "process that retrains the champion")))
             if index or not wish.refit:
                 file.unlink()

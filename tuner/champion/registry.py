@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from storage.artifacts import StudyArtifacts
@@ -12,26 +13,29 @@ from storage.champions import KeptExport
 from storage.errors import MissingArtifact
 from storage.files import sha256_of
 from tuner.champion.placement import check_destination, put_in_place, staging
-from tuner.champion.record import RECORD, Champion, hash_files, read_champion
+from tuner.champion.record import RECORD, Champion, read_champion
 from tuner.errors import RegistryError
 
 
-def keep_export(artifacts: StudyArtifacts, folder: Path) -> KeptExport:
+def keep_export(artifacts: StudyArtifacts, folder: Path, files: Mapping[str, str]) -> KeptExport:
     """Puts an export's files into the study's artifacts; equal content is stored once.
 
+    Args:
+        files: SHA-256 of every file but the record, as the record has them.
+
     Raises:
-        RegistryError: a file changed while it was read.
+        RegistryError: a file is not what the record says.
         ArtifactsUnavailable: the artifacts cannot be reached.
         OSError: the disk is full, for example.
     """
-    files = hash_files(folder) | {RECORD: sha256_of(folder / RECORD)}
+    kept = {**files, RECORD: sha256_of(folder / RECORD)}
     size = 0
-    for name, sha256 in files.items():
+    for name, sha256 in kept.items():
         blob = artifacts.put_blob(folder / name)
         if blob.sha256 != sha256:
             raise RegistryError(f"{folder / name} changed while it was registered: export again")
         size += blob.size or 0
-    return KeptExport(digest_of(files), size, files)
+    return KeptExport(digest_of(kept), size, kept)
 
 
 def digest_of(files: dict[str, str]) -> str:

@@ -1,8 +1,9 @@
 """The process that trains a trial's hyperparameters again.
 
-``python -m tuner.champion.retraining LOG`` takes ``{"request", "on", "epochs", "seed", "file", "workspace"}``, any
-number of times: an ``ExportRequest``, the splits to train on, for how many epochs, and the ``.keras`` file to write. It
-answers each with a ``Run``, or ``{"refused": reason}``.
+``python -m tuner.champion.retraining LOG`` takes ``{"request", "on", "epochs", "workspace"}``: an ``ExportRequest``,
+the splits to train on, for how many epochs, and an existing folder for temporary files. Then it takes
+``{"seed", "file"}`` any number of times, the latter the ``.keras`` file to write, and answers each with a ``Run``, or
+``{"refused": reason}``.
 """
 
 from __future__ import annotations
@@ -11,46 +12,66 @@ import os
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from tuner.champion.child import Receive, Say, serve
 from tuner.champion.exporting import prepared_data, reason_of
 from tuner.champion.request import ExportRequest
-from tuner.champion.scorable import metric_of
+from tuner.champion.retrained import Run
 from tuner.data.prepared import PreparedData
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.errors import ExportError
 
+if TYPE_CHECKING:
+    import keras
+
 
 def work(receive: Receive, say: Say) -> None:
     """Answers the parent until it has no more questions."""
-    trial = -1
+    message = receive()
+    assert message is not None
+    request = ExportRequest.model_validate(message["request"])
     try:
+        retraining = _Retraining(request, message["on"], message["epochs"], Path(message["workspace"]))
         while (message := receive()) is not None:
-            request = ExportRequest.model_validate(message["request"])
-            trial = request.trial
-            folder = Path(message["workspace"])
-            _retrain(request, _training_data(request, message["on"], folder), message, folder)
-            say(_scored(request.model_copy(update={"checkpoint": Path(message["file"])}), message))
+            say(retraining.run(message["seed"], Path(message["file"])).model_dump(mode="json"))
     except Exception as error:
         traceback.print_exc()
-        say({"refused": f"trial {trial} cannot be trained again: {reason_of(error)}"})
+        say({"refused": f"trial {request.trial} cannot be trained again: {reason_of(error)}"})
 
 
-def _training_data(request: ExportRequest, on: Sequence[str], workspace: Path) -> PreparedData:
-    from tuner.data.joining import joined
+class _Retraining:
+    """A trial's hyperparameters, and the data to train them on."""
 
-    data = prepared_data(request)
-    if list(on) == [TRAIN]:
-        return data
-    folder = workspace / "joined"
-    folder.mkdir(exist_ok=True)
-    return joined(data, on, folder)
+    def __init__(self, request: ExportRequest, on: Sequence[str], epochs: int, workspace: Path) -> None:
+        self._request, self._on, self._epochs, self._workspace = request, on, epochs, workspace
+        self._data = prepared_data(request)
+        self._training = self._data if list(on) == [TRAIN] else self._joined()
+
+    def _joined(self) -> PreparedData:
+        from tuner.data.joining import joined
+
+        folder = self._workspace / "joined"
+        folder.mkdir()
+        return joined(self._data, self._on, folder)
+
+    def run(self, seed: int, file: Path) -> Run:
+        from tuner.champion.evaluated import evaluate
+
+        _train(self._request, self._training, self._epochs, seed, self._workspace).save(os.fspath(file))
+        request = self._request.model_copy(update={"checkpoint": file})
+        splits = [split for split in (VALIDATION, TEST) if split not in self._on]
+        evaluated = evaluate(request, self._data, splits)
+        if evaluated.subject.unscorable:
+            raise ExportError(evaluated.subject.unscorable)
+        scores = {split: evaluated.score(split).score() for split in evaluated.outputs}
+        return Run(seed=seed, validation=scores.get(VALIDATION), test=scores.get(TEST))
 
 
-def _retrain(request: ExportRequest, data: PreparedData, message: dict[str, Any], workspace: Path) -> None:
+def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, workspace: Path) -> keras.Model:
+    """The model end to end, after its last epoch."""
     import keras
     import tensorflow as tf
 
@@ -62,7 +83,7 @@ def _retrain(request: ExportRequest, data: PreparedData, message: dict[str, Any]
     from tuner.trial.space import load_space
     from tuner.trial.user_callbacks import CallbackContext, user_callbacks
 
-    spec, seed, epochs = request.spec, message["seed"], message["epochs"]
+    spec = request.spec
     if spec.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()
@@ -95,7 +116,7 @@ def _retrain(request: ExportRequest, data: PreparedData, message: dict[str, Any]
         callbacks=[order, DivergenceGuard(), *user_callbacks(spec, context)],
         verbose=0,
     )
-    model.end_to_end().save(os.fspath(message["file"]))
+    return model.end_to_end()
 
 
 def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
@@ -110,25 +131,6 @@ def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
     if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.single():
         return distribution.low
     raise ExportError(f"it has no value for hyperparameter {name}: the search space is another one now")
-
-
-def _scored(request: ExportRequest, message: dict[str, Any]) -> dict[str, Any]:
-    from tuner.champion.assessment import Resampled
-    from tuner.champion.evaluated import evaluate
-    from tuner.champion.retrained import Run
-
-    data, metric = prepared_data(request), metric_of(request.spec.objective.metric)
-    evaluated = evaluate(request, data)
-    if evaluated.subject.unscorable:
-        raise ExportError(evaluated.subject.unscorable)
-    scores = {
-        split: Resampled(
-            evaluated.metrics(split)[metric], evaluated.resampled(split, metric), len(data.split(split))
-        ).score()
-        for split in (VALIDATION, TEST)
-        if split in data.splits and split not in message["on"]
-    }
-    return Run(seed=message["seed"], validation=scores.get(VALIDATION), test=scores.get(TEST)).model_dump(mode="json")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tuner.champion.record import ImageInput, TensorInput
 from tuner.champion.served import Served
 from tuner.champion.tensors import IMAGE_BYTES, PIXELS, RAW_OUTPUTS, SERVING
+from tuner.data.batches import in_structure
 from tuner.data.decode import decode_batch, resize_pixels
 
 Flat = Callable[..., list[tf.Tensor]]
@@ -39,13 +40,6 @@ def write_saved_model(model: keras.Model, takes: ImageInput | TensorInput, serve
         specs = [tf.TensorSpec((None, *each.shape), each.dtype, name=each.tensor) for each in takes.tensors]
         _add_serving(archive, _on_tensors(model, takes), specs, served)
     archive.write_out(str(folder), verbose=False)
-
-
-def in_structure(structure: str, names: Sequence[str], tensors: Sequence[Any]) -> Any:
-    """Tensors as ``model.keras`` takes them."""
-    if structure == "single":
-        return tensors[0]
-    return tuple(tensors) if structure == "tuple" else dict(zip(names, tensors, strict=True))
 
 
 def _add_serving(

@@ -70,6 +70,7 @@ app.add_typer(storage_commands, name="storage")
 champions_commands = typer.Typer(
     cls=_Commands, help="List the registered champions, or fetch one.", pretty_exceptions_enable=False
 )
+app.add_typer(champions_commands, name="champions")
 
 Storage = Annotated[
     str | None,

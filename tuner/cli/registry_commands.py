@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tuner import registry
-from tuner.cli.app import Storage, Style, app, busy, champions_commands, say
+from tuner.cli.app import Storage, Study, Style, app, busy, champions_commands, say
 from tuner.tables import Format, print_records
 
 _COLUMNS = ("study", "version", "trial", "metric", "value", "verified", "aliases", "created_at", "size", "digest")
@@ -65,7 +65,7 @@ def history(
 
 @app.command()
 def promote(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")],
+    study: Study,
     version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="As `tuner champions` lists it.")],
     alias: Annotated[str, typer.Option("--as", metavar="ALIAS", help="Such as production: letters, digits, - and _.")],
     unverified: Annotated[
@@ -84,6 +84,3 @@ def promote(
 
 def _called(champion: tuple[str, int] | None) -> str | None:
     return f"{champion[0]}@{champion[1]}" if champion else None
-
-
-app.add_typer(champions_commands, name="champions")

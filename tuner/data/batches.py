@@ -122,10 +122,10 @@ def _batches(
 
     @_as_it_is
     def rows(indices: tf.Tensor) -> Any:
-        x = _structured(data.structure, x_names, [read(indices) for read in inputs])
+        x = in_structure(data.structure, x_names, [read(indices) for read in inputs])
         if not targets:
             return (x,)
-        y = _structured(data.target_structure, y_names, [read(indices) for read in targets])
+        y = in_structure(data.target_structure, y_names, [read(indices) for read in targets])
         return (x, y) if weights is None else (x, y, weights(indices))
 
     known = tf.data.experimental.assert_cardinality(-(-len(split) // batch_size))
@@ -149,7 +149,8 @@ def _on_first(preprocessing: Callable[[Any], Any]) -> Callable[..., Any]:
     return _as_it_is(lambda x, *rest: (preprocessing(x), *rest))
 
 
-def _structured(structure: str, names: Sequence[str], values: Sequence[tf.Tensor]) -> Any:
+def in_structure(structure: str, names: Sequence[str], values: Sequence[Any]) -> Any:
+    """Values as models take them: the only one, or a tuple or dict of them."""
     if structure == "single":
         return values[0]
     return tuple(values) if structure == "tuple" else dict(zip(names, values, strict=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.champions import Champion
+from tuner.champion.card import CARD
 from tuner.champion.record import RECORD
 
 _LARGEST = 1_000_000
@@ -46,7 +47,7 @@ def card_of(champion: Champion) -> Card:
         if record and isinstance(record.get(name), str):
             facts[name.replace("_", " ").capitalize()] = record[name]
     title = f"Version {champion.version}: trial {champion.number}"
-    return Card(title, facts, params, _text(folder / "card.md") or _text(folder / "card.json"), missing)
+    return Card(title, facts, params, _text(folder / CARD), missing)
 
 
 def _verified(found: Any) -> dict[str, str]:

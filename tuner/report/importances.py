@@ -14,12 +14,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from plotly.graph_objects import Bar
 
 from storage.history import StudyHistory, TrialHistory
+from storage.summaries import SAMPLERS_VIEW
 from tuner.report.facts import Measure, measures
 from tuner.report.style import BEST, Chart, figure, label
 
 FEWEST_TRIALS = 10
 _TOP_TRIALS = 5
-_SAMPLERS_VIEW = ("@rank", "@mirror")
 _MOST = 20
 
 
@@ -43,7 +43,7 @@ def _frozen(trial: TrialHistory, every: tuple[Measure, ...]) -> FrozenTrial | No
     values = [each.of(trial) for each in every]
     if any(value is None for value in values):
         return None
-    sampled = {name: each for name, each in trial.sampled.items() if not name.endswith(_SAMPLERS_VIEW)}
+    sampled = {name: each for name, each in trial.sampled.items() if not name.endswith(SAMPLERS_VIEW)}
     made = create_trial(
         state=TrialState.COMPLETE,
         values=[

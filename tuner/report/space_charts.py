@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log10
 from typing import Any
 
 from plotly.graph_objects import Scatter
@@ -47,8 +48,6 @@ class _Axis:
         return 0.5 if high == low else (self._scaled(value) - low) / (high - low)
 
     def _scaled(self, value: float) -> float:
-        from math import log10
-
         return log10(value) if self._log else float(value)
 
     def ticks(self) -> list[tuple[float, str]]:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 
 from storage.columns import FiniteDouble, Json, LongText, UtcDateTime
+from storage.migrations.steps import TABLE, create_index
 
 revision = "0001"
 down_revision = None
-
-# MySQL commits each table on its own: a setup that was interrupted finds some of them made.
-_OPTIONS: dict[str, Any] = {
-    "if_not_exists": True,
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mariadb_engine": "InnoDB",
-    "mariadb_charset": "utf8mb4",
-    "mariadb_collate": "utf8mb4_bin",
-}
 
 
 def upgrade() -> None:
@@ -31,11 +19,6 @@ def upgrade() -> None:
     _workers()
     _epochs()
     _champions()
-
-
-def _index(name: str, table: str, columns: list[str]) -> None:
-    if not sa.inspect(op.get_bind()).has_index(table, name):
-        op.create_index(name, table, columns)
 
 
 def _studies() -> None:
@@ -56,7 +39,7 @@ def _studies() -> None:
         sa.Column("versions", Json, nullable=False),
         sa.Column("space", Json, nullable=False),
         sa.UniqueConstraint("name", name="tuner_studies_name"),
-        **_OPTIONS,
+        **TABLE,
     )
 
 
@@ -80,10 +63,10 @@ def _leases() -> None:
         sa.ForeignKeyConstraint(["study_id"], ["tuner_studies.study_id"], name="tuner_leases_study"),
         sa.UniqueConstraint("study_id", "ordinal", name="tuner_leases_ordinal"),
         sa.UniqueConstraint("trial_id", name="tuner_leases_trial"),
-        **_OPTIONS,
+        **TABLE,
     )
-    _index("tuner_leases_next", "tuner_leases", ["study_id", "state", "rank", "ordinal"])
-    _index("tuner_leases_expiry", "tuner_leases", ["study_id", "state", "expires_at"])
+    create_index("tuner_leases_next", "tuner_leases", ["study_id", "state", "rank", "ordinal"])
+    create_index("tuner_leases_expiry", "tuner_leases", ["study_id", "state", "expires_at"])
 
 
 def _trials() -> None:
@@ -108,10 +91,10 @@ def _trials() -> None:
         sa.Column("closed_at", UtcDateTime, nullable=False),
         sa.ForeignKeyConstraint(["lease_id"], ["tuner_leases.id"], name="tuner_trials_lease_id"),
         sa.UniqueConstraint("lease_id", name="tuner_trials_lease"),
-        **_OPTIONS,
+        **TABLE,
     )
-    _index("tuner_trials_closed", "tuner_trials", ["study_id", "closed_at"])
-    _index("tuner_trials_outcome", "tuner_trials", ["study_id", "outcome"])
+    create_index("tuner_trials_closed", "tuner_trials", ["study_id", "closed_at"])
+    create_index("tuner_trials_outcome", "tuner_trials", ["study_id", "outcome"])
 
 
 def _workers() -> None:
@@ -127,9 +110,9 @@ def _workers() -> None:
         sa.Column("started_at", UtcDateTime, nullable=False),
         sa.Column("seen_at", UtcDateTime, nullable=False),
         sa.Column("left_at", UtcDateTime),
-        **_OPTIONS,
+        **TABLE,
     )
-    _index("tuner_workers_study", "tuner_workers", ["study_id", "started_at"])
+    create_index("tuner_workers_study", "tuner_workers", ["study_id", "started_at"])
 
 
 def _epochs() -> None:
@@ -141,7 +124,7 @@ def _epochs() -> None:
         sa.Column("metrics", Json, nullable=False),
         sa.Column("seconds", FiniteDouble, nullable=False),
         sa.Column("at", UtcDateTime, nullable=False),
-        **_OPTIONS,
+        **TABLE,
     )
 
 
@@ -157,5 +140,5 @@ def _champions() -> None:
         sa.Column("verification", Json, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.UniqueConstraint("study_id", "version", name="tuner_champions_version"),
-        **_OPTIONS,
+        **TABLE,
     )

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
-from alembic import op
 
 from storage.columns import FiniteDouble, Json
+from storage.migrations.steps import add_column
 
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
-    _column("tuner_trials", sa.Column("measures", Json))
-    _column("tuner_trials", sa.Column("violation", FiniteDouble))
-
-
-def _column(table: str, column: sa.Column[Any]) -> None:
-    # MySQL commits each change on its own: an upgrade that was interrupted finds some of them made.
-    existing = sa.inspect(op.get_bind()).get_columns(table)
-    if column.name not in {each["name"] for each in existing}:
-        op.add_column(table, column)
+    add_column("tuner_trials", sa.Column("measures", Json))
+    add_column("tuner_trials", sa.Column("violation", FiniteDouble))

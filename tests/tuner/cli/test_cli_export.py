@@ -115,7 +115,7 @@ def test_the_champion_is_trained_again_and_its_spread_told(finished):
 
 
 @pytest.mark.slow
-def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished):
+def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished, images):
     place, _ = finished
     ran = place.run("export", "shapes", "--to", "average", "--ensemble", "2")
     assert ran.code == 0, ran.err
@@ -125,8 +125,9 @@ def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished):
     assert champion["verification"]["verified"]
     assert champion["value"] == ensemble["whole"]["validation"]["value"]
     assert [line.split()[0] for line in ran.out.splitlines()[1:]] == ["average", "trial"]
-    predicted = place.run("predict", "average", str(place.folder), "--format", "json")
-    assert predicted.code in (0, 1)
+    predicted = place.run("predict", "average", str(images / "dark"), "--format", "json")
+    assert (predicted.code, len(predicted.json)) == (0, 20)
+    assert all(1 / 3 <= each["probability"] <= 1 for each in predicted.json)
 
 
 @pytest.mark.parametrize(
