@@ -59,9 +59,9 @@ class ImageSpace(SearchSpace):
         self.epochs = epochs
         self.batch_size = batch_size
         self.max_width = _checked_width(max_width)
-        self.weights = weights
+        self.weights = _checked_weights(weights)
         if "pretrained" in self.families:
-            require_backbones(data.input_shape, weights)
+            require_backbones(data.input_shape, self.weights)
 
     def configure(self, hp: keras_tuner.HyperParameters) -> ImageConfig:
         """Asks for every hyperparameter; builds nothing."""
@@ -123,3 +123,10 @@ def _checked_width(max_width: int) -> int:
     if max_width < 8 or max_width % 8:
         raise ValueError(f"max_width is a multiple of 8, at least 8; it is {max_width!r}")
     return max_width
+
+
+def _checked_weights(weights: Weights) -> Weights:
+    # Keras would take any other text for a file to read.
+    if weights not in ("imagenet", None):
+        raise ValueError(f"weights are 'imagenet' or null, not {weights!r}")
+    return weights

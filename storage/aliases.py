@@ -82,10 +82,23 @@ def target(db: Database, alias: str) -> Named | None:
         return None if row is None else _named(session, row.champion_id)[0]
 
 
-def list_named(db: Database) -> list[Named]:
-    """Every champion in the database, the newest first."""
+def named(db: Database, champion_id: int) -> Named:
+    """A champion that there is, by its id."""
     with db.reading() as session:
-        return _named(session, None)
+        return _named(session, champion_id)[0]
+
+
+def list_named(
+    db: Database, study: str | None = None, *, before: int | None = None, limit: int | None = None
+) -> list[Named]:
+    """Every champion in the database or of one study, the newest first.
+
+    Args:
+        before: only those that are older than the champion of this id.
+        limit: at most this many.
+    """
+    with db.reading() as session:
+        return _named(session, None, study, before, limit)
 
 
 def history(db: Database, alias: str) -> list[AliasChange]:
@@ -117,14 +130,24 @@ def known(session: Session) -> list[str]:
     return list(session.scalars(select(AliasRow.alias).order_by(AliasRow.alias)))
 
 
-def _named(session: Session, champion_id: int | None) -> list[Named]:
+def _named(
+    session: Session,
+    champion_id: int | None,
+    study: str | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[Named]:
     names = defaultdict(list)
     for row in session.scalars(select(AliasRow).order_by(AliasRow.alias)):
         names[row.champion_id].append(row.alias)
     found = select(StudyRow.name, ChampionRow).join(StudyRow, StudyRow.study_id == ChampionRow.study_id)
     if champion_id is not None:
         found = found.where(ChampionRow.id == champion_id)
+    if study is not None:
+        found = found.where(StudyRow.name == study)
+    if before is not None:
+        found = found.where(ChampionRow.id < before)
     return [
         Named(study, champion_of(row), tuple(names[row.id]))
-        for study, row in session.execute(found.order_by(ChampionRow.id.desc()))
+        for study, row in session.execute(found.order_by(ChampionRow.id.desc()).limit(limit))
     ]

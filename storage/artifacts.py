@@ -21,12 +21,16 @@ from pathlib import Path
 
 from storage.artifact_store import Artifact, ArtifactStore, check
 from storage.bucket_store import SCHEME, BucketStore
+from storage.capping import cap
 from storage.errors import InvalidPlace
 from storage.folder_store import FolderStore
 
 _SPLITS = "splits.json"
 _BLOBS = "champions/blobs"
 _LOG = "trial.log"
+_WORKERS = "workers"
+_LAUNCHES = "launches"
+_PREFIXES = ("trials/", "champions/", f"{_WORKERS}/", f"{_LAUNCHES}/")
 _RESUME = re.compile(r"trials/(\d+)/run-(\d+)/resume/epoch-(\d+)\.(\d+)\.([0-9a-f]{64})\.npz")
 _RUN_LOG = re.compile(rf"trials/\d+/run-(\d+)/{re.escape(_LOG)}")
 
@@ -91,7 +95,11 @@ class StudyArtifacts:
         return self.folder / self.log_key(number, run)
 
     def worker_log(self, worker_id: str) -> Path:
-        return self.folder / "workers" / f"{_component(worker_id)}.log"
+        return self.folder / _WORKERS / f"{_component(worker_id)}.log"
+
+    def launch_folder(self, number: int) -> Path:
+        """For the files of an engine that was told to run workers."""
+        return self.folder / _launch(number)
 
     def launcher_log(self) -> Path:
         return self.folder / "launcher.log"
@@ -173,6 +181,25 @@ class StudyArtifacts:
         """Deletes an artifact; nothing happens if there is none."""
         self._store.remove(key)
 
+    def remove_all(self) -> None:
+        """Deletes every file of the study: those in the store, and those on this machine."""
+        for key in (_SPLITS, *(key for prefix in _PREFIXES for key in self._store.keys(prefix))):
+            self._store.remove(key)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def put_launch_file(self, number: int, name: str, write: Callable[[Path], None]) -> None:
+        """Keeps a file of a launch, such as a worker's log, in place of what had its name."""
+        self._store.put(f"{_launch(number)}/{name}", write)
+
+    def launch_files(self, number: int) -> list[str]:
+        """The names of the files that are kept of a launch."""
+        prefix = f"{_launch(number)}/"
+        return [key.removeprefix(prefix) for key in self._store.keys(prefix)]
+
+    def launch_file(self, number: int, name: str) -> AbstractContextManager[Path]:
+        """A file of a launch on this machine while the block lasts. Raises MissingArtifact: there is none."""
+        return self._store.fetched(f"{_launch(number)}/{name}")
+
     def tidy(self, number: int, keep: str | None) -> None:
         """Deletes what a closed trial does not need any more: all but its logs and the artifact ``keep``."""
         for key in self._store.keys(f"{_trial(number)}/"):
@@ -180,10 +207,19 @@ class StudyArtifacts:
                 self._store.remove(key)
 
     def keep_log(self, number: int, run: int) -> None:
-        """Takes an ended attempt's log to the other artifacts, unless it was written there."""
-        log = self.trial_log(number, run)
-        if self._store.place != os.fspath(self.folder) and log.is_file():
-            self._store.put(self.log_key(number, run), lambda file: _copy(log, file))
+        """Cuts an ended attempt's log if it is long; takes it to the other artifacts unless it was written there."""
+        self._keep(self.trial_log(number, run), self.log_key(number, run))
+
+    def keep_worker_log(self, worker_id: str) -> None:
+        """Likewise the log of a worker that leaves."""
+        self._keep(self.worker_log(worker_id), f"{_WORKERS}/{_component(worker_id)}.log")
+
+    def _keep(self, log: Path, key: str) -> None:
+        if not log.is_file():
+            return
+        cap(log)
+        if self._store.place != os.fspath(self.folder):
+            self._store.put(key, lambda file: _copy(log, file))
 
     def log_key(self, number: int, run: int) -> str:
         """Where ``keep_log`` takes the log of an attempt."""
@@ -193,6 +229,12 @@ class StudyArtifacts:
         """The logs of the trial's attempts that are kept, the first attempt's first."""
         found = [_RUN_LOG.fullmatch(key) for key in self._store.keys(f"{_trial(number)}/")]
         return [Artifact(log[0]) for log in sorted(filter(None, found), key=lambda log: int(log[1]))]
+
+    def worker_logs(self, name: str) -> list[Artifact]:
+        """The logs that are kept of a worker by its id, or of all that had a name in front of their ids."""
+        logs = [key for key in self._store.keys(f"{_WORKERS}/") if not key.endswith(".forkserver.log")]
+        ids = {key: key.removeprefix(f"{_WORKERS}/").removesuffix(".log") for key in logs}
+        return [Artifact(key) for key, found in sorted(ids.items()) if found == name or found.startswith(f"{name}-")]
 
 
 def resume_file(key: str) -> ResumeFile | None:
@@ -210,6 +252,10 @@ def _trial(number: int) -> str:
 
 def _run(number: int, run: int) -> str:
     return f"{_trial(number)}/run-{run:03d}"
+
+
+def _launch(number: int) -> str:
+    return f"{_LAUNCHES}/{number}"
 
 
 def _write_bytes(file: Path, data: bytes) -> None:

@@ -39,11 +39,11 @@ class Database:
         engine: the SQLAlchemy engine.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, connections: int = 1) -> None:
         self._url = url
         self._secrets = secrets_in(url)
         self.url = mask_password(url)
-        self.engine: Engine = make_engine(url)
+        self.engine: Engine = make_engine(url, connections)
         self.dialect = self.engine.dialect.name
 
     def __repr__(self) -> str:
@@ -128,12 +128,13 @@ class Database:
             self.rdb.engine.dispose()
 
 
-def connect(url: str, *, create: bool = False) -> Database:
+def connect(url: str, *, create: bool = False, connections: int = 1) -> Database:
     """Opens the database of a storage URL.
 
     Args:
         url: ``sqlite:///FILE``, ``postgresql://...`` (or ``postgres://``), ``mysql://...`` or ``mariadb://...``.
         create: make the file and the tables if they are missing. Safe when several processes come at once.
+        connections: kept open, for a process that asks in several threads.
 
     Raises:
         InvalidUrl: the URL cannot be used at all.
@@ -143,7 +144,7 @@ def connect(url: str, *, create: bool = False) -> Database:
     """
     from storage.schema import prepare
 
-    database = Database(parse_url(url))
+    database = Database(parse_url(url), connections)
     try:
         prepare(database, database._url, create=create)
     except BaseException:

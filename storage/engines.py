@@ -32,12 +32,15 @@ class SqliteConnection(sqlite3.Connection):
         self.execute("PRAGMA synchronous = NORMAL")
 
 
-def engine_options(url: URL) -> dict[str, Any]:
+def engine_options(url: URL, connections: int = 1) -> dict[str, Any]:
     """``create_engine``'s options, the same for Optuna's engine and for ours.
 
     Each keeps one connection: a worker is one thread, and PostgreSQL gives 100 connections to all of them.
+
+    Args:
+        connections: kept open, for a process that asks in several threads.
     """
-    return {"pool_pre_ping": True, "pool_size": 1, "connect_args": _connect_args(url)}
+    return {"pool_pre_ping": True, "pool_size": connections, "connect_args": _connect_args(url)}
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def _connect_args(url: URL) -> dict[str, Any]:
     return {}
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, connections: int = 1) -> Engine:
     """Our own engine; nothing is connected yet.
 
     Raises:
@@ -70,7 +73,7 @@ def make_engine(url: URL) -> Engine:
     # A connection that breaks on its way back to the pool is thrown away, with a traceback that says nothing of use:
     # whatever is asked next finds the database or says that it is away.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
-    options = engine_options(url)
+    options = engine_options(url, connections)
     if url.get_backend_name() != "sqlite":
         # A lease is claimed by what is committed, not by what a transaction saw at its start.
         options["isolation_level"] = "READ COMMITTED"

@@ -8,10 +8,12 @@ StorageError
 ├── SchemaTooNew         made by a newer version of this software
 ├── SchemaTooOld         made by an older version: needs an upgrade first
 ├── StudyExists          the name is taken
+├── StudyInUse           a study that workers work on cannot be deleted
 ├── UnknownStudy         no study of this name
 ├── UnknownTrial         no trial of this number
 ├── UnknownChampion      no export of this version
 ├── UnknownAlias         no alias of this name
+├── UnknownToken         no token of this name
 ├── UnknownColumn        nothing of this name to sort by
 ├── InvalidPlace         a place for artifacts that cannot be used at all
 ├── ArtifactsUnavailable the place of the artifacts cannot be reached or refuses; trying again may help
@@ -128,6 +130,24 @@ class StudyExists(StorageError):
         super().__init__(f"study {name!r} exists already{detail}; choose another name")
 
 
+class StudyInUse(StorageError):
+    """A study that live workers work on.
+
+    Attributes:
+        name: the study's name.
+        workers: the ids of those workers.
+    """
+
+    def __init__(self, name: str, workers: Sequence[str]) -> None:
+        self.name = name
+        self.workers = tuple(workers)
+        count = len(self.workers)
+        super().__init__(
+            f"study {name!r} is not deleted: {count} worker{' works' if count == 1 else 's work'} on it. Stop it "
+            f"(`tuner stop {name}`) and try again when they have left"
+        )
+
+
 class UnknownStudy(StorageError):
     """No study of this name.
 
@@ -194,6 +214,21 @@ class UnknownAlias(StorageError):
         there = f"there is {', '.join(map(repr, self.known))}" if self.known else "there are no aliases yet"
         or_study = f"; nor is it a study's name{_near(name, studies)}" if studies else ""
         super().__init__(f"no champion has the alias {name!r}; {there}{or_study}")
+
+
+class UnknownToken(StorageError):
+    """No token of this name.
+
+    Attributes:
+        name: the name asked for.
+        known: the names that there are.
+    """
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name = name
+        self.known = tuple(known)
+        there = f"there is {', '.join(map(repr, self.known))}" if self.known else "there are no tokens yet"
+        super().__init__(f"no token {name!r}; {there}")
 
 
 class UnknownColumn(StorageError):

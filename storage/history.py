@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialModel, TrialParamModel, TrialValueModel
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from storage.database import Database
@@ -22,6 +23,7 @@ from storage.summaries import (
     distribution_of,
     find_study,
     joined,
+    state_column,
     stored_params,
     summaries,
 )
@@ -87,35 +89,77 @@ class StudyHistory:
     now: datetime
 
 
-def history(db: Database, study: str) -> StudyHistory:
+def history(db: Database, study: str, *, most: int | None = None, curves: bool = True) -> StudyHistory:
     """Everything about a study and its trials.
+
+    Args:
+        most: at most so many trials: every second one by number, or every third, ...
+        curves: with their epochs.
 
     Raises:
         UnknownStudy: there is none of this name.
     """
     with db.reading() as session:
         key = find_study(session, study)
-        numbers = _numbers(session, key)
+        chosen = _chosen(session, key, most)
+        numbers = _numbers(session, chosen)
         return StudyHistory(
             record=None if key.row is None else record_of(key.row),
             status=status_in(session, db, key),
             maximize=key.maximize,
-            trials=tuple(_trials(session, key, list(numbers))),
-            best=tuple(numbers[trial_id] for trial_id in best_ids(session, key, None)),
+            trials=tuple(_trials(session, key, chosen, list(numbers), curves)),
+            best=tuple(numbers[trial_id] for trial_id in best_ids(session, key, most) if trial_id in numbers),
             now=session.execute(select(db.now())).scalar_one(),
         )
 
 
-def _numbers(session: Session, key: StudyKey) -> dict[int, int]:
+def curves_of(db: Database, study: str, numbers: Sequence[int]) -> dict[int, Curve]:
+    """The curves of trials by their numbers; there is none of a trial without epochs.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+    """
+    with db.reading() as session:
+        key = find_study(session, study)
+        chosen = (TrialModel.study_id == key.study_id) & TrialModel.number.in_(numbers)
+        ids = _numbers(session, chosen)
+        return {ids[trial_id]: curve for trial_id, curve in _curves(session, list(ids)).items()}
+
+
+def states_of(db: Database, study: str, numbers: Sequence[int]) -> dict[int, str]:
+    """How trials ended, or their state while they have not, by their numbers.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+    """
+    ended = func.coalesce(TrialRow.outcome, state_column())
+    with db.reading() as session:
+        key = find_study(session, study)
+        chosen = (TrialModel.study_id == key.study_id) & TrialModel.number.in_(numbers)
+        rows = session.execute(joined(TrialModel.number, ended.label("ended")).where(chosen))
+        return {row.number: row.ended for row in rows}
+
+
+def _chosen(session: Session, key: StudyKey, most: int | None) -> ColumnElement[bool]:
+    ours: ColumnElement[bool] = TrialModel.study_id == key.study_id
+    if most is None:
+        return ours
+    last = session.scalar(select(func.max(TrialModel.number)).where(ours)) or 0
+    return ours & (TrialModel.number % -(-(last + 1) // most) == 0)
+
+
+def _numbers(session: Session, chosen: ColumnElement[bool]) -> dict[int, int]:
     """The trials' numbers by their ids, in their order."""
-    columns = select(TrialModel.trial_id, TrialModel.number).where(TrialModel.study_id == key.study_id)
+    columns = select(TrialModel.trial_id, TrialModel.number).where(chosen)
     return {row.trial_id: row.number for row in session.execute(columns.order_by(TrialModel.number))}
 
 
-def _trials(session: Session, key: StudyKey, ids: list[int]) -> list[TrialHistory]:
-    columns = joined(TrialModel, TrialRow, LeaseRow).where(TrialModel.study_id == key.study_id)
-    rows = {row[0].trial_id: row for row in session.execute(columns)}
-    curves, values, sampled = _curves(session, ids), _values(session, key), _sampled(session, key)
+def _trials(
+    session: Session, key: StudyKey, chosen: ColumnElement[bool], ids: list[int], with_curves: bool
+) -> list[TrialHistory]:
+    rows = {row[0].trial_id: row for row in session.execute(joined(TrialModel, TrialRow, LeaseRow).where(chosen))}
+    curves = _curves(session, ids) if with_curves else {}
+    values, sampled = _values(session, key, chosen), _sampled(session, chosen)
     found = []
     for trial_id, summary in zip(ids, summaries(session, ids), strict=True):
         stored, result, lease = rows[trial_id]
@@ -160,12 +204,12 @@ def _curves(session: Session, ids: list[int]) -> dict[int, Curve]:
     }
 
 
-def _values(session: Session, key: StudyKey) -> dict[int, tuple[float, ...]]:
+def _values(session: Session, key: StudyKey, chosen: ColumnElement[bool]) -> dict[int, tuple[float, ...]]:
     rows: list[Any] = list(
         session.scalars(
             select(TrialValueModel)
             .join(TrialModel, TrialModel.trial_id == TrialValueModel.trial_id)
-            .where(TrialModel.study_id == key.study_id)
+            .where(chosen)
             .order_by(TrialValueModel.objective)
         )
     )
@@ -175,11 +219,11 @@ def _values(session: Session, key: StudyKey) -> dict[int, tuple[float, ...]]:
     return {trial_id: tuple(each) for trial_id, each in found.items() if len(each) == len(key.maximize)}
 
 
-def _sampled(session: Session, key: StudyKey) -> dict[int, dict[str, tuple[Any, BaseDistribution]]]:
+def _sampled(session: Session, chosen: ColumnElement[bool]) -> dict[int, dict[str, tuple[Any, BaseDistribution]]]:
     rows = session.execute(
         stored_params()
         .join(TrialModel, TrialModel.trial_id == TrialParamModel.trial_id)
-        .where(TrialModel.study_id == key.study_id)
+        .where(chosen)
         .order_by(TrialParamModel.param_id)
     )
     found: dict[int, dict[str, tuple[Any, BaseDistribution]]] = {}

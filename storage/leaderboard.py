@@ -13,7 +13,7 @@ from optuna.storages._rdb.models import (
     TrialModel,
     TrialParamModel,
 )
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.database import Database
@@ -30,6 +30,7 @@ from storage.summaries import (
     public_params,
     seconds_column,
     state_column,
+    storable,
     stored_params,
     summaries,
     value_column,
@@ -39,6 +40,7 @@ from storage.tables import EpochRow, LeaseRow, TrialRow
 __all__ = [
     "SORT_COLUMNS",
     "Epoch",
+    "Position",
     "RunningTrial",
     "StudyOverview",
     "StudyStatus",
@@ -109,6 +111,23 @@ class TrialDetail:
     preset: dict[str, Any] | None
 
 
+@dataclass(frozen=True)
+class Position:
+    """A place in a sorted list of trials: a trial's number, and its value of what is sorted by."""
+
+    trial: int
+    value: Any
+
+
+def position_of(summary: TrialSummary, sort: str) -> Position:
+    """Where one of ``trials`` stands in that order."""
+    if sort in _COLUMNS:
+        value = getattr(summary, sort)
+        return Position(summary.trial, storable(value) if isinstance(value, float) else value)
+    value = summary.params.get(sort, (summary.measures | summary.metrics).get(sort))
+    return Position(summary.trial, None if isinstance(value, float) and isnan(value) else value)
+
+
 def best(db: Database, study: str, k: int | None) -> list[TrialSummary]:
     """The ``k`` best complete trials, the best first; ties by lower number. Values that are not finite do not count.
 
@@ -140,6 +159,7 @@ def trials(
     sort: str = "trial",
     descending: bool = False,
     limit: int | None = None,
+    after: Position | None = None,
 ) -> list[TrialSummary]:
     """Trials of a study.
 
@@ -148,6 +168,7 @@ def trials(
         outcome: only trials with this outcome.
         sort: one of ``SORT_COLUMNS``, a hyperparameter or a metric. Trials without it come last; ties by number.
         limit: at most this many.
+        after: only trials that come after this one in that order.
 
     Raises:
         UnknownStudy: there is none of this name.
@@ -161,9 +182,9 @@ def trials(
         if outcome is not None:
             conditions.append(TrialRow.outcome == outcome)
         if sort in _COLUMNS:
-            ids = _sorted_by_column(session, conditions, sort, descending, limit)
+            ids = _sorted_by_column(session, conditions, sort, descending, limit, after)
         else:
-            ids = _sorted_by_name(session, key, conditions, sort, descending)[:limit]
+            ids = _sorted_by_name(session, key, conditions, sort, descending, after)[:limit]
         return summaries(session, ids)
 
 
@@ -173,11 +194,22 @@ def _sorted_by_column(
     sort: str,
     descending: bool,
     limit: int | None,
+    after: Position | None,
 ) -> list[int]:
     column = _COLUMNS[sort]()
+    if after is not None:
+        conditions = [*conditions, _comes_after(column, after, descending)]
     order = column.desc() if descending else column.asc()
     listing = joined(TrialModel.trial_id).where(*conditions)
     return list(session.scalars(listing.order_by(column.is_(None), order, TrialModel.number).limit(limit)))
+
+
+def _comes_after(column: Any, after: Position, descending: bool) -> ColumnElement[bool]:
+    later = TrialModel.number > after.trial
+    if after.value is None:
+        return and_(column.is_(None), later)
+    beyond = column < after.value if descending else column > after.value
+    return or_(beyond, and_(column == after.value, later), column.is_(None))
 
 
 def _sorted_by_name(
@@ -186,19 +218,35 @@ def _sorted_by_name(
     conditions: list[ColumnElement[bool]],
     name: str,
     descending: bool,
+    after: Position | None,
 ) -> list[int]:
     """Sorts by a hyperparameter or metric, reading that one alone of every trial."""
     values = _param_values(session, key, name) or _metric_values(session, key, name)
-    listing = joined(TrialModel.trial_id).where(*conditions).order_by(TrialModel.number)
-    ids = list(session.scalars(listing))
+    listing = joined(TrialModel.trial_id, TrialModel.number).where(*conditions).order_by(TrialModel.number)
+    numbers = {trial_id: number for trial_id, number in session.execute(listing)}  # noqa: C416 - mypy: no pairs
+    ids = list(numbers)
     if not values:
         if ids:
             raise UnknownColumn(name, _names(session, key))
         return ids
     present = [trial_id for trial_id in ids if trial_id in values]
     comparable = all(isinstance(values[each], int | float) for each in present)
-    present.sort(key=lambda each: values[each] if comparable else str(values[each]), reverse=descending)
-    return present + [trial_id for trial_id in ids if trial_id not in values]
+    keys = {each: values[each] if comparable else str(values[each]) for each in present}
+    present.sort(key=keys.__getitem__, reverse=descending)
+    ordered = present + [trial_id for trial_id in ids if trial_id not in values]
+    if after is None:
+        return ordered
+    passed = after if comparable or after.value is None else Position(after.trial, str(after.value))
+    return [each for each in ordered if _is_beyond(Position(numbers[each], keys.get(each)), passed, descending)]
+
+
+def _is_beyond(here: Position, after: Position, descending: bool) -> bool:
+    """``_comes_after`` of values in memory."""
+    if here.value is None or here.value == after.value:
+        return (after.value is not None and here.value is None) or here.trial > after.trial
+    if after.value is None:
+        return False
+    return bool(here.value < after.value if descending else here.value > after.value)
 
 
 def _param_values(session: Session, key: StudyKey, name: str) -> dict[int, Any]:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from storage.columns import UtcDateTime, seconds_between
 from storage.database import Database
+from storage.studies import priority_of
 from storage.summaries import (
     StudyKey,
     TrialSummary,
@@ -61,6 +62,9 @@ class StudyStatus:
         outcomes: number of ended trials by outcome.
         best_value: of the best trial that keeps the constraints, by the leading objective if there are several.
         objectives: ``{"metric", "direction"}`` each, the leading one first; empty for plain Optuna studies.
+        training_share: how much of the time of its workers' slots the stored epochs took, from 0 to 1; None before a
+            worker has come. Epochs that were lost and trained again count once, the time of both counts.
+        priority: workers for many studies take those with the highest one first.
     """
 
     study: str
@@ -78,6 +82,8 @@ class StudyStatus:
     running_trials: list[RunningTrial]
     workers: list[Worker]
     objectives: list[dict[str, str]] = field(default_factory=list)
+    training_share: float | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,7 @@ def status_in(session: Session, db: Database, key: StudyKey) -> StudyStatus:
     """``status`` within the caller's snapshot."""
     counts = _counts(session, db, key)
     best = _best(session, key)
+    workers = workers_in(session, db, key.study_id)
     return StudyStatus(
         study=key.name,
         state=key.row.state if key.row else PLAIN,
@@ -117,15 +124,27 @@ def status_in(session: Session, db: Database, key: StudyKey) -> StudyStatus:
         best_value=best.value if best else None,
         best_trial=best.trial if best else None,
         running_trials=_running_trials(session, db, key),
-        workers=workers_in(session, db, key.study_id),
+        workers=workers,
         objectives=list(key.row.objectives) if key.row else [],
+        training_share=_training_share(session, key, workers),
+        priority=priority_of(key.row.spec) if key.row else 0,
     )
 
 
-def overview(db: Database) -> list[StudyOverview]:
-    """Every study, plain Optuna studies included, the newest first."""
+def overview(db: Database, *, after: str | None = None, limit: int | None = None) -> list[StudyOverview]:
+    """Every study, plain Optuna studies included, the newest first.
+
+    Args:
+        after: only those that come after the study of this name.
+        limit: at most this many.
+
+    Raises:
+        UnknownStudy: there is none of the name ``after``.
+    """
     with db.reading() as session:
-        newest_first = select(StudyModel.study_name).order_by(StudyModel.study_id.desc())
+        newest_first = select(StudyModel.study_name).order_by(StudyModel.study_id.desc()).limit(limit)
+        if after is not None:
+            newest_first = newest_first.where(StudyModel.study_id < find_study(session, after).study_id)
         names = session.scalars(newest_first).all()
         return [_overview(session, db, find_study(session, name)) for name in names]
 
@@ -186,6 +205,22 @@ def _outcomes(session: Session, key: StudyKey) -> dict[str, int]:
 def _best(session: Session, key: StudyKey) -> TrialSummary | None:
     trial_id = champion_id(session, key)
     return None if trial_id is None else summaries(session, [trial_id])[0]
+
+
+def _training_share(session: Session, key: StudyKey, workers: Sequence[Worker]) -> float | None:
+    there = sum(worker.slot_seconds for worker in workers)
+    return min(1.0, _training_seconds(session, key) / there) if there > 0 else None
+
+
+def _training_seconds(session: Session, key: StudyKey) -> float:
+    """Of all stored epochs. Those of ended trials are added up already; epochs have no index by study."""
+    ended = select(func.sum(TrialRow.seconds)).where(TrialRow.study_id == key.study_id)
+    under_way = (
+        select(func.sum(EpochRow.seconds))
+        .join(LeaseRow, LeaseRow.trial_id == EpochRow.trial_id)
+        .where(LeaseRow.study_id == key.study_id, LeaseRow.state != "closed")
+    )
+    return float(sum(session.scalar(total) or 0.0 for total in (ended, under_way)))
 
 
 def _first_start(session: Session, key: StudyKey) -> datetime | None:

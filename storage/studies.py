@@ -261,6 +261,11 @@ def update_spec(db: Database, study_id: int, spec: Mapping[str, Any]) -> None:
         session.execute(update(StudyRow).where(StudyRow.study_id == study_id).values(spec=dict(spec)))
 
 
+def priority_of(spec: Mapping[str, Any]) -> int:
+    """Of a study's stored spec. Older versions of this software stored none."""
+    return int(spec.get("priority", 0))
+
+
 def _from_now(timeout: float | None) -> database_clock | None:
     return None if timeout is None else database_clock(timeout)
 

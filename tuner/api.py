@@ -6,78 +6,134 @@ directory. Errors are ``tuner.errors.TunerError`` and ``storage.errors.StorageEr
 
 from __future__ import annotations
 
+import shlex
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from storage import champions, presets
+from storage import presets
 from storage import studies as study_records
 from storage.artifacts import StudyArtifacts
+from storage.database import Database
+from storage.errors import StorageError
+from storage.history import history
+from storage.launches import Launch
 from storage.progress import StudyStatus
+from storage.progress import status as status_of
+from storage.studies import StudyRecord
 from tuner.champion.making import Wish, make_champion
 from tuner.champion.predict import predict
-from tuner.champion.registry import keep_export
+from tuner.champion.registry import register_export
 from tuner.champion.request import ExportReport
-from tuner.errors import PresetError, Problem, SpecError
+from tuner.chart_data import curves_chart, history_chart, importances_chart, parameters_chart
+from tuner.errors import LaunchError, PresetError, Problem, RegistryError, SpecError
+from tuner.feed import LOOK_SECONDS, follow
+from tuner.launch import launches, reach
+from tuner.launch.engine import Engine
+from tuner.launch.engines import LOCAL, engine_of
+from tuner.launch.launches import LaunchView
 from tuner.launch.local import LocalWorker
+from tuner.launch.pool import Pool, PoolOrders
 from tuner.launch.preflight import preflight
 from tuner.launch.presets import Enqueued, check_preset
-from tuner.launch.study import Event, OnEvent, check_versions, open_or_create
-from tuner.launch.working import LOOK_SECONDS, OnStatus, Watch, work_on
+from tuner.launch.study import Event, OnEvent, check_versions, create, join_or_create, open_or_create
+from tuner.launch.working import OnStatus, Watch, watch_launch, work_on
 from tuner.places import artifacts_place, default_cache_root, storage_url, study_artifacts
 from tuner.queries import (
     TRIAL_STATES,
+    LiveWorker,
     SplitRecord,
+    Storage,
     WorkerView,
     best_trials,
+    delete_study,
+    lease_page,
+    list_launches,
     list_studies,
     list_trials,
     list_workers,
     open_storage,
+    resume,
     show_trial,
     split_records,
     stop,
+    stored_spec,
+    study_page,
     study_status,
     trial_log,
+    trial_page,
     upgrade_storage,
+    worker_log,
+    worker_page,
 )
-from tuner.registry import RegisteredChampion, alias_history, fetch_champion, list_champions, promote
-from tuner.spec import SPACES, SearchSpec, load_spec
+from tuner.registry import (
+    RegisteredChampion,
+    add_export,
+    alias_history,
+    champion_page,
+    fetch_champion,
+    list_champions,
+    promote,
+    register_in_mlflow,
+)
+from tuner.spec import SPACES, LaunchSettings, SearchSpec, load_spec
 from tuner.worker.settings import WorkerSettings
 
 __all__ = [
     "TRIAL_STATES",
     "Enqueued",
     "Event",
+    "LaunchView",
+    "LiveWorker",
     "RegisteredChampion",
     "SplitRecord",
     "WorkerView",
+    "add_export",
     "alias_history",
     "best_trials",
+    "champion_page",
+    "create_study",
+    "curves_chart",
+    "delete_study",
     "enqueue",
     "export_champion",
     "fetch_champion",
+    "history_chart",
+    "importances_chart",
     "launch",
+    "lease_page",
     "list_champions",
+    "list_launches",
     "list_studies",
     "list_trials",
     "list_workers",
+    "open_study",
+    "parameters_chart",
     "predict",
     "promote",
+    "register_in_mlflow",
+    "resume",
+    "scale",
     "search_space",
     "show_trial",
     "split_records",
     "stop",
+    "stored_spec",
+    "study_page",
     "study_spec",
     "study_status",
     "trial_log",
+    "trial_page",
     "upgrade_storage",
     "watch",
     "work",
+    "work_any",
+    "worker_log",
+    "worker_page",
     "write_report",
     "write_template",
 ]
@@ -94,8 +150,14 @@ def launch(
     on_status: OnStatus | None = None,
     allow_version_drift: bool = False,
     settings: dict[str, Any] | None = None,
+    on: str | None = None,
+    workers: int | None = None,
+    detach: bool = False,
 ) -> StudyStatus:
-    """Runs a study with one worker on this machine, or resumes it, until it has ended or stopped.
+    """Runs a study, or resumes it, until it has ended or stopped.
+
+    One worker on this machine does it, which ends with this process. With ``on``, ``workers`` or ``detach`` an engine
+    runs the workers, and they go on without this process: it only starts and watches them.
 
     Args:
         spec: the spec or its YAML file.
@@ -107,13 +169,17 @@ def launch(
         allow_version_drift: go on with a study that was launched with other versions, code or data than are here; a
             warning each, instead of a refusal.
         settings: ``WorkerSettings`` fields to change.
+        on: the engine: local, ray or slurm.
+        workers: how many it runs, in place of the spec's ``resources.workers``.
+        detach: return when they are started.
 
     Raises:
         SpecError, DataError, SpaceError, PreflightError: before anything is stored.
         SpecMismatch: a study of this name has another spec.
         VersionDrift: it was launched with other versions or code than are here.
-        LaunchError: the worker could not work.
-        KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
+        LaunchError: the worker could not work; an engine is not there, cannot give what is asked for, or has lost every
+            worker.
+        KeyboardInterrupt: after the worker has left in order; a second one ends it at once. An engine's workers go on.
     """
     if trials is not None:
         overrides = [*overrides, f"trials={trials}"]
@@ -121,6 +187,9 @@ def launch(
         spec = load_spec(Path(spec), overrides)
     elif overrides:
         raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
+    if on is not None or workers is not None or detach:
+        wish = _EngineWish(on or LOCAL, workers, detach, slots, settings or {}, allow_version_drift)
+        return _launch_on_engine(spec, storage, wish, on_event or _ignore, on_status)
     url = storage_url(storage, spec)
     with open_storage(url, create=True) as database:
         orders = _orders(spec, slots, settings or {}, allow_version_drift)
@@ -131,32 +200,198 @@ def launch(
             return work_on(database, record, worker, say, on_status)
 
 
+@dataclass(frozen=True)
+class _EngineWish:
+    on: str
+    workers: int | None
+    detach: bool
+    slots: int | None
+    settings: dict[str, Any]
+    drift: bool
+
+
+def _launch_on_engine(
+    spec: SearchSpec, storage: str | None, wish: _EngineWish, say: OnEvent, on_status: OnStatus | None
+) -> StudyStatus:
+    spec = _with_workers(spec, wish.workers)
+    url = storage_url(storage, spec)
+    engine = _checked_engine(wish.on, spec, url)
+    with open_storage(url, create=True) as database:
+        record = open_or_create(database, spec, url, say, allow_version_drift=wish.drift)
+        if record.state != "running":
+            return status_of(database, record.name)
+        orders = _orders(spec, wish.slots, wish.settings, wish.drift)
+        launch = _begin(database, record, engine, spec, url, orders, say)
+        if wish.detach:
+            return status_of(database, record.name)
+        watching = Watch(database, record.name, on_status)
+        return watch_launch(watching, launches.LaunchWatch(database, launch, engine), say)
+
+
+def _with_workers(spec: SearchSpec, workers: int | None) -> SearchSpec:
+    if workers is None:
+        return spec
+    resources = spec.resources.model_copy(update={"workers": workers})
+    return spec.model_copy(update={"resources": resources})
+
+
+def _checked_engine(name: str, spec: SearchSpec, url: str) -> Engine:
+    """The engine, which is there, can give what is asked for and reaches the database. Raises LaunchError."""
+    engine = engine_of(name, spec.launch)
+    if engine.spans_machines():
+        reach.check_storage(url, engine.name)
+    engine.check(launches.needs_of(spec.resources))
+    return engine
+
+
+def _begin(
+    database: Database,
+    record: StudyRecord,
+    engine: Engine,
+    spec: SearchSpec,
+    url: str,
+    orders: WorkerSettings,
+    say: OnEvent,
+) -> Launch:
+    if engine.spans_machines():
+        for line in reach.warnings(spec, record.artifacts):
+            say(Event(f"Warning: {line}"))
+    launch = launches.begin(database, record, engine, spec, url, orders)
+    count = spec.resources.workers
+    say(Event(f"Launch {launch.number}: {count} worker{'' if count == 1 else 's'} on {engine.name}"))
+    return launch
+
+
+def scale(study: str, workers: int, *, storage: str | None = None) -> LaunchView:
+    """Brings the workers of a study's newest launch to that number; those too many leave in order.
+
+    Raises:
+        LaunchError: the study does not run, no engine runs workers of it, or the engine cannot be reached.
+    """
+    url = storage_url(storage)
+    with open_storage(url) as database:
+        return launches.scale(database, study_records.load_study(database, study), url, workers)
+
+
+def create_study(
+    spec: SearchSpec,
+    *,
+    storage: str | None = None,
+    on_event: OnEvent | None = None,
+    on: str | None = None,
+    workers: int | None = None,
+    engines: LaunchSettings | None = None,
+) -> StudyStatus:
+    """Creates a spec's study after the preflight, and leaves the work to others: it runs as soon as a worker comes.
+
+    Args:
+        on: an engine that starts workers of its own for it: local, ray or slurm.
+        workers: how many, in place of the spec's ``resources.workers``.
+        engines: what the engine is told, in place of the spec's ``launch``; it is not stored with the study's spec.
+
+    Raises:
+        StudyExists: there is one of this name; ``open_study`` takes it up again.
+        SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
+        LaunchError: the engine is not there or cannot give what is asked for; nothing was stored, unless it says so.
+    """
+    if workers is not None and on is None:
+        raise SpecError("request", [Problem("workers", "are an engine's; name it with `on`")])
+    say = on_event or _ignore
+    url = storage_url(storage, spec)
+    launched = _with_workers(spec if engines is None else spec.model_copy(update={"launch": engines}), workers)
+    engine = None if on is None else _checked_engine(on, launched, url)
+    with open_storage(url, create=True) as database:
+        record = create(database, spec, url, say)
+        if engine is not None:
+            try:
+                _begin(database, record, engine, launched, url, _orders(launched, None, {}, False), say)
+            except LaunchError as error:
+                said = f"study {record.name} is there and waits for workers; {on} started none: {error}"
+                raise LaunchError(said) from None
+        return status_of(database, spec.study)
+
+
+def open_study(
+    spec: SearchSpec,
+    *,
+    storage: str | None = None,
+    on_event: OnEvent | None = None,
+    allow_version_drift: bool = False,
+) -> StudyStatus:
+    """Creates a spec's study, or takes it up again, and leaves the work to others. Raises as ``launch`` does."""
+    url = storage_url(storage, spec)
+    with open_storage(url, create=True) as database:
+        open_or_create(database, spec, url, on_event or _ignore, allow_version_drift=allow_version_drift)
+        return status_of(database, spec.study)
+
+
 def work(
     study: str,
     *,
     storage: str | None = None,
+    create_from: SearchSpec | None = None,
     slots: int | None = None,
     on_event: OnEvent | None = None,
     on_status: OnStatus | None = None,
     allow_version_drift: bool = False,
     settings: dict[str, Any] | None = None,
 ) -> StudyStatus:
-    """Joins a study as one more worker, until it has ended or stopped. Raises as ``launch`` does."""
-    url = storage_url(storage)
-    with open_storage(url) as database:
-        record = study_records.load_study(database, study)
-        if not allow_version_drift:
-            check_versions(record)
+    """Joins a study as one more worker, until it has ended or stopped. Raises as ``launch`` does.
+
+    Args:
+        create_from: the study's spec, to create it from if there is none of this name. One that was stopped stays so.
+    """
+    url = storage_url(storage, create_from)
+    with open_storage(url, create=create_from is not None) as database:
+        if create_from is not None:
+            say = on_event or _ignore
+            record = join_or_create(database, create_from, url, say, allow_version_drift=allow_version_drift)
+        else:
+            record = study_records.load_study(database, study)
+            if not allow_version_drift:
+                check_versions(record)
         orders = _orders(SearchSpec.model_validate(record.spec), slots, settings or {}, allow_version_drift)
         with _standing_by(orders, url, study_artifacts(record.artifacts, study)) as worker:
             return work_on(database, record, worker, on_event or _ignore, on_status)
 
 
+def work_any(
+    *,
+    storage: str | None = None,
+    studies: str = "*",
+    slots: int | None = None,
+    turn_seconds: float = 120.0,
+    on_event: OnEvent | None = None,
+    allow_version_drift: bool = False,
+    settings: dict[str, Any] | None = None,
+) -> None:
+    """Serves every study that runs and waits for workers, one at a time, until SIGTERM: a pool's share of one node.
+
+    A study that cannot be worked on here is said to ``on_event`` and tried again later. A database that is away is
+    waited for.
+
+    Args:
+        studies: a pattern that their names match, such as ``team-*``.
+        slots: trials at a time, in place of what each study's ``resources`` say.
+        turn_seconds: how long a study is served while others of the same priority have no worker at all.
+
+    Raises:
+        StorageError: the database cannot be used.
+        KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
+    """
+    orders = PoolOrders(
+        studies=studies,
+        slots=slots,
+        turn_seconds=turn_seconds,
+        allow_version_drift=allow_version_drift,
+        settings=settings or {},
+    )
+    Pool(orders, storage_url(storage), on_event or _ignore).run()
+
+
 def _orders(spec: SearchSpec, slots: int | None, settings: dict[str, Any], drift: bool) -> WorkerSettings:
     resources = spec.resources if slots is None else spec.resources.model_copy(update={"slots": slots})
-    return WorkerSettings(
-        study=spec.study, cache=default_cache_root(), resources=resources, **{"allow_version_drift": drift} | settings
-    )
+    return WorkerSettings(study=spec.study, resources=resources, **{"allow_version_drift": drift} | settings)
 
 
 @contextmanager
@@ -173,19 +408,19 @@ def _ignore(event: Event) -> None:
     """For callers who want no news."""
 
 
-def study_spec(study: str, *, storage: str | None = None) -> SearchSpec:
+def study_spec(study: str, *, storage: Storage = None) -> SearchSpec:
     """The spec that a study was launched with."""
     with open_storage(storage) as database:
         return SearchSpec.model_validate(study_records.load_study(database, study).spec)
 
 
 def watch(study: str, on_status: OnStatus, *, storage: str | None = None, seconds: float = LOOK_SECONDS) -> StudyStatus:
-    """Tells ``on_status`` about a study every ``seconds`` until it neither runs nor stops."""
+    """Tells ``on_status`` of every change of a study, looked at every ``seconds``, until it neither runs nor stops."""
     with open_storage(storage) as database:
-        watching = Watch(database, study, on_status)
-        while (status := watching.look()).state in ("running", "stopping"):
-            time.sleep(seconds)
-        return status
+        for event in follow(study, storage=database, seconds=seconds):
+            if event.kind == "status":
+                on_status(event.status)
+        return event.status
 
 
 def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -275,6 +510,7 @@ def export_champion(
     ensemble: int | None = None,
     refit: bool = False,
     seeds: int | None = None,
+    formats: Sequence[str] = ("keras", "saved_model"),
     storage: str | None = None,
 ) -> ExportReport:
     """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
@@ -294,22 +530,35 @@ def export_champion(
         refit: train the champion's hyperparameters again on train and validation for as many epochs as its best one
             took, score that on test and export it.
         seeds: train them so many times; the spread is reported.
+        formats: of ``keras``, ``saved_model`` (always written), ``onnx`` and ``litert``; each is run on the raw
+            examples in a clean process. ``ExportReport.champion.formats`` has what was found, and why one that cannot
+            carry the model was not written.
 
     Raises:
         ExportError: there is no model to export, or it does not score what the study says; nothing was written.
+        RegistryError: it was exported, but the database or the artifacts went away; ``add_export`` registers it later.
     """
+    # plotly takes half a second to import.
+    from tuner.report.importances import importances
+
     with open_storage(storage) as database:
         record = study_records.load_study(database, study)
         artifacts = study_artifacts(record.artifacts, study)
-        wish = Wish(trial, prefer, top, ensemble, refit, seeds)
-        report = make_champion(database, record, artifacts, wish, Path(to), default_cache_root())
-        champions.register(
+        wish = Wish(trial, prefer, top, ensemble, refit, seeds, tuple(formats))
+        report = make_champion(
             database,
-            record.study_id,
-            report.champion.trial,
-            path=str(report.folder),
-            value=report.champion.value,
-            verification=report.verification.model_dump(mode="json"),
-            kept=keep_export(artifacts, report.folder, report.champion.files),
+            record,
+            artifacts,
+            wish,
+            Path(to),
+            default_cache_root(),
+            importances=lambda: importances(history(database, study)),
         )
-        return report
+        try:
+            version = register_export(database, record, artifacts, report.folder, report.champion)
+        except (StorageError, RegistryError, OSError) as error:
+            raise RegistryError(
+                f"{report.folder} is exported, but not registered: {error}. Register it later: "
+                f"`tuner champions add {shlex.quote(str(report.folder))}`"
+            ) from error
+        return replace(report, version=version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from tuner.tables import Format, print_records, show
 if TYPE_CHECKING:
     from tuner.champion.assessment import Assessment, Candidate, Score
     from tuner.champion.ensemble import Cost, Ensemble
+    from tuner.champion.formats.report import FormatReport
     from tuner.champion.request import ExportReport
     from tuner.champion.retrained import Retraining, Spread
 
@@ -20,29 +21,43 @@ if TYPE_CHECKING:
 def print_export(report: ExportReport) -> None:
     """The scores that were compared on standard output, what became of it on standard error."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    champion, checked = report.champion, report.verification
-    if champion.assessment is not None and champion.ensemble is None:
-        _print_candidates(champion.assessment)
+    champion = report.champion
     if champion.ensemble is not None:
         _print_ensemble(champion.ensemble)
-    lines = [_subject(report)]
-    if report.unassessed:
-        lines.append(f"taken as the study has it: {report.unassessed}")
-    if champion.assessment is not None:
-        if champion.ensemble is None:
-            lines += cost_of_choosing(champion.assessment)
-        if champion.assessment.resamples:
-            lines.append(f"in brackets: 95% intervals of {champion.assessment.resamples} bootstrap resamples")
-    if champion.retraining is not None:
-        lines += spread_of_retraining(champion.objective.metric, champion.retraining)
-    lines += [f"this trial breaks a constraint: {broken}" for broken in report.violated]
-    if checked.verified:
-        lines.append(f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} {checked.source}")
-    else:
-        lines.append(f"NOT verified: {checked.reason}")
-    lines.append(f"wrote {report.folder}")
-    for line in lines:
+    elif champion.assessment is not None:
+        _print_candidates(champion.assessment)
+    _print_formats(champion.formats)
+    wrote = f"wrote {report.folder}, registered as {champion.study}@{report.version}"
+    for line in (*_how_it_was_chosen(report), *_what_was_proven(report), wrote):
         console.print(Text(line))
+
+
+def _how_it_was_chosen(report: ExportReport) -> Iterator[str]:
+    champion, assessment = report.champion, report.champion.assessment
+    yield _subject(report)
+    if report.unassessed:
+        yield f"taken as the study has it: {report.unassessed}"
+    if assessment is not None:
+        if champion.ensemble is None:
+            yield from cost_of_choosing(assessment)
+        if assessment.resamples:
+            yield f"in brackets: 95% intervals of {assessment.resamples} bootstrap resamples"
+    if champion.retraining is not None:
+        yield from spread_of_retraining(champion.objective.metric, champion.retraining)
+    yield from (f"this trial breaks a constraint: {broken}" for broken in report.violated)
+
+
+def _what_was_proven(report: ExportReport) -> Iterator[str]:
+    checked = report.verification
+    if checked.verified:
+        yield f"verified: the SavedModel gives {show(checked.value)} on {checked.examples} {checked.source}"
+    else:
+        yield f"NOT verified: {checked.reason}"
+    refused: dict[str, list[str]] = {}
+    for each in report.champion.formats:
+        if each.refused:
+            refused.setdefault(f"{each.refused}; {each.alternative}", []).append(each.name)
+    yield from (f"{', '.join(names)}: not written: {reason}" for reason, names in refused.items())
 
 
 def _subject(report: ExportReport) -> str:
@@ -131,6 +146,29 @@ def _print_ensemble(ensemble: Ensemble) -> None:
     if ensemble.whole.test is None:
         columns.remove("test")
     print_records(rows, columns, Format.TABLE)
+
+
+def _print_formats(formats: Sequence[FormatReport]) -> None:
+    columns = ["format", "file", "MB", "score", "cost", "difference", "ms", "per second"]
+    if all(each.cost is None for each in formats):
+        columns.remove("cost")
+    print_records([_format_row(each) for each in formats], columns, Format.TABLE)
+
+
+def _format_row(report: FormatReport) -> dict[str, object]:
+    def number(value: float | None, form: str) -> str | None:
+        return None if value is None else f"{value:{form}}"
+
+    return {
+        "format": report.name,
+        "file": report.file or "refused",
+        "MB": None if report.bytes is None else f"{report.bytes / 1e6:.2f}",
+        "score": None if report.value is None else show(report.value),
+        "cost": None if report.cost is None else show(report.cost),
+        "difference": number(report.max_difference, ".1g"),
+        "ms": number(report.latency_ms, ".2f"),
+        "per second": number(report.per_second, ",.0f"),
+    }
 
 
 def _cost(cost: Cost) -> dict[str, object]:

@@ -12,7 +12,14 @@ TunerError
 ├── RegistryError        a champion that cannot be promoted, kept or fetched
 ├── PredictError         a model or its inputs cannot be read
 ├── ReportError          a report's file cannot be written
-└── LaunchError          workers could not be started or ended badly
+├── LaunchError          workers could not be started or ended badly
+├── CursorError          a cursor that leads to no page of this list
+├── ConfirmationError    something that cannot be undone was not confirmed
+└── ServiceError         the HTTP service refuses, cannot start or cannot be reached
+    ├── NoAccess         no token, or none that is known
+    ├── ScopeTooSmall    the token may not do that
+    ├── TooLarge         more was sent than the service takes
+    └── TooOften         more requests than the service answers
 
 Each is a user's error: its text is one clear line (or a short list) that says what was wrong, where, and what to do.
 ``storage.errors.StorageError`` is the root of the storage package's own.
@@ -132,3 +139,39 @@ class ReportError(TunerError):
 
 class LaunchError(TunerError):
     """Workers that could not be started, or that ended badly."""
+
+
+class CursorError(TunerError):
+    """A cursor that is none, or that belongs to another list."""
+
+
+class ConfirmationError(TunerError):
+    """Something that cannot be undone, and that was not confirmed by its name."""
+
+
+class ServiceError(TunerError):
+    """An HTTP service that refuses, cannot start or cannot be reached."""
+
+
+class NoAccess(ServiceError):
+    """A request without a token, or with one that is not known, was revoked or has expired."""
+
+
+class ScopeTooSmall(ServiceError):
+    """A token that may not do what it asks for."""
+
+
+class TooLarge(ServiceError):
+    """A request that is larger than the service takes."""
+
+
+class TooOften(ServiceError):
+    """More requests than the service answers to one client.
+
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    def __init__(self, seconds: int, message: str | None = None) -> None:
+        self.seconds = seconds
+        super().__init__(message or f"too many requests: wait {seconds} s")

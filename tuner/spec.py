@@ -52,7 +52,10 @@ def parse_duration(value: Any) -> Any:
 
 def _resolve(path: Path, info: ValidationInfo) -> Path:
     base = (info.context or {}).get("base", Path.cwd())
-    return Path(base, path.expanduser()).absolute()
+    try:
+        return Path(base, path.expanduser()).absolute()
+    except RuntimeError:
+        raise ValueError(f"there is no user {path.parts[0]!r}") from None
 
 
 # YAML's `true` is not the number 1.
@@ -60,6 +63,7 @@ PositiveInt = Annotated[int, Strict(), Field(gt=0)]
 Count = Annotated[int, Strict(), Field(ge=0)]
 Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
 ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
+Memory = Annotated[str, Field(pattern=r"^\d+[KMGT]$")]
 Comparison = Annotated[str, BeforeValidator(normal_comparison)]
 
 
@@ -259,6 +263,46 @@ class Resources(_Section):
     gpus_per_trial: Count | Literal["auto"] = "auto"
     trials_per_gpu: PositiveInt = 1
     threads_per_slot: PositiveInt | Literal["auto"] = "auto"
+    workers: PositiveInt = 1
+    cpus_per_worker: PositiveInt | None = None
+    gpus_per_worker: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] | None = None
+    memory_per_worker: Memory | None = None
+
+    @field_validator("gpus_per_worker")
+    @classmethod
+    def _whole_or_a_part(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus != int(gpus):
+            raise ValueError("a whole number of GPUs, or a part of one, such as 0.5")
+        return gpus
+
+
+class RaySettings(_Section):
+    """The Ray cluster that workers run on."""
+
+    address: str | None = None
+    runtime_env: dict[str, Any] = {}
+    labels: dict[str, str] = {}
+    max_restarts: Count = 3
+    autoscales: bool = False
+
+
+class SlurmSettings(_Section):
+    """What the array job of workers asks of Slurm."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: str | None = None
+    array_limit: PositiveInt | None = None
+    extra: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+
+
+class LaunchSettings(_Section):
+    """Where workers run when `tuner launch --on` names an engine; a section for each."""
+
+    ray: RaySettings = RaySettings()
+    slurm: SlurmSettings = SlurmSettings()
 
 
 class _Named(BaseModel):
@@ -341,6 +385,8 @@ class SearchSpec(_Section):
     seed: Annotated[Count, Field(lt=2**31)] = 0
     training: Training = Training()
     resources: Resources = Resources()
+    launch: LaunchSettings = LaunchSettings()
+    priority: Annotated[int, Strict(), Field(ge=-1000, le=1000)] = 0
     keep_checkpoints: PositiveInt = 5
     storage: str | None = None
     artifacts: str | None = None
@@ -432,8 +478,8 @@ class SearchSpec(_Section):
         return data
 
     def stored(self) -> dict[str, Any]:
-        """The spec as JSON for the study's record, without the storage URL, which may hold a password."""
-        return self.model_dump(mode="json", exclude={"storage"})
+        """The spec as JSON for the study's record, without what may hold a password: the storage URL, ``launch``."""
+        return self.model_dump(mode="json", exclude={"storage", "launch"})
 
 
 def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
@@ -480,17 +526,37 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> SearchSpec:
     Raises:
         SpecError: the file cannot be read, is not YAML, or does not describe a search.
     """
+    raw = _read_yaml(path)
+    for override in overrides:
+        raw = _override(raw, override, str(path))
+    return validate_spec(raw, source=str(path), base=path.absolute().parent)
+
+
+def load_launch_settings(path: Path) -> LaunchSettings:
+    """Reads a YAML file with the sections that a spec has under ``launch``. Raises SpecError."""
+    raw = _read_yaml(path)
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        return LaunchSettings.model_validate({} if raw is None else raw)
+    except ValidationError as error:
+        raise SpecError(str(path), problems_of(error, LaunchSettings, {})) from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SpecError(str(path), [Problem("", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         raise SpecError(str(path), [Problem("", f"is not UTF-8 text: {error.reason} at byte {error.start}")]) from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """What a YAML text says. Raises SpecError if it is none, or if a key stands twice in one place."""
+    try:
+        return yaml.load(text, _UniqueKeys)  # noqa: S506 - it is a SafeLoader
     except yaml.YAMLError as error:
-        raise SpecError(str(path), [Problem("", f"is not YAML: {_one_line(error)}")]) from None
-    for override in overrides:
-        raw = _override(raw, override, str(path))
-    return validate_spec(raw, source=str(path), base=path.absolute().parent)
+        raise SpecError(source, [Problem("", f"is not YAML: {_one_line(error)}")]) from None
 
 
 def _override(raw: Any, override: str, source: str) -> dict[str, Any]:
@@ -547,20 +613,22 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-FREE_KEYS = ("trials", "timeout", "target")
+FREE_KEYS = ("trials", "timeout", "target", "priority")
+# They describe the machines that run the search, not the search.
+_FREE_SECTIONS = ("resources.", "launch.")
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """The dotted keys in which two stored specs differ, with both values.
 
-    ``resources`` describes the machine that runs the search, not the search, so it is not compared.
+    ``resources`` and ``launch`` are not compared.
     """
     flat_stored, flat_given = _flatten(stored), _flatten(given)
     keys = sorted(set(flat_stored) | set(flat_given))
     return [
         (key, flat_stored.get(key), flat_given.get(key))
         for key in keys
-        if flat_stored.get(key) != flat_given.get(key) and not key.startswith("resources.")
+        if flat_stored.get(key) != flat_given.get(key) and not key.startswith(_FREE_SECTIONS)
     ]
 
 

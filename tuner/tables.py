@@ -19,7 +19,7 @@ from rich.text import Text
 Record = Mapping[str, Any]
 
 # A pipe has no width to wrap at: what reads it gets one record a line.
-_UNLIMITED = 20_000
+UNLIMITED = 20_000
 _GAP = (0, 2, 0, 0)
 
 
@@ -43,16 +43,17 @@ def print_records(records: Sequence[Record], columns: Sequence[str], style: Form
 
 def print_json(value: Any) -> None:
     """Strict JSON on standard output: what is not a finite number becomes null, times are ISO 8601."""
-    sys.stdout.write(json.dumps(_plain(value), indent=2) + "\n")
+    sys.stdout.write(json.dumps(strict_json(value), indent=2) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def strict_json(value: Any) -> Any:
+    """A value that strict JSON has: what is not a finite number becomes null, times and paths become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): strict_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [strict_json(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
     return value if isinstance(value, str | int | bool | None) else str(value)
@@ -75,7 +76,7 @@ def _flat(record: Record) -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat.update({f"{key}.{name}": item for name, item in value.items()})
         elif isinstance(value, list | tuple):
-            flat[key] = json.dumps(_plain(value))
+            flat[key] = json.dumps(strict_json(value))
         else:
             flat[key] = value.isoformat() if isinstance(value, datetime) else value
     return flat
@@ -94,7 +95,7 @@ def table_of(records: Sequence[Record], columns: Sequence[str]) -> Table:
 
 def fits(console: Console, table: Table) -> bool:
     """Whether no cell of the table has to be wrapped or cut."""
-    unlimited = console.options.update_width(_UNLIMITED)
+    unlimited = console.options.update_width(UNLIMITED)
     return Measurement.get(console, unlimited, table).maximum <= console.width
 
 
@@ -109,7 +110,7 @@ def print_table(console: Console, table: Table) -> None:
 def wide_console() -> Console:
     """Standard output."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_UNLIMITED)
+    return console if console.is_terminal else Console(highlight=False, width=UNLIMITED)
 
 
 def show(value: Any) -> str:

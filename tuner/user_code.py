@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from tuner.errors import TunerError
+from tuner.shipped_code import on_this_machine
 
 _LIBRARY = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<")
 _OURS = Path(__file__).resolve().parent
@@ -28,7 +29,10 @@ def find_object(name: str, what: str, error_type: type[TunerError]) -> Any:
     """
     place, _, attribute = name.rpartition(":")
     try:
-        module = _module_of_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        if place.endswith(".py"):
+            module = _module_of_file(on_this_machine(Path(place)))
+        else:
+            module = importlib.import_module(place)
     except Exception as error:
         raise error_type(f"{what} {name}: {place} cannot be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):

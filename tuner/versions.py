@@ -16,6 +16,7 @@ from platform import python_version
 from typing import TYPE_CHECKING
 
 from tuner.errors import VersionDrift
+from tuner.shipped_code import on_this_machine
 
 if TYPE_CHECKING:
     from tuner.spec import SearchSpec
@@ -42,6 +43,11 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{_SAID.get(self.name, self.name)} is {self.here[:_SHOWN]}, the study's {self.study[:_SHOWN]}"
+
+
+def own_version() -> str:
+    """Of this software."""
+    return _version("keras-champion")
 
 
 def versions_here(spec: SearchSpec) -> dict[str, str]:
@@ -82,7 +88,7 @@ def code_hash(*places: str) -> str:
     digest = hashlib.sha256()
     for name in places:
         place = name.rpartition(":")[0]
-        file = Path(place) if place.endswith(".py") else _module_file(place)
+        file = on_this_machine(Path(place)) if place.endswith(".py") else _module_file(place)
         if file is None or not file.is_file():
             return _MISSING
         for path in sorted(_with_neighbours(file)):

@@ -15,17 +15,18 @@ from storage.progress import StudyStatus
 from tuner.tables import Format, Record, fits, print_records, print_table, show, table_of, wide_console
 
 if TYPE_CHECKING:
+    from tuner.launch.launches import LaunchView
     from tuner.spec import SearchSpec
 
 
-def _trial_columns(records: Sequence[Record], *between: str) -> list[str]:
+def trial_columns(records: Sequence[Record], *between: str) -> list[str]:
     """A column for each measure instead of the value alone, and the violation if a trial breaks a constraint."""
     measures = dict.fromkeys(name for record in records for name in record["measures"])
     breaks = ["violation"] if any(record["violation"] for record in records) else []
     return ["trial", *(measures or ["value"]), *breaks, *between, "epochs", "seconds"]
 
 
-def _flat(record: Record) -> dict[str, Any]:
+def flat_trial(record: Record) -> dict[str, Any]:
     """The measures beside the other columns, which win where names are equal."""
     return {**record["measures"], **_rounded(record)}
 
@@ -33,8 +34,8 @@ def _flat(record: Record) -> dict[str, Any]:
 def print_best(records: Sequence[Record]) -> None:
     """One trial a line if the screen is wide enough, else one trial a column, so that values can be compared."""
     console = wide_console()
-    rows = [_flat(record) for record in records]
-    columns = _trial_columns(records)
+    rows = [flat_trial(record) for record in records]
+    columns = trial_columns(records)
     flat = table_of(rows, (*columns, "params"))
     side_by_side = _side_by_side(rows, columns)
     chosen = flat if fits(console, flat) or not fits(console, side_by_side) else side_by_side
@@ -57,8 +58,8 @@ def _side_by_side(records: Sequence[Record], columns: Sequence[str]) -> Table:
 def print_trials(records: Sequence[Record]) -> None:
     """One trial a line; hyperparameters are cut at the screen's edge, and are whole in a pipe."""
     console = wide_console()
-    rows = [_flat(record) | {"ended": record["outcome"] or record["state"]} for record in records]
-    table = table_of(rows, (*_trial_columns(records, "ended"), "params"))
+    rows = [flat_trial(record) | {"ended": record["outcome"] or record["state"]} for record in records]
+    table = table_of(rows, (*trial_columns(records, "ended"), "params"))
     if not fits(console, table):
         table.expand = True
         params = table.columns[-1]
@@ -71,25 +72,49 @@ def _rounded(record: Record) -> dict[str, Any]:
     return dict(record) | {"seconds": None if seconds is None else round(seconds, 1)}
 
 
-def print_status(status: StudyStatus, spec: SearchSpec | None) -> None:
-    """Progress and counts, then the trials that run and the workers that live. A plain Optuna study has no spec."""
-    console = wide_console()
+def launch_line(launch: LaunchView) -> str:
+    """A launch's engine and how many of its workers are in each state, or why that is not known."""
+    said = launch.problem or ", ".join(f"{count} {state}" for state, count in launch.counts.items()) or "no workers"
+    return f"launch {launch.number} on {launch.engine}: {said}"
+
+
+def status_facts(status: StudyStatus, spec: SearchSpec | None) -> dict[str, str | int | None]:
+    """How a study stands, by name; None for what there is nothing to say of. A plain Optuna study has no spec."""
     done = status.complete + status.pruned + status.failed
-    reason = f" ({status.reason})" if status.reason else ""
     counts = {name: getattr(status, name) for name in ("complete", "pruned", "failed", "running", "open")}
+    return {
+        "trials": f"{done} of {status.budget} done: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
+        "priority": status.priority or None,
+        "outcomes": ", ".join(f"{n} {name}" for name, n in status.outcomes.items()) or None,
+        "training": _training(status),
+        "best": _best(status, spec),
+    }
+
+
+def print_status(status: StudyStatus, spec: SearchSpec | None, launches: Sequence[LaunchView] = ()) -> None:
+    """Progress and counts, then the trials that run and the workers that live. A plain Optuna study has no spec.
+
+    Args:
+        launches: a line is printed for each, and one for each of their workers that failed.
+    """
+    console = wide_console()
+    reason = f" ({status.reason})" if status.reason else ""
     _lines(
         console,
         {
             "study": f"{status.study}: {status.state}{reason}",
-            "trials": f"{done} of {status.budget} done: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
-            "outcomes": ", ".join(f"{n} {name}" for name, n in status.outcomes.items()) or None,
-            "best": _best(status, spec),
+            **status_facts(status, spec),
             "front": f"`tuner best {status.study}` shows the Pareto front" if _has_front(status) else None,
         },
     )
+    for launch in launches:
+        console.print(Text(launch_line(launch)), soft_wrap=True)
+        for worker in launch.workers:
+            if worker.said:
+                console.print(Text(f"  {worker.name}: {worker.said}"), soft_wrap=True)
     if status.running_trials:
         console.print()
-        rows = [_running(vars(trial), spec) for trial in status.running_trials]
+        rows = [running_row(vars(trial), spec) for trial in status.running_trials]
         print_table(console, table_of(rows, list(rows[0])))
     live = [worker for worker in status.workers if worker.live]
     if live:
@@ -115,7 +140,7 @@ def print_workers(records: Sequence[Record]) -> None:
             "gpus": show(record["gpus"]) or None,
             "slots": record["slots"],
             "trials": show(record["trials"]) or None,
-            "seen": f"{_ago(record['seen_seconds'])} ago",
+            "seen": f"{ago(record['seen_seconds'])} ago",
             "state": record["state"],
             "version": record["version"],
             "differs": "; ".join(record["drift"]) or None,
@@ -126,7 +151,8 @@ def print_workers(records: Sequence[Record]) -> None:
     print_table(wide_console(), table_of(rows, [name for name in rows[0] if differing or name != "differs"]))
 
 
-def _ago(seconds: float) -> str:
+def ago(seconds: float) -> str:
+    """How long ago, in one unit: ``5 min``."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
@@ -137,6 +163,12 @@ def _has_front(status: StudyStatus) -> bool:
     return len(status.objectives) > 1 and status.best_trial is not None
 
 
+def _training(status: StudyStatus) -> str | None:
+    if status.training_share is None:
+        return None
+    return f"{status.training_share:.0%} of the time of its workers' slots"
+
+
 def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
     if status.best_trial is None:
         return "no complete trial keeps the constraints" if status.complete else None
@@ -144,7 +176,8 @@ def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
     return f"{metric}{show(status.best_value)} (trial {status.best_trial})"
 
 
-def _running(trial: Mapping[str, Any], spec: SearchSpec | None) -> dict[str, Any]:
+def running_row(trial: Mapping[str, Any], spec: SearchSpec | None) -> dict[str, Any]:
+    """A ``RunningTrial``'s attributes as a row: how far it is, and its metric."""
     of = f"/{spec.training.epochs * spec.training.executions_per_trial}" if spec else ""
     metric = spec.objective.metric if spec else None
     metrics = {metric: trial["metrics"].get(metric)} if metric else {"metrics": trial["metrics"]}
@@ -160,38 +193,46 @@ def _running(trial: Mapping[str, Any], spec: SearchSpec | None) -> dict[str, Any
 
 def print_trial(study: str, detail: TrialDetail) -> None:
     """Outcome and timing, hyperparameters, the metrics of every epoch, and the traceback if it failed."""
-    console, summary = wide_console(), detail.summary
-    ended = summary.outcome or summary.state
-    _lines(
-        console,
-        {
-            "trial": f"{summary.trial} of study {study}: {ended}" + (f" ({detail.reason})" if detail.reason else ""),
-            "value": None if summary.value is None else show(summary.value) + _epoch(detail),
-            "measures": summary.measures or None,
-            "violation": summary.violation or None,
-            "epochs": summary.epochs,
-            "trained": None if summary.seconds is None else f"{summary.seconds:.1f} s",
-            "started": detail.started_at,
-            "ended": detail.ended_at,
-            "parameters": None if detail.parameters is None else f"{detail.parameters:,}",
-            "attempts": detail.attempts,
-            "worker": detail.worker,
-            "preset": detail.preset,
-            "checkpoint": detail.checkpoint,
-            "log": detail.log,
-        },
-    )
-    _section(console, "hyperparameters", summary.params)
+    console = wide_console()
+    facts = trial_facts(detail)
+    _lines(console, {"trial": f"{detail.summary.trial} of study {study}: {facts.pop('outcome')}", **facts})
+    _section(console, "hyperparameters", detail.summary.params)
     if detail.curve:
         console.print()
-        rows: list[dict[str, Any]] = [{"epoch": row.epoch, **row.metrics, "s": row.seconds} for row in detail.curve]
-        rows = [row | {"s": None if row["s"] is None else round(row["s"], 1)} for row in rows]
+        rows = epoch_rows(detail)
         print_table(console, table_of(rows, list(dict.fromkeys(name for row in rows for name in row))))
-    elif summary.metrics:
-        _section(console, "metrics", summary.metrics)
+    elif detail.summary.metrics:
+        _section(console, "metrics", detail.summary.metrics)
     if detail.traceback:
         console.print()
         console.print(Text(detail.traceback.rstrip()), soft_wrap=True)
+
+
+def trial_facts(detail: TrialDetail) -> dict[str, Any]:
+    """What is known of a trial beside its hyperparameters and epochs, by name; None for what is not."""
+    summary = detail.summary
+    return {
+        "outcome": (summary.outcome or summary.state) + (f" ({detail.reason})" if detail.reason else ""),
+        "value": None if summary.value is None else show(summary.value) + _epoch(detail),
+        "measures": summary.measures or None,
+        "violation": summary.violation or None,
+        "epochs": summary.epochs,
+        "trained": None if summary.seconds is None else f"{summary.seconds:.1f} s",
+        "started": detail.started_at,
+        "ended": detail.ended_at,
+        "parameters": None if detail.parameters is None else f"{detail.parameters:,}",
+        "attempts": detail.attempts,
+        "worker": detail.worker,
+        "preset": detail.preset,
+        "checkpoint": detail.checkpoint,
+        "log": detail.log,
+    }
+
+
+def epoch_rows(detail: TrialDetail) -> list[dict[str, Any]]:
+    """A trial's epochs with their metrics, and the seconds that each took."""
+    rows: list[dict[str, Any]] = [{"epoch": row.epoch, **row.metrics, "s": row.seconds} for row in detail.curve]
+    return [row | {"s": None if row["s"] is None else round(row["s"], 1)} for row in rows]
 
 
 def _epoch(detail: TrialDetail) -> str:

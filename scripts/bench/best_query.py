@@ -21,7 +21,7 @@ from storage.database import connect
 
 STUDY = "bench"
 _FIVE = 5
-_DISTRIBUTIONS: dict[str, BaseDistribution] = {
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
     **{f"float_{i}": FloatDistribution(1e-5, 1.0, log=True) for i in range(6)},
     **{f"int_{i}": IntDistribution(1, 512) for i in range(4)},
     **{f"choice_{i}": CategoricalDistribution(["a", "b", "c", "d"]) for i in range(4)},
@@ -45,7 +45,7 @@ def main() -> None:
     report = Report("best_query", f"The best {_FIVE} of {options.trials:,} trials, whole processes")
     for kind in options.storage or KINDS:
         with workplace() as folder, fresh_database(kind, folder, options.postgres) as url:
-            say(f"{kind}: adding {options.trials:,} trials of {len(_DISTRIBUTIONS)} parameters ...")
+            say(f"{kind}: adding {options.trials:,} trials of {len(DISTRIBUTIONS)} parameters ...")
             started = time.monotonic()
             fill(url, options.trials)
             say(f"{kind}: added in {time.monotonic() - started:.0f} s; {options.repeats} runs of each ...")
@@ -90,12 +90,10 @@ def _trial(
     empty = optuna.trial.create_trial(value=value)
     params = {
         name: sampler.sample_independent(study, empty, name, distribution)
-        for name, distribution in _DISTRIBUTIONS.items()
+        for name, distribution in DISTRIBUTIONS.items()
     }
     curve = {epoch: value * (1 - 0.8**epoch) for epoch in range(1, epochs + 1)}
-    return optuna.trial.create_trial(
-        params=params, distributions=_DISTRIBUTIONS, value=value, intermediate_values=curve
-    )
+    return optuna.trial.create_trial(params=params, distributions=DISTRIBUTIONS, value=value, intermediate_values=curve)
 
 
 def _measure(url: str, repeats: int) -> dict[str, list[Measured]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 import time
 from pathlib import Path
 
 from best_query import STUDY, fill
+from browsers import browser, chromium
 from report import Report, median, say
 from tiny_study import workplace
 
@@ -43,21 +42,16 @@ def _options() -> argparse.Namespace:
 
 def _drawn(file: Path, repeats: int) -> float | None:
     """Median seconds from navigation to the last chart; None without a browser."""
-    chromium = shutil.which(os.environ.get("CHROMIUM", "chromium"))
-    if chromium is None:
+    if chromium() is None:
         return None
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with browser() as running:
         seconds = []
         for _ in range(repeats):
-            page = browser.new_page()
+            page = running.new_page()
             page.goto(file.as_uri())
             page.wait_for_function("document.documentElement.dataset.drawn")
             seconds.append(float(page.evaluate("document.documentElement.dataset.drawn")) / 1000)
             page.close()
-        browser.close()
     return median(seconds)
 
 

@@ -98,6 +98,7 @@ def test_batch_sizes_do_not_exceed_the_data(summary: Summary) -> None:
         ({"families": ["pretrained"]}, "pretrained is False and families are pretrained"),
         ({"families": ["plain"], "pretrained": True}, "pretrained is True and families are plain"),
         ({"max_width": 12}, "max_width is a multiple of 8"),
+        ({"weights": "/some/file.h5"}, "weights are 'imagenet' or null"),
     ],
 )
 def test_impossible_options(options: dict[str, Any], message: str, summary: Summary) -> None:

@@ -185,7 +185,9 @@ def test_other_families_beside_backbones(summary: Summary) -> None:
 
 
 def test_weights_that_cannot_be_fetched(summary: Summary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A proxy at which nothing listens, and an empty cache: no way to the weights.
+    # A proxy at which nothing listens, and an empty cache: no way to the weights. urllib keeps the proxies of its first
+    # request for the rest of the process: those of before must not help here, nor these harm a later test.
+    monkeypatch.setattr("urllib.request._opener", None)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))

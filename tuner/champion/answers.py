@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 # A label is given to an example if it is more probable than not.
 _LIKELY = 0.5
+
+
+def keys_of(outputs: Collection[str], task: str) -> tuple[str, ...]:
+    """The keys that ``answers_of`` such outputs have."""
+    if "probabilities" in outputs and task == "classification":
+        return ("label", "probability")
+    return ("labels",) if "probabilities" in outputs and task == "multi_label" else ("value",)
 
 
 def answers_of(outputs: Mapping[str, Any], task: str, class_names: Sequence[str]) -> list[dict[str, Any]]:
@@ -22,13 +29,14 @@ def answers_of(outputs: Mapping[str, Any], task: str, class_names: Sequence[str]
         ``label`` and ``probability`` of the most probable class; ``labels``, the likely ones with their probabilities;
         or ``value``: a number, nested lists, or a dict of them by output.
     """
-    if "probabilities" in outputs and task == "classification":
+    keys = keys_of(outputs, task)
+    if keys == ("label", "probability"):
         return [
             {"label": class_names[column], "probability": float(row[column])}
             for row in outputs["probabilities"]
             for column in (int(row.argmax()),)
         ]
-    if "probabilities" in outputs and task == "multi_label":
+    if keys == ("labels",):
         return [
             {"labels": {class_names[i]: float(row[i]) for i in np.flatnonzero(row > _LIKELY).tolist()}}
             for row in outputs["probabilities"]

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,18 +25,21 @@ class JsonChild:
     Args:
         module: its main calls ``serve``.
         log: receives what it prints, from its very start.
+        user_code: it may import modules out of the current folder, where a spec's are.
+        inherited: descriptors that it has too, under the same numbers.
     """
 
-    def __init__(self, module: str, log: Path) -> None:
+    def __init__(self, module: str, log: Path, *, user_code: bool = True, inherited: Sequence[int] = ()) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log
         self._scratch = scratch_folder()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, os.fspath(log)],
+                [sys.executable, *(() if user_code else ("-P",)), "-m", module, os.fspath(log)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
+                pass_fds=inherited,
                 env=tensorflow_environment(self._scratch.name) | ENVIRONMENT,
             )
 

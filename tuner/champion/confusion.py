@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 
@@ -26,6 +27,22 @@ class Confusion(BaseModel):
 
     class_names: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def counted(
+        cls, class_names: tuple[str, ...], probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]
+    ) -> Confusion:
+        """Of probabilities, (examples, classes), and labels, (examples,)."""
+        size = len(class_names)
+        cells = labels.astype(np.int64) * size + probabilities.argmax(axis=1)
+        counts = np.bincount(cells, minlength=size * size).reshape(size, size)
+        return cls(class_names=class_names, counts=counts.tolist())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the examples that were taken for what they are."""
+        counts = np.array(self.counts)
+        return float(np.trace(counts) / counts.sum())
 
     @property
     def classes(self) -> tuple[ClassReport, ...]:

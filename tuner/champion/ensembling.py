@@ -15,6 +15,7 @@ import numpy.typing as npt
 from tuner.champion.ensemble import Cost, Ensemble, Member
 from tuner.champion.evaluated import Evaluated, Outputs, run
 from tuner.champion.probabilities import Activation, output_meaning
+from tuner.champion.subject import load_trained
 from tuner.data.batches import evaluation_batches, in_structure
 from tuner.data.prepared import InputFacts
 from tuner.data.splits import TEST, VALIDATION
@@ -124,7 +125,7 @@ def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation |
     given: list[list[Any]] = []
     for each, count in members:
         # Uncompiled, or each member would be saved with its optimizer.
-        model = keras.saving.load_model(each.request.checkpoint, compile=False)
+        model = load_trained(each.request.subject, each.request.checkpoint, compiled=False)
         model.trainable = False
         # Two trials of one family have models of one name.
         model.name = f"trial_{each.request.trial}"

@@ -24,7 +24,7 @@ _ARRAYS = {VALIDATION: ("x_val", "x_validation", "x_train", "x"), TEST: ("x_test
 
 @dataclass(frozen=True)
 class RawExamples:
-    """Columns as ``clean_inference`` describes them.
+    """Columns as ``tuner.champion.clean`` describes them.
 
     Attributes:
         columns: by tensor of ``serving_default``.

@@ -6,16 +6,21 @@ import datetime
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from storage.urls import mask_password
 from tuner.champion.card import write_card
 from tuner.champion.child import JsonChild
+from tuner.champion.formats.choice import ALWAYS, checked_formats, versions_of
+from tuner.champion.formats.converted import Converted, ConvertedFile
+from tuner.champion.formats.proving import ALTERNATIVE, FormatProof
+from tuner.champion.formats.report import FormatReport
 from tuner.champion.placement import check_destination, put_in_place, staging
 from tuner.champion.record import Champion, LearnedTarget, Verification, hash_files, write_record
 from tuner.champion.request import ExportReport, ExportRequest
-from tuner.champion.verification import verify
+from tuner.champion.verification import Exported, verify
 from tuner.champion.written import Scored, Written
 from tuner.data.prepared import PreparedData, open_prepared
 from tuner.errors import ExportError
@@ -24,18 +29,23 @@ from tuner.spec import SearchSpec
 __all__ = ["ExportReport", "ExportRequest", "export_model"]
 
 
-def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
-    """Writes ``model.keras``, ``saved_model/``, ``card.md`` and ``champion.json``, proven, or nothing at all.
+def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[str] = ALWAYS) -> ExportReport:
+    """Writes ``model.keras``, ``saved_model/``, the card with its pictures and ``champion.json``, proven, or nothing.
 
     What the SavedModel's signatures take and give is in ``champion.input`` and ``champion.outputs``. The objective is
     computed again from the raw examples of ``request.split`` in a process without this project: accuracies must agree
     to 1e-6, other metrics and losses to 1e-5 of their value (1e-3 in mixed precision). An objective that the model
     itself cannot compute is exported with ``verification.verified`` false and the reason.
 
+    Other formats are converted from the same model and run on the same examples in processes without TensorFlow. One
+    that cannot carry the model, or does not give what the SavedModel gives, is not written; ``champion.formats`` says
+    why.
+
     Args:
         request: the trial.
         to: the folder to make; an earlier export there is replaced in one step.
         log: a file that receives what TensorFlow and the user's code print.
+        formats: of ``formats.choice.FORMATS``; ``keras`` and ``saved_model`` are always written.
 
     Raises:
         ExportError: the model cannot be exported, does not give the recorded value, or ``to``
@@ -45,6 +55,7 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
     """
     to = to.resolve()
     check_destination(to)
+    formats = checked_formats(formats)
     if not request.checkpoint.is_file():
         raise ExportError(f"the kept model of trial {request.trial}, {request.checkpoint}, does not exist")
     with staging(to) as temporary:
@@ -55,13 +66,35 @@ def export_model(request: ExportRequest, to: Path, log: Path) -> ExportReport:
             exporter = _Exporter(child)
             written = exporter.write(request, built, workspace)
             data = open_prepared(written.data)
-            verification = verify(request, built, written, data, workspace, log, exporter)
-        champion = _champion(request, written, data, {}, verification)
-        write_card(champion, built)
+            exported = Exported(request, written, data, exporter)
+            proof = verify(exported, built, workspace, log)
+            held_to = FormatProof(exported, proof, exporter, built, workspace, log)
+            reports = list(held_to.own())
+            for name in formats:
+                if name not in ALWAYS:
+                    reports += held_to.reports(name, _convert(request, name, built, workspace, log))
+        champion = _champion(request, written, data, tuple(reports), proof.verification, versions_of(formats))
+        write_card(champion, request.history, request.importances, built)
         champion = champion.model_copy(update={"files": hash_files(built)})
         write_record(champion, built)
         put_in_place(built, to)
     return ExportReport(to, champion)
+
+
+def _convert(request: ExportRequest, name: str, built: Path, workspace: Path, log: Path) -> Converted:
+    """Converts in a process of its own, which converters have been seen to take with them: then there is no file."""
+    folder = workspace / f"converted-{name}"
+    folder.mkdir()
+    question = {"request": request.model_dump(mode="json"), "format": name, "folder": os.fspath(folder)}
+    try:
+        with JsonChild("tuner.champion.formats.converting", log) as child:
+            converted = Converted.model_validate(child.ask(question, f"conversion to {name}"))
+    except ExportError as error:
+        return Converted(files=(ConvertedFile(name=name, refused=str(error), alternative=ALTERNATIVE),))
+    for each in converted.files:
+        if each.file is not None:
+            os.replace(folder / each.file, built / each.file)
+    return converted
 
 
 class _Exporter:
@@ -80,6 +113,9 @@ class _Exporter:
     def compare(self, outputs: list[Path]) -> float:
         return float(self._ask({"compare": [os.fspath(file) for file in outputs]})["difference"])
 
+    def decode(self, files: Sequence[str], stem: Path) -> int:
+        return int(self._ask({"decode": list(files), "stem": os.fspath(stem)})["images"])
+
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         return self._child.ask(question, "exporting process")
 
@@ -88,8 +124,9 @@ def _champion(
     request: ExportRequest,
     written: Written,
     data: PreparedData,
-    files: dict[str, str],
+    formats: tuple[FormatReport, ...],
     verification: Verification,
+    packages: dict[str, str],
 ) -> Champion:
     own = {
         "keras-champion": importlib.metadata.version("keras-champion"),
@@ -110,9 +147,10 @@ def _champion(
         input=written.input,
         outputs=written.outputs,
         data_fingerprint=request.data_fingerprint,
-        versions=written.versions | own,
+        versions=written.versions | packages | own,
         exported_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        files=files,
+        files={},
+        formats=formats,
         verification=verification,
         spec=_public(request.spec),
         splits={name: len(split) for name, split in data.splits.items()},

@@ -2,8 +2,9 @@
 
 ``python -m tuner.champion.exporting LOG`` takes ``{"request": ..., "folder": ..., "workspace": ...}`` and answers with
 what it wrote, a ``Written``. Then it may be given outputs for the split that proves it, .npy: ``{"score": [path]}``,
-which it answers with the model's own metrics on them, a ``Scored``; or ``{"compare": [path]}``, answered with their
-``{"difference"}`` to ``model.keras``. Instead of an answer it may say ``{"refused": reason}``.
+which it answers with the model's own metrics on them, a ``Scored``; ``{"compare": [path]}``, answered with their
+``{"difference"}`` to ``model.keras``; or ``{"decode": [image file], "stem": path}``, answered with how many of their
+``{"images"}`` were written as pixels. Instead of an answer it may say ``{"refused": reason}``.
 """
 
 from __future__ import annotations
@@ -44,8 +45,16 @@ def _work(receive: Receive, say: Say) -> None:
     while (message := receive()) is not None:
         if "score" in message:
             say(export.score(_opened(message["score"])).model_dump())
-        else:
+        elif "compare" in message:
             say({"difference": export.compare(_opened(message["compare"]))})
+        else:
+            say({"images": _decoded(message["decode"], Path(message["stem"]))})
+
+
+def _decoded(files: list[str], stem: Path) -> int:
+    from tuner.champion.formats.pixels import write_pixels
+
+    return write_pixels(files, stem)
 
 
 def _opened(files: list[str]) -> list[Any]:
@@ -83,38 +92,25 @@ class _Export:
     """A trial's model, from its file to the exported ones."""
 
     def __init__(self, request: ExportRequest, data: PreparedData) -> None:
-        from tuner.champion.served import served_outputs
-        from tuner.champion.subject import find_subject, load_trained
-        from tuner.trial.space import labels_of, load_space
+        from tuner.champion.loaded import LoadedExport
 
         self._request, self._data = request, data
-        # The space's module registers the layers that the model may contain.
-        space = load_space(request.spec, data.summary())
-        trained = load_trained(request.subject, request.checkpoint)
-        self._labels = labels_of(space)
-        examples = next(iter(self._batches(2)))[0]
-        self._subject = find_subject(space, trained, examples)
-        targets = data.targets if self._subject.is_trained else ()
-        self._served = served_outputs(self._subject.model, self._subject.output, targets)
+        self._loaded = LoadedExport(request, data)
 
     def write(self, folder: Path, workspace: Path) -> Written:
         """Writes ``model.keras`` and the SavedModel."""
         from tuner.champion.signatures import write_saved_model
-        from tuner.champion.tensors import data_input, own_input
 
-        subject, served = self._subject, self._served
-        if subject.takes is None:
-            takes = data_input(self._request.spec.data, self._data, served.outputs)
-        else:
-            takes = own_input(subject.takes, subject.structure, served.outputs)
-        write_saved_model(subject.model, takes, served, folder / SAVED_MODEL)
+        loaded, served = self._loaded, self._loaded.served
+        subject = loaded.subject
+        write_saved_model(subject.model, loaded.takes, served, folder / SAVED_MODEL)
         if subject.is_trained:
             shutil.copyfile(self._request.checkpoint, folder / KERAS_MODEL)
         else:
             subject.model.save(folder / KERAS_MODEL)
         return Written(
             data=self._data.folder,
-            input=takes,
+            input=loaded.takes,
             outputs=served.outputs,
             raw_signature=served.raw_signature,
             raw_tensors=served.raw_tensors,
@@ -128,10 +124,10 @@ class _Export:
         """The model's own metrics on outputs for the split that proves the export, in the order of the served ones."""
         from tuner.champion.scoring import compiled_metrics, with_outputs
 
-        size = self._request.evaluation_batch
-        batches = with_outputs(self._batches(size), outputs, self._served.structure)
+        loaded = self._loaded
+        batches = with_outputs(loaded.batches(self._request.evaluation_batch), outputs, loaded.served.structure)
         try:
-            return Scored(metrics=compiled_metrics(self._subject.model, batches))
+            return Scored(metrics=compiled_metrics(loaded.model, batches))
         except Exception as error:
             traceback.print_exc()
             return Scored(metrics={}, failed=_named(error))
@@ -140,18 +136,7 @@ class _Export:
         """The largest difference between outputs and what the model gives for what training saw."""
         from tuner.champion.scoring import largest_difference
 
-        subject, size = self._subject, self._request.evaluation_batch
-        if subject.takes is None:
-            return largest_difference(subject.model, (x for x, *_ in self._batches(size)), outputs)
-        from tuner.data.batches import in_structure
-
-        names = [each.name for each in subject.takes]
-        return largest_difference(subject.model, [in_structure(subject.structure, names, subject.drawn)], outputs)
-
-    def _batches(self, size: int) -> Any:
-        from tuner.data.batches import BatchFormat, evaluation_batches
-
-        return evaluation_batches(self._data, size, BatchFormat(self._labels), self._request.split)
+        return largest_difference(self._loaded.model, self._loaded.inputs(self._request.evaluation_batch), outputs)
 
 
 def _written(drawn: Sequence[Any], workspace: Path) -> tuple[Path, ...]:

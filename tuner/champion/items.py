@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import zipfile
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.champion.json_lines import BadLine, example_of
+from tuner.champion.line_stream import LONGEST_MIB, Line, lines_of
 from tuner.champion.record import ChampionInput, ImageInput, TensorInput
-from tuner.champion.rows import RowTensors, read_rows
 from tuner.champion.tensors import IMAGE_BYTES
 from tuner.data.bad_files import unreadable_reason
+from tuner.data.values import PICKLED
 from tuner.errors import DataError
+
+if TYPE_CHECKING:
+    from tuner.champion.rows import RowTensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,14 +32,58 @@ class Item:
 
     Attributes:
         file: the place of its file among those given.
-        row: from 1, of a file with rows.
+        row: from 1, of a file with rows or lines.
         tensors: its values by tensor.
+        named: the file that a line names.
     """
 
     file: int
     row: int | None = None
     tensors: dict[str, Any] | None = None
     error: str | None = None
+    named: str | None = None
+
+
+@dataclass(frozen=True)
+class FileEnd:
+    """All examples of the file of that place have been read."""
+
+    file: int
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Nothing more is there to be read yet."""
+
+
+def all_items(files: Sequence[Path | int], takes: ChampionInput) -> Iterator[Item | FileEnd | Pause]:
+    """The examples of all files, and where each ends.
+
+    Args:
+        files: paths, and descriptors that JSON lines are read from.
+    """
+    for index, file in enumerate(files):
+        yield from line_items(index, file, takes) if isinstance(file, int) else items_of(index, file, takes)
+        yield FileEnd(index)
+
+
+def line_items(index: int, descriptor: int, takes: ChampionInput) -> Iterator[Item | Pause]:
+    """The examples on JSON lines, by their number."""
+    try:
+        for line in lines_of(descriptor):
+            yield _line_item(index, line, takes) if line else Pause()
+    except OSError as error:
+        yield Item(index, error=unreadable_reason(error))
+
+
+def _line_item(index: int, line: Line, takes: ChampionInput) -> Item:
+    if line.content is None:
+        return Item(index, line.number, error=f"is longer than {LONGEST_MIB} MiB")
+    try:
+        found = example_of(line.content, takes)
+    except BadLine as error:
+        return Item(index, line.number, error=str(error))
+    return Item(index, line.number, found.tensors, named=found.file)
 
 
 def items_of(index: int, file: Path, takes: ChampionInput) -> Iterator[Item]:
@@ -70,27 +123,42 @@ def _text(index: int, file: Path, takes: TensorInput) -> Item:
 
 
 def _rows(index: int, file: Path, takes: TensorInput) -> Iterator[Item]:
-    ragged: dict[int, str] = {}
+    # Images and texts need no Arrow.
+    from tuner.champion.rows import read_rows
 
-    def note(place: int, count: int) -> None:
-        ragged[place] = f"has {count} values, which is not the number of columns"
-
-    for piece in read_rows(file, takes, note):
+    ragged = _RaggedRows()
+    for piece in read_rows(file, takes, ragged.add):
         last = int(piece.places[-1]) if len(piece.places) else -1
         # Rows are read ahead: those behind this piece have to wait.
-        before = {place: reason for place, reason in ragged.items() if place < last}
-        for place in before:
-            del ragged[place]
-        yield from _in_order(index, piece, before)
-    yield from (Item(index, place + 1, error=reason) for place, reason in sorted(ragged.items()))
+        yield from _in_order(index, piece, ragged.take(before=last))
+    yield from (Item(index, place + 1, error=reason) for place, reason in ragged.take())
 
 
-def _in_order(index: int, piece: RowTensors, ragged: dict[int, str]) -> Iterator[Item]:
-    waiting = sorted(ragged.items())
+class _RaggedRows:
+    """Rows with the wrong number of cells, which may be all that a large file has: 16 bytes each."""
+
+    def __init__(self) -> None:
+        self._found = array("q")
+
+    def add(self, place: int, count: int) -> None:
+        self._found.extend((place, count))
+
+    def take(self, before: int | None = None) -> Iterator[tuple[int, str]]:
+        """The place of each and what is wrong with it, in order; they are forgotten."""
+        places = self._found[::2]
+        end = 2 * (len(places) if before is None else bisect_left(places, before))
+        taken = self._found[:end]
+        del self._found[:end]
+        for place, count in zip(taken[::2], taken[1::2], strict=True):
+            yield place, f"has {count} values, which is not the number of columns"
+
+
+def _in_order(index: int, piece: RowTensors, ragged: Iterator[tuple[int, str]]) -> Iterator[Item]:
+    waiting = next(ragged, None)
     for number, place in enumerate(piece.places.tolist()):
-        while waiting and waiting[0][0] < place:
-            bad, reason = waiting.pop(0)
-            yield Item(index, bad + 1, error=reason)
+        while waiting and waiting[0] < place:
+            yield Item(index, waiting[0] + 1, error=waiting[1])
+            waiting = next(ragged, None)
         if number in piece.problems:
             yield Item(index, place + 1, error=piece.problems[number])
         else:
@@ -100,8 +168,8 @@ def _in_order(index: int, piece: RowTensors, ragged: dict[int, str]) -> Iterator
 def _arrays(index: int, file: Path, takes: TensorInput) -> Iterator[Item]:
     try:
         arrays = _load(file, takes)
-    except (ValueError, EOFError) as error:
-        yield Item(index, error=f"is not a NumPy file that can be used: {' '.join(str(error).split())}")
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        yield Item(index, error=_not_arrays(error))
         return
     for each in takes.tensors:
         given = arrays[each.tensor].shape[1:]
@@ -110,6 +178,16 @@ def _arrays(index: int, file: Path, takes: TensorInput) -> Iterator[Item]:
             return
     for row in range(min(len(values) for values in arrays.values())):
         yield Item(index, row + 1, {tensor: values[row] for tensor, values in arrays.items()})
+
+
+def _not_arrays(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    if "Object arrays" in said:
+        return PICKLED
+    if "allow_pickle" in said:
+        # NumPy takes whatever it does not know for a pickle, and tells people to read it as one.
+        said = "it is neither .npy nor .npz, and pickles are not read because they could run any code"
+    return f"is not a NumPy file that can be used: {said}"
 
 
 def _load(file: Path, takes: TensorInput) -> dict[str, Any]:

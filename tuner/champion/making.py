@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from tuner.champion.child import JsonChild
 from tuner.champion.choice import broken_by, candidates
 from tuner.champion.evaluation import Evaluation
 from tuner.champion.export import ExportReport, export_model
+from tuner.champion.formats.choice import ALWAYS, checked_formats
 from tuner.champion.placement import check_destination, staging
 from tuner.champion.request import ExportRequest
 from tuner.champion.retrained import Retraining, Run
@@ -24,6 +25,9 @@ from tuner.champion.selection import export_request
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.errors import ExportError
 from tuner.trial.assignment import trial_seed
+
+# Of each objective, each hyperparameter's share; None with too few complete trials.
+Importances = Mapping[str, Mapping[str, float]] | None
 
 # Seeds of executions have smaller numbers.
 _FIRST_NEW_SEED = 1000
@@ -40,6 +44,7 @@ class Wish:
         ensemble: export an average of at most so many of them.
         refit: train the champion again on train and validation, and export that.
         seeds: train it so many times.
+        formats: of ``formats.choice.FORMATS``, beside Keras's own.
     """
 
     trial: int | None = None
@@ -48,18 +53,29 @@ class Wish:
     ensemble: int | None = None
     refit: bool = False
     seeds: int | None = None
+    formats: tuple[str, ...] = ALWAYS
 
     def __post_init__(self) -> None:
         if self.ensemble is not None and (self.refit or self.seeds or self.trial is not None):
             raise ExportError("--ensemble goes with neither --trial, --refit nor --seeds: it averages the best trials")
         if self.ensemble is not None and self.ensemble < 2:
             raise ExportError("--ensemble takes 2 trials at least")
+        checked_formats(self.formats)
 
 
 def make_champion(
-    database: Database, record: StudyRecord, artifacts: StudyArtifacts, wish: Wish, to: Path, cache: Path
+    database: Database,
+    record: StudyRecord,
+    artifacts: StudyArtifacts,
+    wish: Wish,
+    to: Path,
+    cache: Path,
+    importances: Callable[[], Importances],
 ) -> ExportReport:
     """Chooses a model and exports it, proven.
+
+    Args:
+        importances: of the study's hyperparameters, for the card; asked once it is clear that there is a champion.
 
     Raises:
         ExportError: there is no such model, or it does not score what was recorded; nothing was written.
@@ -86,10 +102,12 @@ def make_champion(
             request = _chosen(requests, assessed)
             if wish.ensemble is not None:
                 request = _ensemble(request, evaluation, assessed, wish.ensemble, workspace / "ensemble.keras")
+                request = _with_every_history(request, requests)
         if wish.refit or wish.seeds:
             epochs = leaderboard.trial(database, record.name, request.trial).best_epoch
             request = _retrained(request, wish, epochs or request.spec.training.epochs, workspace, log)
-        report = export_model(request, to, log)
+        shares = (importances() or {}).get(request.spec.objective.metric)
+        report = export_model(request.model_copy(update={"importances": shares}), to, log, wish.formats)
     unassessed = assessed if isinstance(assessed, str) else None
     return replace(report, unassessed=unassessed, violated=broken_by(database, record, request.trial))
 
@@ -117,6 +135,13 @@ def _ensemble(
             "ensemble": made,
         }
     )
+
+
+def _with_every_history(request: ExportRequest, requests: Sequence[ExportRequest]) -> ExportRequest:
+    assert request.ensemble is not None
+    found = {each.trial: each.history for each in requests}
+    curves = [curve for member in request.ensemble.members for curve in found[member.trial]]
+    return request.model_copy(update={"history": tuple(curves)})
 
 
 def _retrained(request: ExportRequest, wish: Wish, epochs: int, workspace: Path, log: Path) -> ExportRequest:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from storage.files import sha256_of
 from tuner.champion.assessment import Assessment
 from tuner.champion.confusion import Confusion
 from tuner.champion.ensemble import Ensemble
+from tuner.champion.formats.report import FormatReport
 from tuner.champion.retrained import Retraining
+from tuner.data.bad_files import printable
 from tuner.errors import PredictError
 from tuner.objective import Objective
 
@@ -22,6 +24,8 @@ RECORD = "champion.json"
 KERAS_MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
 _FORMAT = 2
+_NEEDED = (KERAS_MODEL, f"{SAVED_MODEL}/saved_model.pb")
+_DISTRUST = "`tuner export` did not write it like this; export again, or fetch it again from where it is registered"
 
 
 class _Record(BaseModel):
@@ -44,6 +48,11 @@ class ImageInput(_Record):
     model_dtype: str = "float32"
     model_range: tuple[float, float] = (0.0, 255.0)
     signatures: dict[str, dict[str, str]]
+
+    @property
+    def channels(self) -> int:
+        """Of the pixels that ``model.keras`` takes."""
+        return 3 if self.color_mode == "rgb" else 1
 
 
 class InputTensor(_Record):
@@ -152,6 +161,7 @@ class Champion(_Record):
         outputs: what ``serving_default`` gives.
         versions: of keras, tensorflow, keras-champion and python.
         exported_at: UTC, ISO 8601.
+        formats: how each exported file did, and which could not be written; empty in exports of an earlier version.
         files: SHA-256, in hexadecimal, of every other file in the folder, by relative path.
         spec: the study's, passwords hidden.
         splits: number of examples by split.
@@ -177,6 +187,7 @@ class Champion(_Record):
     versions: dict[str, str]
     exported_at: str
     files: dict[str, str]
+    formats: tuple[FormatReport, ...] = ()
     verification: Verification
     spec: dict[str, Any] = {}
     splits: dict[str, int] = {}
@@ -192,18 +203,19 @@ def hash_files(folder: Path) -> dict[str, str]:
     Raises:
         OSError: a file cannot be read.
     """
-    hashes = {}
-    for file in files_under(folder):
-        name = file.relative_to(folder).as_posix()
-        if name != RECORD:
-            with file.open("rb") as content:
-                hashes[name] = hashlib.file_digest(content, "sha256").hexdigest()
-    return hashes
+    names = (file.relative_to(folder).as_posix() for file in files_under(folder))
+    return {name: sha256_of(folder / name) for name in names if name != RECORD}
 
 
 def files_under(folder: Path) -> Iterator[Path]:
     """Every file under a folder, in the order of their paths."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def is_inside(name: str) -> bool:
+    """Whether a relative POSIX path names something in the folder that it is relative to."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def write_record(champion: Champion, folder: Path) -> None:
@@ -221,7 +233,7 @@ def write_record(champion: Champion, folder: Path) -> None:
 
 
 def read_champion(folder: Path) -> Champion:
-    """Reads an export and checks that its files are those that were exported.
+    """Reads an export and checks that its files are those that were exported: all of them and no others.
 
     Raises:
         PredictError: it is not an export, or it is damaged: which file, and what to do.
@@ -267,11 +279,43 @@ def _first(error: ValidationError) -> str:
 
 
 def _check_files(champion: Champion, folder: Path) -> None:
+    listed = champion.files
+    if outside := [name for name in listed if not is_inside(name)]:
+        raise PredictError(f"{folder / RECORD} lists {outside[0]!r}, which is outside of the folder: {_DISTRUST}")
+    if unlisted := [name for name in _NEEDED if name not in listed]:
+        raise PredictError(f"{folder / RECORD} does not list {unlisted[0]}, which every export has: {_DISTRUST}")
     try:
+        _refuse_links(folder)
         found = hash_files(folder)
     except OSError as error:
         raise PredictError(f"{error.filename} cannot be read: {error.strerror}") from None
-    for name, expected in champion.files.items():
+    if added := sorted(found.keys() - listed.keys()):
+        more = f" ({len(added) - 1} more like it)" if len(added) > 1 else ""
+        raise PredictError(
+            f"{_shown(folder / added[0])} is not one of the exported files{more}: remove it, or export again"
+        )
+    for name, expected in listed.items():
         if found.get(name) != expected:
             what = "is missing" if name not in found else "is not the file that was exported"
-            raise PredictError(f"{folder / name} {what}: export again")
+            raise PredictError(f"{_shown(folder / name)} {what}: export again")
+
+
+def _refuse_links(folder: Path) -> None:
+    """What a link leads to can change at any time; what is no regular file, such as a pipe, has no content to hash."""
+    for parent, folders, files in os.walk(folder, onerror=_raise):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                raise PredictError(
+                    f"{_shown(path)} is a symbolic link, and an export has only files of its own: copy it with what "
+                    "the links lead to, for example by cp -rL"
+                )
+            if not (path.is_dir() or path.is_file()):
+                raise PredictError(f"{_shown(path)} is neither a file nor a folder: remove it")
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _shown(path: Path) -> str:
+    return printable(str(path))

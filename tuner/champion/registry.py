@@ -5,16 +5,45 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
+from storage import champions
 from storage.artifacts import StudyArtifacts
 from storage.champions import KeptExport
+from storage.database import Database
 from storage.errors import MissingArtifact
 from storage.files import sha256_of
+from storage.studies import StudyRecord
 from tuner.champion.placement import check_destination, put_in_place, staging
-from tuner.champion.record import RECORD, Champion, read_champion
+from tuner.champion.record import RECORD, Champion, is_inside, read_champion
 from tuner.errors import RegistryError
+
+
+def register_export(
+    database: Database, study: StudyRecord, artifacts: StudyArtifacts, folder: Path, champion: Champion
+) -> int:
+    """Keeps an export's files, then registers it; gives its version. Doing it again after a failure is safe.
+
+    Args:
+        champion: what the folder's record says.
+
+    Raises:
+        RegistryError: a file is not what the record says.
+        StorageError: the artifacts or the database cannot be reached.
+        OSError: the disk is full, for example.
+    """
+    kept = keep_export(artifacts, folder, champion.files)
+    return champions.register(
+        database,
+        study.study_id,
+        champion.trial,
+        path=str(folder),
+        value=champion.value,
+        verification=champion.verification.model_dump(mode="json"),
+        kept=kept,
+    )
 
 
 def keep_export(artifacts: StudyArtifacts, folder: Path, files: Mapping[str, str]) -> KeptExport:
@@ -28,7 +57,7 @@ def keep_export(artifacts: StudyArtifacts, folder: Path, files: Mapping[str, str
         ArtifactsUnavailable: the artifacts cannot be reached.
         OSError: the disk is full, for example.
     """
-    kept = {**files, RECORD: sha256_of(folder / RECORD)}
+    kept = files_of(folder, files)
     size = 0
     for name, sha256 in kept.items():
         blob = artifacts.put_blob(folder / name)
@@ -36,6 +65,11 @@ def keep_export(artifacts: StudyArtifacts, folder: Path, files: Mapping[str, str
             raise RegistryError(f"{folder / name} changed while it was registered: export again")
         size += blob.size or 0
     return KeptExport(digest_of(kept), size, kept)
+
+
+def files_of(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """Every file of an export: the record too, which cannot list itself."""
+    return {**files, RECORD: sha256_of(folder / RECORD)}
 
 
 def digest_of(files: dict[str, str]) -> str:
@@ -72,24 +106,32 @@ def fetch_export(artifacts: StudyArtifacts, kept: KeptExport, called: str, to: P
 
 
 def _fetch(artifacts: StudyArtifacts, name: str, sha256: str, called: str, built: Path) -> None:
-    if not _is_inside(name):
+    if not is_inside(name):
         raise RegistryError(f"{called} is not fetched: its file {name!r} would be outside of the folder")
     file = built / name
     file.parent.mkdir(parents=True, exist_ok=True)
+    with kept_file(artifacts, name, sha256, called) as found:
+        shutil.copyfile(found, file)
+    # The copy is checked: a folder's file may change after a look at it.
+    check_kept_file(artifacts, name, sha256, called, file)
+
+
+@contextmanager
+def kept_file(artifacts: StudyArtifacts, name: str, sha256: str, called: str) -> Iterator[Path]:
+    """A file of a kept export, unchecked. Raises RegistryError if it is missing."""
     blob = artifacts.blob(sha256)
-    where = artifacts.place_of(blob.key)
     try:
         with artifacts.fetched_unchecked(blob) as found:
-            shutil.copyfile(found, file)
+            yield found
     except MissingArtifact:
+        where = artifacts.place_of(blob.key)
         raise RegistryError(f"{called} is not fetched: its {name} is missing, {where}; export again") from None
-    # The copy is checked: a folder's file may change after a look at it.
+
+
+def check_kept_file(artifacts: StudyArtifacts, name: str, sha256: str, called: str, file: Path) -> None:
+    """Raises RegistryError if ``file`` is not what was registered under that name."""
     if sha256_of(file) != sha256:
+        where = artifacts.place_of(artifacts.blob(sha256).key)
         raise RegistryError(
             f"{called} is not fetched: its {name} is not the file that was registered, {where}; export again"
         )
-
-
-def _is_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name

@@ -12,6 +12,7 @@ from tuner.champion.assessment import Assessment
 from tuner.champion.ensemble import Ensemble
 from tuner.champion.record import Champion, Verification
 from tuner.champion.retrained import Retraining
+from tuner.champion.trial_curve import TrialCurve
 from tuner.spec import SearchSpec
 
 
@@ -33,6 +34,8 @@ class ExportRequest(BaseModel):
         assessment: how the trial was chosen; None where its score cannot be computed again.
         ensemble: of which models it is an average; None for a single one.
         retraining: how the trial did when it was trained again.
+        history: the trial's epochs; of an ensemble those of each member.
+        importances: each hyperparameter's share in the study's objective; None with too few complete trials.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +54,8 @@ class ExportRequest(BaseModel):
     assessment: Assessment | None = None
     ensemble: Ensemble | None = None
     retraining: Retraining | None = None
+    history: tuple[TrialCurve, ...] = ()
+    importances: dict[str, float] | None = None
 
     @property
     def subject(self) -> str:
@@ -70,13 +75,14 @@ class ExportReport:
     """An export that stands at ``folder``; ``champion`` is what its champion.json says.
 
     ``violated`` has the study's constraints that the trial breaks, in words; ``unassessed`` why its score could not be
-    computed again to choose among the best trials.
+    computed again to choose among the best trials; ``version`` the one under which the study has it, once it has.
     """
 
     folder: Path
     champion: Champion
     violated: tuple[str, ...] = ()
     unassessed: str | None = None
+    version: int | None = None
 
     @property
     def verification(self) -> Verification:

@@ -14,6 +14,7 @@ from storage.errors import DamagedArtifact, MissingArtifact
 from storage.leaderboard import TrialDetail
 from storage.studies import StudyRecord
 from tuner.champion.request import ExportRequest
+from tuner.champion.trial_curve import TrialCurve
 from tuner.errors import ExportError
 from tuner.spec import SearchSpec
 
@@ -47,6 +48,7 @@ def export_request(
             class_names=tuple(record.summary["class_names"]),
             data_fingerprint=record.fingerprint,
             cache=cache,
+            history=(TrialCurve.of(detail, spec.objective),),
         )
 
 

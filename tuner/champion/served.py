@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from tuner.champion.probabilities import OutputMeaning, output_meaning
 from tuner.champion.record import OutputTensor
-from tuner.champion.tensors import RAW_OUTPUTS, SERVING, tensor_names
+from tuner.champion.tensors import PROBABILITIES, RAW_OUTPUTS, SERVING, tensor_names
 from tuner.data.prepared import TargetFacts
 from tuner.errors import ExportError
 
-PROBABILITIES = "probabilities"
 LABEL = "label"
 PREDICTIONS = "predictions"
 OUTPUTS = "outputs"

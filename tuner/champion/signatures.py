@@ -55,7 +55,7 @@ def _add_serving(
 def _add_image_endpoints(
     archive: keras.export.ExportArchive, model: keras.Model, takes: ImageInput, served: Served
 ) -> None:
-    size, channels = takes.image_size, 3 if takes.color_mode == "rgb" else 1
+    size, channels = takes.image_size, takes.channels
 
     def on_images(images: tf.Tensor) -> list[tf.Tensor]:
         images = tf.ensure_shape(images, (None, *size, channels))

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 import keras_tuner
 import numpy as np
 import numpy.typing as npt
 
+from tuner.champion.keras_file import load_keras
 from tuner.champion.record import InputTensor
 from tuner.champion.tensors import tensor_names
 from tuner.champion.unregistered import explain_missing
@@ -58,8 +58,8 @@ class Subject:
         return None
 
 
-def load_trained(what: str, file: Path) -> keras.Model:
-    """A kept model, loaded as Keras loads what it does not trust: no code comes out of the file.
+def load_trained(what: str, file: Path, *, compiled: bool = True) -> keras.Model:
+    """A kept model, loaded as what is not trusted: no code comes out of the file.
 
     Args:
         what: whose it is, for people.
@@ -68,7 +68,11 @@ def load_trained(what: str, file: Path) -> keras.Model:
         ExportError: it cannot be loaded; which class or function is missing.
     """
     try:
-        return keras.saving.load_model(file)
+        return load_keras(file, compiled=compiled)
+    except ExportError as error:
+        raise ExportError(
+            f"the model of {what} cannot be loaded: {error}; export another trial, or train it again"
+        ) from None
     except Exception as error:
         raise ExportError(f"the model of {what} cannot be loaded: {_why(file, error)}") from error
 
@@ -76,9 +80,16 @@ def load_trained(what: str, file: Path) -> keras.Model:
 def _why(file: Path, error: Exception) -> str:
     try:
         missing = explain_missing(file)
-    except (OSError, ValueError, KeyError, BadZipFile):
+    except Exception:
+        # What Keras could not read may hold anything in any place; its own error says more.
         missing = None
-    return missing or f"{file}: {type(error).__name__}: {_short(error)}"
+    return missing or f"{file}: {type(error).__name__}: {_innermost(error)}"
+
+
+def _innermost(error: Exception) -> str:
+    """Keras quotes the model's whole configuration around what it found wrong."""
+    said = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
+    return said.partition(" Full object config:")[0][:1000]
 
 
 def find_subject(space: keras_tuner.HyperModel, trained: keras.Model, examples: Any) -> Subject:

@@ -16,6 +16,7 @@ PIXELS = "pixels"
 # Beside the signatures for users: what the model itself gives, for metrics that need logits.
 RAW_OUTPUTS = "outputs"
 IMAGE_BYTES = "image_bytes"
+PROBABILITIES = "probabilities"
 # Of the single input that the data gives no name.
 _UNNAMED = {"text": "text"}
 _ARRAY = "x"
@@ -93,7 +94,7 @@ def _tensor(tensor: str, facts: InputFacts) -> InputTensor:
 
 def _image_input(spec: ImageDirectory, outputs: Sequence[OutputTensor]) -> ImageInput:
     height, width = spec.image_size
-    gives = _gives(outputs)
+    given = gives(outputs)
     return ImageInput(
         image_size=spec.image_size,
         color_mode=spec.color_mode,
@@ -101,19 +102,19 @@ def _image_input(spec: ImageDirectory, outputs: Sequence[OutputTensor]) -> Image
             SERVING: {
                 IMAGE_BYTES: "string (batch,): contents of JPEG, PNG, BMP or GIF files of any "
                 f"size; decoded and resized to {height}x{width}",
-                "gives": gives,
+                "gives": given,
             },
             PIXELS: {
                 "images": "uint8 (batch, height, width, 3): RGB pixels in [0, 255] of any size; "
                 f"resized to {height}x{width}",
-                "gives": gives,
+                "gives": given,
             },
         },
     )
 
 
 def _words(tensors: Iterable[InputTensor], outputs: Sequence[OutputTensor]) -> dict[str, str]:
-    return {each.tensor: _described(each) for each in tensors} | {"gives": _gives(outputs)}
+    return {each.tensor: _described(each) for each in tensors} | {"gives": gives(outputs)}
 
 
 def _described(tensor: InputTensor) -> str:
@@ -125,7 +126,8 @@ def _described(tensor: InputTensor) -> str:
     return text if tensor.tensor == tensor.name or not tensor.name else f"{text}; {tensor.name!r} in the data"
 
 
-def _gives(outputs: Iterable[OutputTensor]) -> str:
+def gives(outputs: Iterable[OutputTensor]) -> str:
+    """Outputs in words."""
     return ", ".join(f"{each.tensor}: {each.dtype} {_batch(each.shape)}" for each in outputs)
 
 

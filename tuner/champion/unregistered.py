@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from tuner.champion.clean_inference import configuration, custom_objects
+from tuner.champion.clean.keras_file import configuration, custom_objects
 
 _REGISTER = "@keras.saving.register_keras_serializable()"
 

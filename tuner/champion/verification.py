@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from pydantic import BaseModel, ValidationError
+import numpy as np
 
-from tuner.champion import clean_inference
-from tuner.champion.child import ENVIRONMENT, describe_exit
 from tuner.champion.confusion import Confusion
 from tuner.champion.examples import RawExamples, drawn_examples, prepared, raw_examples
+from tuner.champion.proof import (
+    CleanOutputs,
+    CleanRun,
+    NotRun,
+    Structure,
+    blocks,
+    difference,
+    largest,
+    run_clean,
+    serving,
+)
 from tuner.champion.record import KERAS_MODEL, SAVED_MODEL, ImageInput, Verification
 from tuner.champion.request import ExportRequest
 from tuner.champion.scorable import metric_of, why_not
+from tuner.champion.tensors import PROBABILITIES
 from tuner.champion.written import Scored, Written
-from tuner.child_environment import tensorflow_environment
 from tuner.data.prepared import PreparedData, target_stem
 from tuner.errors import ExportError
 
 # With at least two columns these names mean the share of examples whose most probable class is
-# their label, which the clean process counts itself.
+# their label, which can be counted.
 _COUNTED = frozenset({"accuracy", "acc", "categorical_accuracy", "sparse_categorical_accuracy"})
 _ACCURACY_TOLERANCE = 1e-6
 # Sums of floats depend on their order, which differs between a fused and a served graph.
@@ -47,35 +52,85 @@ class Scorer(Protocol):
         """The largest difference between those outputs and what ``model.keras`` gives."""
 
 
-class _CleanResult(BaseModel):
-    accuracy: float | None
-    confusion: tuple[tuple[int, ...], ...] | None
-    examples: int
-    max_difference: float | None
-    largest: float
-    seconds: float
-
-
 @dataclass(frozen=True)
-class _Score:
+class Score:
+    """The objective, or why it cannot be computed again."""
+
     value: float | None
     reason: str | None = None
 
 
-def verify(
-    request: ExportRequest,
-    built: Path,
-    written: Written,
-    data: PreparedData,
-    workspace: Path,
-    log: Path,
-    scorer: Scorer,
-) -> Verification:
+@dataclass(frozen=True)
+class Exported:
+    """What is proven: the export, its data, and how its outputs become a score."""
+
+    request: ExportRequest
+    written: Written
+    data: PreparedData
+    scorer: Scorer
+
+    def score(self, outputs: CleanOutputs) -> Score:
+        """The objective from the model's own outputs for the examples of ``request.split``."""
+        objective = self.request.spec.objective.metric
+        name = metric_of(objective)
+        if reason := why_not(objective) or self.written.unscorable:
+            return Score(None, reason)
+        if self._is_counted(name):
+            return Score(self.confusion(outputs, self.written.raw_tensors[0]).accuracy)
+        found = self.scorer.score([outputs.files[tensor] for tensor in self.written.raw_tensors])
+        if found.failed:
+            return Score(None, f"the model's metrics cannot be computed from its outputs: {found.failed}")
+        if name not in found.metrics:
+            known = ", ".join(sorted(found.metrics))
+            unknown = f"{objective} is not a metric that the model was compiled with ({known})"
+            return Score(None, f"{unknown}, so it cannot be computed again")
+        return Score(found.metrics[name])
+
+    def _is_counted(self, name: str) -> bool:
+        # A single unit is compared with a threshold instead.
+        unweighted = self.data.split(self.request.split).weights is None
+        return name in _COUNTED and self.has_classes and self.written.raw_columns > 1 and unweighted
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether one of several classes is what it says of each example."""
+        one = len(self.data.targets) == 1 and self.data.task == "classification"
+        return one and self.written.outputs[0].tensor == PROBABILITIES
+
+    def confusion(self, outputs: CleanOutputs, tensor: str) -> Confusion:
+        labels = np.load(self.data.folder / f"{target_stem(self.request.split, 0)}.npy")
+        return Confusion.counted(self.request.class_names, outputs.arrays[tensor], labels)
+
+    @property
+    def tolerance(self) -> float:
+        """How much the objective may differ from the recorded one, absolute."""
+        name = metric_of(self.request.spec.objective.metric)
+        if name in _COUNTED or name.endswith("accuracy"):
+            return _ACCURACY_TOLERANCE
+        mixed = self.request.spec.training.mixed_precision
+        relative = _MIXED_PRECISION_TOLERANCE if mixed else _FLOAT_TOLERANCE
+        return max(_ACCURACY_TOLERANCE, relative * abs(self.request.value))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the exported files gave for the raw examples.
+
+    Attributes:
+        keras: of ``model.keras``; None where that needs code of its user, and the exporting process compared.
+    """
+
+    verification: Verification
+    examples: RawExamples
+    saved_model: CleanOutputs
+    keras: CleanOutputs | None
+
+
+def verify(exported: Exported, built: Path, workspace: Path, log: Path) -> Proof:
     """Runs the exported files and compares with what the study recorded.
 
     Args:
-        built: the folder with the exported files; ``written`` is what they are.
-        data: the prepared data, whose examples of ``request.split`` are read.
+        built: the folder with the exported files.
         workspace: an existing folder for temporary files.
         log: receives what the clean process prints.
 
@@ -83,153 +138,101 @@ def verify(
         ExportError: the files cannot be run, disagree with each other, or give another value.
         DataError: the raw examples cannot be read any more.
     """
-    examples = _examples(request, written, data, workspace)
-    outputs = [workspace / f"outputs-{index}.npy" for index in range(len(written.raw_tensors))]
-    clean = _run_clean(_manifest(request, built, written, data, examples, outputs, workspace), workspace, log)
-    difference = scorer.compare(outputs) if clean.max_difference is None else clean.max_difference
-    _check_difference(difference, clean.largest, examples)
-    score = _score(request, written, data, clean, lambda: scorer.score(outputs))
-    tolerance = _tolerance(request)
-    if score.value is not None and not abs(score.value - request.value) <= tolerance:
-        raise _mismatch(request, score.value, clean.examples, examples)
-    return Verification(
+    request, written = exported.request, exported.written
+    examples = _examples(exported, workspace)
+    runs = [_saved_model(written, built, examples), _keras(exported, built, examples)]
+    found = run_clean(runs, request.evaluation_batch, (), workspace, log)
+    saved_model, keras = (_ran(found[name]) for name in (SAVED_MODEL, KERAS_MODEL))
+    assert saved_model is not None
+    _check_probabilities(written, saved_model)
+    furthest = _furthest(exported, saved_model, keras, examples)
+    score = exported.score(saved_model)
+    if score.value is not None and not abs(score.value - request.value) <= exported.tolerance:
+        raise _mismatch(request, score.value, saved_model.examples, examples)
+    confusion = exported.confusion(saved_model, PROBABILITIES) if exported.has_classes else None
+    verification = Verification(
         verified=score.value is not None,
         reason=score.reason,
         metric=request.spec.objective.metric,
         value=score.value,
         recorded=request.value,
-        tolerance=tolerance,
-        accuracy=clean.accuracy,
-        confusion=clean.confusion and Confusion(class_names=request.class_names, counts=clean.confusion),
-        examples=clean.examples,
+        tolerance=exported.tolerance,
+        accuracy=confusion and confusion.accuracy,
+        confusion=confusion,
+        examples=saved_model.examples,
         source=examples.source,
-        max_difference=difference,
-        seconds=round(clean.seconds, 3),
+        max_difference=furthest,
+        seconds=round(saved_model.seconds, 3),
     )
+    return Proof(verification, examples, saved_model, keras)
 
 
-def _examples(request: ExportRequest, written: Written, data: PreparedData, workspace: Path) -> RawExamples:
-    takes = written.input
+def _examples(exported: Exported, workspace: Path) -> RawExamples:
+    request, takes = exported.request, exported.written.input
     if not isinstance(takes, ImageInput) and takes.kind == "model":
-        return drawn_examples(takes, written.drawn)
-    return raw_examples(request.spec.data, data, request.split, takes, workspace)
+        return drawn_examples(takes, exported.written.drawn)
+    return raw_examples(request.spec.data, exported.data, request.split, takes, workspace)
 
 
-def _manifest(
-    request: ExportRequest,
-    built: Path,
-    written: Written,
-    data: PreparedData,
-    examples: RawExamples,
-    outputs: list[Path],
-    workspace: Path,
-) -> dict[str, Any]:
-    return {
-        "saved_model": os.fspath(built / SAVED_MODEL),
-        "keras_model": os.fspath(built / KERAS_MODEL),
-        "batch_size": request.evaluation_batch,
-        "raw": examples.columns,
-        "prepared": _prepared(written, data, request.split, examples),
-        "outputs": {
-            "signature": written.raw_signature,
-            "tensors": written.raw_tensors,
-            "files": [os.fspath(file) for file in outputs],
-        },
-        "labels": os.fspath(data.folder / f"{target_stem(request.split, 0)}.npy") if _counts(written, data) else None,
-        "result": os.fspath(workspace / "result.json"),
-    }
+def _saved_model(written: Written, built: Path, examples: RawExamples) -> CleanRun:
+    raw = tuple((written.raw_signature, tensor) for tensor in written.raw_tensors)
+    served = serving([PROBABILITIES] if written.outputs[0].tensor == PROBABILITIES else [])
+    keep = tuple(dict.fromkeys((*raw, *served)))
+    return CleanRun(SAVED_MODEL, "saved_model", built / SAVED_MODEL, examples.columns, keep)
 
 
-def _prepared(written: Written, data: PreparedData, split: str, examples: RawExamples) -> dict[str, Any]:
+def _keras(exported: Exported, built: Path, examples: RawExamples) -> CleanRun:
+    written, data, split = exported.written, exported.data, exported.request.split
     takes = written.input
     if isinstance(takes, ImageInput):
-        return {"structure": "single", "names": [""], "dtypes": [takes.model_dtype], "columns": prepared(data, split)}
-    return {
-        "structure": takes.structure,
-        "names": [each.name for each in takes.tensors],
-        "dtypes": [each.dtype for each in takes.tensors],
-        "columns": list(examples.columns.values()) if takes.kind == "model" else prepared(data, split),
-    }
+        structure, columns = Structure("single", ("",), (takes.model_dtype,)), prepared(data, split)
+    else:
+        names, dtypes = zip(*((each.name, each.dtype) for each in takes.tensors), strict=True)
+        structure = Structure(takes.structure, names, dtypes)
+        columns = list(examples.columns.values()) if takes.kind == "model" else prepared(data, split)
+    # By position: two columns may have one name as Keras knows them.
+    by_place = {str(place): column for place, column in enumerate(columns)}
+    keep = serving(written.raw_tensors)
+    return CleanRun(KERAS_MODEL, "keras", built / KERAS_MODEL, by_place, keep, structure)
 
 
-def _counts(written: Written, data: PreparedData) -> bool:
-    """Whether the clean process can count how often the most probable class is the label."""
-    return len(data.targets) == 1 and data.task == "classification" and written.outputs[0].tensor == "probabilities"
+def _ran(found: CleanOutputs | NotRun) -> CleanOutputs | None:
+    if isinstance(found, CleanOutputs):
+        return found
+    if found.failed:
+        raise ExportError(f"the exported model does not run: {found.reason}")
+    return None
 
 
-def _run_clean(manifest: dict[str, Any], workspace: Path, log: Path) -> _CleanResult:
-    path, result = workspace / "request.json", workspace / "result.json"
-    # ASCII: undecodable bytes of file names are lone surrogates, kept as escapes.
-    path.write_text(json.dumps(manifest), encoding="ascii")
-    with log.open("ab") as output:
-        ended = subprocess.run(
-            [sys.executable, "-I", clean_inference.__file__, os.fspath(path)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=tensorflow_environment(workspace) | ENVIRONMENT,
-            cwd=workspace,
-            check=False,
-        )
-    if ended.returncode != 0 or not result.exists():
-        raise ExportError(f"the verification ended with {describe_exit(ended.returncode)}; its output is in {log}")
-    given = json.loads(result.read_text(encoding="ascii"))
-    try:
-        return _CleanResult.model_validate(given)
-    except ValidationError:
-        raise ExportError(f"the exported model does not run: {given.get('error')}") from None
-
-
-def _check_difference(difference: float, largest: float, examples: RawExamples) -> None:
-    allowed = _MAX_DIFFERENCE * max(1.0, largest)
-    if not difference <= allowed:
+def _check_probabilities(written: Written, saved_model: CleanOutputs) -> None:
+    if written.outputs[0].tensor != PROBABILITIES:
+        return
+    found = list(blocks(saved_model.arrays[PROBABILITIES]))
+    low, high = min(float(block.min()) for block in found), max(float(block.max()) for block in found)
+    if low < 0 or high > 1:
         raise ExportError(
-            f"the exported SavedModel and {KERAS_MODEL} disagree by {difference:.3g} on "
+            f"the model's outputs are not probabilities but between {low:.6g} and {high:.6g}: end it with a softmax or "
+            "sigmoid, or compile it with a loss that has from_logits=True"
+        )
+
+
+def _furthest(
+    exported: Exported, saved_model: CleanOutputs, keras: CleanOutputs | None, examples: RawExamples
+) -> float:
+    """The largest difference between the two models' outputs, refused where it is more than rounding."""
+    tensors: Sequence[str] = exported.written.raw_tensors
+    if keras is None:
+        found = exported.scorer.compare([saved_model.files[tensor] for tensor in tensors])
+    else:
+        found = difference(saved_model, keras, tensors)
+    allowed = _MAX_DIFFERENCE * max(1.0, largest(saved_model, tensors))
+    if not found <= allowed:
+        raise ExportError(
+            f"the exported SavedModel and {KERAS_MODEL} disagree by {found:.3g} on "
             f"{examples.source} (at most {allowed:g} is rounding); nothing was exported. "
             "A model that draws random numbers when it is called cannot be proven"
         )
-
-
-def _score(
-    request: ExportRequest,
-    written: Written,
-    data: PreparedData,
-    clean: _CleanResult,
-    score: Callable[[], Scored],
-) -> _Score:
-    objective = request.spec.objective.metric
-    name = metric_of(objective)
-    if reason := why_not(objective):
-        return _Score(None, reason)
-    if written.unscorable:
-        return _Score(None, written.unscorable)
-    # A single unit is compared with a threshold instead.
-    if (
-        name in _COUNTED
-        and clean.accuracy is not None
-        and written.raw_columns > 1
-        and data.split(request.split).weights is None
-    ):
-        return _Score(clean.accuracy)
-    found = score()
-    if found.failed:
-        return _Score(None, f"the model's metrics cannot be computed from its outputs: {found.failed}")
-    if name not in found.metrics:
-        return _Score(
-            None,
-            f"{objective} is not a metric that the model was compiled with "
-            f"({', '.join(sorted(found.metrics))}), so it cannot be computed again",
-        )
-    return _Score(found.metrics[name])
-
-
-def _tolerance(request: ExportRequest) -> float:
-    name = metric_of(request.spec.objective.metric)
-    if name in _COUNTED or name.endswith("accuracy"):
-        return _ACCURACY_TOLERANCE
-    mixed = request.spec.training.mixed_precision
-    relative = _MIXED_PRECISION_TOLERANCE if mixed else _FLOAT_TOLERANCE
-    return max(_ACCURACY_TOLERANCE, relative * abs(request.value))
+    return found
 
 
 def _mismatch(request: ExportRequest, value: float, count: int, examples: RawExamples) -> ExportError:

@@ -17,15 +17,23 @@ from tuner.cli import champion_commands
 from tuner.cli import registry_commands
 
 # isort: split
+from tuner.cli import cluster_commands
+
+# isort: split
+from tuner.cli import service_commands
+
+# isort: split
 from tuner.cli import storage_commands
 from tuner.cli.app import app, main
 
 __all__ = [
     "app",
     "champion_commands",
+    "cluster_commands",
     "main",
     "query_commands",
     "registry_commands",
+    "service_commands",
     "storage_commands",
     "study_commands",
 ]

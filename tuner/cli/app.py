@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import signal
 import sys
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,6 +69,11 @@ storage_commands = typer.Typer(
 )
 app.add_typer(storage_commands, name="storage")
 
+token_commands = typer.Typer(
+    cls=_Commands, help="Say who may use the service.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+app.add_typer(token_commands, name="token")
+
 champions_commands = typer.Typer(
     cls=_Commands, help="List the registered champions, or fetch one.", pretty_exceptions_enable=False
 )
@@ -83,6 +90,15 @@ Slots = Annotated[int | None, typer.Option("--slots", min=1, help="Trials at a t
 Drift = Annotated[
     bool,
     typer.Option("--allow-version-drift", help="Only warn of versions, code or data that are not the study's."),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option("--metrics-port", min=0, max=65535, help="Serve the worker's counts to Prometheus; 0: any free port."),
+]
+MetricsHost = Annotated[str, typer.Option("--metrics-host", help="The address to serve them at.")]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option("--metrics-file", metavar="FILE", help="Write them for node_exporter to read."),
 ]
 SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The search spec, a YAML file.")]
 Overrides = Annotated[
@@ -115,6 +131,16 @@ def spec_of(study: str, storage: str | None) -> SearchSpec | None:
 def busy(doing: str) -> AbstractContextManager[object]:
     """A sign of life on a terminal."""
     return Console(stderr=True).status(f"{doing} ...") if sys.stderr.isatty() else nullcontext()
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """As by Ctrl-C, so that nothing half-written stays."""
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def say(line: str) -> None:

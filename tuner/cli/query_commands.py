@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from storage.errors import UnknownStudy
 from tuner import queries
 from tuner.cli.app import Storage, Study, Style, Trial, app, busy, followed, say, spec_of
+from tuner.paging import Page
 from tuner.tables import Format, print_json, print_records
 from tuner.views import print_best, print_status, print_trial, print_trials, print_workers
+
+if TYPE_CHECKING:
+    from tuner.launch.launches import LaunchView
 
 
 @app.command()
@@ -39,12 +44,21 @@ def status(
     else:
         now = queries.study_status(study, storage=storage)
     record = asdict(now)
+    launches = _launches(study, storage)
     if style is Format.JSON:
-        print_json(record)
+        print_json(record | {"launches": [asdict(each) for each in launches]})
     elif style is Format.CSV:
         print_records([{k: v for k, v in record.items() if not isinstance(v, list)}], (), style)
     else:
-        print_status(now, spec_of(study, storage))
+        print_status(now, spec_of(study, storage), launches)
+
+
+def _launches(study: str, storage: str | None) -> list[LaunchView]:
+    """Those of a study that Optuna alone made are none."""
+    try:
+        return queries.list_launches(study, storage=storage)
+    except UnknownStudy:
+        return []
 
 
 @app.command()
@@ -80,24 +94,25 @@ def trials(
         ),
     ] = "trial",
     limit: Annotated[int | None, typer.Option("--limit", min=1)] = None,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on after the list that said so.")] = None,
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
     """List trials."""
-    found = queries.list_trials(
-        study,
-        state=state,
-        sort=sort.removeprefix("-"),
-        descending=sort.startswith("-"),
-        limit=limit,
-        storage=storage,
-    )
-    records = [asdict(item) for item in found]
+    order: dict[str, Any] = {"state": state, "sort": sort.removeprefix("-"), "descending": sort.startswith("-")}
+    if limit is None and cursor is None:
+        found = Page(queries.list_trials(study, **order, storage=storage), None)
+    else:
+        limit = queries.USUAL_PAGE if limit is None else limit
+        found = queries.trial_page(study, **order, limit=limit, cursor=cursor, storage=storage)
+    records = [asdict(item) for item in found.items]
     if style is Format.TABLE and records:
         print_trials(records)
     else:
         columns = ("trial", "value", "state", "outcome", "epochs", "seconds", "params")
         print_records(records, columns, style, empty="no such trials")
+    if found.cursor is not None:
+        say(f"more: --cursor {found.cursor}")
 
 
 @app.command("show")
@@ -124,9 +139,23 @@ def show_command(
 
 
 @app.command()
-def logs(study: Study, trial: Trial, storage: Storage = None) -> None:
-    """Print what a trial's process printed."""
-    for piece in queries.trial_log(study, trial, storage=storage):
+def logs(
+    study: Study,
+    trial: Annotated[int | None, typer.Argument(metavar="[TRIAL]", min=0, help="The trial's number.")] = None,
+    worker: Annotated[
+        str | None, typer.Option("--worker", metavar="NAME", help="A worker: its id, or its name in a launch.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Print what a trial's process printed, or a worker."""
+    if (trial is None) == (worker is None):
+        raise typer.BadParameter("name a trial, or --worker NAME")
+    if worker is not None:
+        pieces = queries.worker_log(study, worker, storage=storage)
+    else:
+        assert trial is not None
+        pieces = queries.trial_log(study, trial, storage=storage)
+    for piece in pieces:
         sys.stdout.buffer.write(piece)
     sys.stdout.flush()
 

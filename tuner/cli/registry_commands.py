@@ -1,4 +1,4 @@
-"""Commands about registered champions: list, name, fetch."""
+"""Commands about registered champions: list, name, fetch, register elsewhere."""
 
 from __future__ import annotations
 
@@ -47,6 +47,45 @@ def get(
     say(
         f"wrote {got.study}@{got.version} (trial {got.trial}, digest {(got.digest or '')[:_DIGITS]}) to {to.absolute()}"
     )
+
+
+@champions_commands.command("add")
+def add(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `tuner export` wrote.")],
+    storage: Storage = None,
+) -> None:
+    """Register an export whose registration failed; one that is registered stays as it is."""
+    with busy("registering the export"):
+        got = registry.add_export(folder, storage=storage)
+    say(f"{folder.absolute()} is registered as {got.study}@{got.version}")
+
+
+@champions_commands.command("register")
+def register(
+    reference: Annotated[str, typer.Argument(metavar="REF", help="An alias, STUDY@VERSION, or STUDY: its newest.")],
+    uri: Annotated[
+        str | None,
+        typer.Option("--mlflow", metavar="URI", help="The MLflow server; else $MLFLOW_TRACKING_URI."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="MODEL", help="The registered model, in place of the study's name.")
+    ] = None,
+    alias: Annotated[
+        str | None, typer.Option("--as", metavar="ALIAS", help="MLflow's alias to point to it, such as production.")
+    ] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Also a champion whose value was not reproduced.")
+    ] = False,
+    storage: Storage = None,
+) -> None:
+    """Register a champion in an MLflow registry, with its files; one that is there stays as it is."""
+    with busy("registering the champion in MLflow"):
+        got = registry.register_in_mlflow(
+            reference, uri, name=name, alias=alias, unverified=unverified, storage=storage
+        )
+    verb = "is now" if got.new else "is already"
+    named = f", which is {alias} now" if alias else ""
+    say(f"{reference} {verb} version {got.version} of the model {got.model} at {got.uri}{named}")
 
 
 @champions_commands.command("history")

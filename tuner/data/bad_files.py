@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tuner.errors import DataError
 
@@ -37,6 +39,15 @@ def printable(name: str) -> str:
 def unreadable_reason(error: OSError) -> str:
     """Why a file could not be read."""
     return f"cannot be read: {error.strerror}"
+
+
+def unreadable(file: Path) -> str | None:
+    """Why a path leads to no file that can be read; None if it may be one."""
+    try:
+        mode = file.stat().st_mode
+    except OSError as error:
+        return unreadable_reason(error)
+    return None if stat.S_ISREG(mode) else "is not a regular file"
 
 
 def bad_files_error(what: str, where: str, bad: Sequence[BadFile]) -> DataError:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 _BMP_HEADER = 54
 # ITU-R BT.601 luma in thousandths: integers, so that no platform rounds differently.
-_LUMA = (299, 587, 114)
+LUMA = (299, 587, 114)
 
 
 class UndecodableImage(ValueError):
@@ -39,14 +39,18 @@ def decode(image_bytes: tf.Tensor, size: tuple[int, int], channels: int) -> tf.T
     Raises:
         tf.errors.InvalidArgumentError: the bytes are no image of these formats.
     """
+    return resize_pixels(decode_rgb(image_bytes)[tf.newaxis], size, channels)[0]
+
+
+def decode_rgb(image_bytes: tf.Tensor) -> tf.Tensor:
+    """``decode`` before the resizing: uint8 (h, w, 3), RGB."""
     with tf.device("/CPU:0"):
         rgb = tf.cond(
             _has_palette_bmp_header(image_bytes),
             lambda: _decode_palette_bmp(image_bytes),
             lambda: tf.io.decode_image(image_bytes, channels=3, expand_animations=False),
         )
-        rgb = tf.ensure_shape(rgb, (None, None, 3))
-        return resize_pixels(rgb[tf.newaxis], size, channels)[0]
+        return tf.ensure_shape(rgb, (None, None, 3))
 
 
 def decode_batch(image_bytes: tf.Tensor, size: tuple[int, int], channels: int) -> tf.Tensor:
@@ -98,7 +102,7 @@ def file_decoder(size: tuple[int, int], channels: int) -> Callable[[bytes], npt.
 
 
 def _luma(rgb: tf.Tensor) -> tf.Tensor:
-    weighted = tf.reduce_sum(tf.cast(rgb, tf.int32) * tf.constant(_LUMA), axis=-1, keepdims=True)
+    weighted = tf.reduce_sum(tf.cast(rgb, tf.int32) * tf.constant(LUMA), axis=-1, keepdims=True)
     return tf.cast((weighted + 500) // 1000, tf.uint8)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,11 +151,11 @@ class CsvTable:
         # Names of our own: two columns of the file may have the same.
         keys = [str(place) for place in range(len(self.names))]
         wanted = [keys[self.names.index(name)] for name in names]
-        ragged: list[int] = []
+        ragged = _Ragged()
 
         def leave_out(row: Any) -> str:
             # Arrow counts from 1 and counts the header.
-            ragged.append(row.number - 2)
+            ragged.places.append(row.number - 2)
             on_ragged(row.number - 2, row.actual_columns)
             return "skip"
 
@@ -172,18 +173,30 @@ class CsvTable:
         done = 0
         for batch in reader:
             fresh = min(batch.num_rows, max(0, skipped - done))
-            places = _places(done, batch.num_rows, ragged)
+            places = ragged.places_of(done, batch.num_rows)
             done += batch.num_rows
             if fresh < batch.num_rows:
                 cells = {name: batch.column(key)[fresh:] for name, key in zip(names, wanted, strict=True)}
                 yield Rows(places[fresh:], cells)
 
 
-def _places(done: int, count: int, ragged: Sequence[int]) -> npt.NDArray[np.int64]:
-    """The places of good rows ``done`` to ``done + count`` among all, of which some are left out."""
-    good = np.arange(done, done + count, dtype=np.int64)
-    good_before = np.asarray(ragged, dtype=np.int64) - np.arange(len(ragged))
-    return good + np.searchsorted(good_before, good, side="right")
+class _Ragged:
+    """Rows that are left out, as far as it matters for the places of those that follow."""
+
+    def __init__(self) -> None:
+        self.places = array("q")
+        self._passed = 0
+
+    def places_of(self, done: int, count: int) -> npt.NDArray[np.int64]:
+        """The places of good rows ``done`` to ``done + count`` among all; no earlier ones may be asked for later."""
+        good = np.arange(done, done + count, dtype=np.int64)
+        places = np.array(self.places, dtype=np.int64)
+        good_before = places - self._passed - np.arange(len(places))
+        found = good + self._passed + np.searchsorted(good_before, good, side="right")
+        passed = int(np.searchsorted(good_before, done + count, side="right"))
+        del self.places[:passed]
+        self._passed += passed
+        return found
 
 
 class ParquetTable:

@@ -19,6 +19,11 @@ _PIECE_BYTES = 8 * 2**20
 # An estimate: the length of a string is known only when it is read.
 _STRING_BYTES = 1024
 
+PICKLED = (
+    "holds pickled Python objects, which are not read because they could run any code: save it as numbers, or as texts "
+    "with np.array(texts, dtype=str)"
+)
+
 Array = npt.NDArray[Any]
 
 
@@ -119,10 +124,7 @@ class NpzValues:
         except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise self._error(f"cannot be read: {error}") from None
         if dtype.hasobject:
-            raise self._error(
-                "holds pickled Python objects, which are not read because they could run any code: save it as numbers, "
-                "or as texts with np.array(texts, dtype=str)"
-            )
+            raise self._error(PICKLED)
         if dtype.names:
             raise self._error("is a structured array: save each of its fields as an array")
         return shape, fortran, dtype

@@ -11,8 +11,15 @@ from pathlib import Path
 
 from tuner.child_environment import tensorflow_environment
 from tuner.errors import LaunchError
-from tuner.worker.entry import ERROR_PREFIX, SETTINGS_VARIABLE, STORAGE_VARIABLE
-from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
+from tuner.worker.settings import (
+    DRAIN_WORD,
+    DRIFT_PREFIX,
+    ERROR_PREFIX,
+    METRICS_PREFIX,
+    SETTINGS_VARIABLE,
+    STORAGE_VARIABLE,
+    WorkerSettings,
+)
 
 _TAIL_LINES = 20
 
@@ -46,9 +53,16 @@ class LocalWorker:
 
     def begin(self) -> None:
         """Lets the worker work."""
+        self._tell(b"\n")
+
+    def drain(self) -> None:
+        """Asks the worker to begin no more trials, and to leave when those that run have ended."""
+        self._tell(DRAIN_WORD)
+
+    def _tell(self, word: bytes) -> None:
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):
-                self._process.stdin.write(b"\n")
+                self._process.stdin.write(word)
                 self._process.stdin.flush()
 
     @property
@@ -85,15 +99,23 @@ class LocalWorker:
         )
         raise LaunchError(said or f"the worker ended with exit code {code}; its log is {self.log}")
 
-    def warnings(self) -> list[str]:
-        """What the worker has said since the last call of what is not as its study has it."""
+    def news(self) -> list[str]:
+        """What the worker has said since the last call: what is not as its study has it, and where its counts are."""
         with self.log.open("rb") as file:
             file.seek(self._heard)
             heard = file.read().rpartition(b"\n")[0]
         self._heard += len(heard) + (1 if heard else 0)
-        found = (line.partition(DRIFT_PREFIX) for line in heard.decode(errors="replace").splitlines())
-        return [f"{prefix}{words}" for _, prefix, words in found if prefix]
+        return [said for line in heard.decode(errors="replace").splitlines() if (said := _said(line))]
 
     def _last_words(self) -> list[str]:
         with self.log.open(errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, maxlen=_TAIL_LINES)]
+
+
+def _said(line: str) -> str | None:
+    """What a line of a worker's log says to the user, if anything."""
+    for prefix, shown in ((DRIFT_PREFIX, f"Warning: {DRIFT_PREFIX}"), (METRICS_PREFIX, "Metrics: ")):
+        _, found, words = line.partition(prefix)
+        if found:
+            return f"{shown}{words}"
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from storage import studies
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
-from storage.errors import UnknownStudy
+from storage.errors import StudyExists, UnknownStudy
 from storage.studies import StudyRecord
 from tuner.data.prepared import open_prepared
 from tuner.errors import Problem, SpecError, SpecMismatch
@@ -48,16 +49,51 @@ def open_or_create(
         VersionDrift: it was launched with other versions or code; not with ``allow_version_drift``.
         SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
     """
-    make_sampler(spec, 0)
-    make_pruner(spec)
-    _check_extras(spec)
-    try:
-        record = studies.load_study(database, spec.study)
-    except UnknownStudy:
-        return _create(database, spec, url, on_event)
+    record, is_new = _found_or_created(database, spec, url, on_event)
+    if is_new:
+        return record
     if not allow_version_drift:
         check_versions(record)
     return _resume(database, record, spec, on_event)
+
+
+def create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    """The spec's study, which is new. Raises StudyExists if it is not, else as ``open_or_create``."""
+    record, is_new = _found_or_created(database, spec, url, on_event)
+    if not is_new:
+        raise StudyExists(record.name)
+    return record
+
+
+def join_or_create(
+    database: Database, spec: SearchSpec, url: str, on_event: OnEvent, *, allow_version_drift: bool = False
+) -> StudyRecord:
+    """The spec's study in the state that it has; created if there is none. One that was stopped stays stopped.
+
+    Raises as ``open_or_create``.
+    """
+    record, is_new = _found_or_created(database, spec, url, on_event)
+    if not is_new:
+        _changed(record, spec)
+        if not allow_version_drift:
+            check_versions(record)
+    return record
+
+
+def _found_or_created(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> tuple[StudyRecord, bool]:
+    make_sampler(spec, 0)
+    make_pruner(spec)
+    _check_extras(spec)
+    with suppress(UnknownStudy):
+        return studies.load_study(database, spec.study), False
+    try:
+        return _create(database, spec, url, on_event), True
+    except StudyExists as error:
+        # Of several launchers at once one was first. A study of Optuna's alone has no record, and is in the way.
+        try:
+            return studies.load_study(database, spec.study), False
+        except UnknownStudy:
+            raise error from None
 
 
 def check_versions(record: StudyRecord) -> None:
@@ -136,9 +172,24 @@ def _tensorboard_said(spec: SearchSpec, artifacts: StudyArtifacts) -> list[str]:
 
 
 def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:
-    given = spec.stored()
+    changed = _changed(record, spec)
+    if spec.trials < record.budget:
+        raise SpecMismatch(
+            record.name,
+            ["trials"],
+            f"trials: can be raised, not lowered ({record.budget} to {spec.trials})",
+        )
+    if changed:
+        studies.update_spec(database, record.study_id, spec.stored())
+    if spec.trials > record.budget:
+        studies.raise_budget(database, record.study_id, spec.trials)
+    return _reopen(database, record, spec, on_event, changed)
+
+
+def _changed(record: StudyRecord, spec: SearchSpec) -> list[tuple[str, Any, Any]]:
+    """The keys in which the spec is not the study's, with both values. Raises SpecMismatch if one may not change."""
     # Keys that the study's version did not know have their defaults.
-    changed = differences(SearchSpec.model_validate(record.spec).stored(), given)
+    changed = differences(SearchSpec.model_validate(record.spec).stored(), spec.stored())
     refused = [item for item in changed if item[0] not in FREE_KEYS]
     if refused:
         listed = "; ".join(f"{key} is {new!r}, was {old!r}" for key, old, new in refused)
@@ -148,17 +199,7 @@ def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event:
             f"study {record.name} exists with another spec: {listed}. Only {', '.join(FREE_KEYS)} may change; "
             "give the study another name, or restore the spec",
         )
-    if spec.trials < record.budget:
-        raise SpecMismatch(
-            record.name,
-            ["trials"],
-            f"trials: can be raised, not lowered ({record.budget} to {spec.trials})",
-        )
-    if changed:
-        studies.update_spec(database, record.study_id, given)
-    if spec.trials > record.budget:
-        studies.raise_budget(database, record.study_id, spec.trials)
-    return _reopen(database, record, spec, on_event, changed)
+    return changed
 
 
 def _reopen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -12,6 +13,7 @@ from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
 from storage.progress import StudyStatus
 from storage.studies import StudyRecord
+from tuner.launch.launches import LaunchWatch
 from tuner.launch.local import LocalWorker
 from tuner.launch.study import Event, OnEvent
 
@@ -57,15 +59,15 @@ def work_on(
         return status
     worker.begin()
     try:
-        with _sigterm_passed_on(worker):
+        with sigterm_calls(worker.stop):
             while not worker.wait(LOOK_SECONDS):
-                for line in worker.warnings():
-                    on_event(Event(f"Warning: {line}"))
+                for line in worker.news():
+                    on_event(Event(line))
                 # A database that is away for a moment is the worker's worry: it waits and goes on.
                 with suppress(DatabaseUnavailable):
                     watch.look()
     except KeyboardInterrupt:
-        _leave(worker, on_event)
+        leave_in_order(worker, on_event)
         with suppress(StorageError):
             _note_interrupted(database, record, worker.pid)
         raise
@@ -73,20 +75,40 @@ def work_on(
     return watch.look()
 
 
+def watch_launch(watch: Watch, launch: LaunchWatch, on_event: OnEvent, seconds: float = LOOK_SECONDS) -> StudyStatus:
+    """Looks on while an engine's workers work, until the study neither runs nor stops. Ctrl-C ends the looking alone.
+
+    Raises:
+        LaunchError: every worker has ended, and nobody works on the study.
+    """
+    status = watch.look()
+    while status.state in ("running", "stopping"):
+        time.sleep(seconds)
+        with suppress(DatabaseUnavailable):
+            status = watch.look()
+            for line in launch.news():
+                on_event(Event(f"Warning: {line}"))
+            launch.raise_if_nobody_works(status)
+    launch.settle()
+    return watch.look()
+
+
 @contextmanager
-def _sigterm_passed_on(worker: LocalWorker) -> Iterator[None]:
+def sigterm_calls(leave: Callable[[], None]) -> Iterator[None]:
+    """Has SIGTERM call a function while the block runs."""
     # Only the main thread can hear signals; a program that calls this from another one has handlers of its own.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGTERM, lambda number, frame: worker.stop())
+    former = signal.signal(signal.SIGTERM, lambda number, frame: leave())
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, former)
 
 
-def _leave(worker: LocalWorker, on_event: OnEvent) -> None:
+def leave_in_order(worker: LocalWorker, on_event: OnEvent) -> None:
+    """After an interruption; a second one ends the worker at once."""
     worker.stop()
     try:
         on_event(Event("Interrupted: the running trials write their checkpoints. Ctrl-C again ends them at once"))

@@ -105,10 +105,13 @@ def _data(summary: Any) -> str:
 
 
 def spec_text(history: StudyHistory) -> str | None:
-    """The spec as YAML, its passwords masked."""
-    if history.record is None:
-        return None
-    return yaml.safe_dump(_masked(history.record.spec), sort_keys=False, allow_unicode=True)
+    """The spec as YAML; None for a plain Optuna study."""
+    return None if history.record is None else spec_yaml(history.record.spec)
+
+
+def spec_yaml(spec: Mapping[str, Any]) -> str:
+    """A stored spec as YAML, its passwords masked."""
+    return yaml.safe_dump(_masked(spec), sort_keys=False, allow_unicode=True)
 
 
 def _masked(value: Any, key: str = "") -> Any:

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 
@@ -27,7 +27,7 @@ class Channel:
     """Asks the worker, and listens to it while training computes.
 
     A thread reads everything the worker sends, so that a stop is seen within a batch and the death of the worker ends
-    this process at once: nobody would renew its lease.
+    this process at once, whether that thread or a ``send`` meets it first.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -42,7 +42,7 @@ class Channel:
             try:
                 message = receive_from_worker(self._connection)
             except (EOFError, OSError):
-                os._exit(WORKER_GONE)
+                _leave_after_worker()
             if isinstance(message, Stop):
                 self.stop_requested.set()
             elif isinstance(message, Suggested):
@@ -51,7 +51,7 @@ class Channel:
                 self._verdicts.put(message)
 
     def send(self, message: Any) -> None:
-        send(self._connection, message)
+        tell_worker(self._connection, message)
 
     def suggest(self, name: str, distribution: BaseDistribution, value: Any = None) -> Any:
         """The trial's value of a hyperparameter.
@@ -82,3 +82,16 @@ class Channel:
                     return verdict
         except queue.Empty:
             return verdict
+
+
+def tell_worker(connection: Connection, message: Any) -> None:
+    """Sends a message, or ends this process where the worker has gone."""
+    try:
+        send(connection, message)
+    except OSError:
+        _leave_after_worker()
+
+
+def _leave_after_worker() -> NoReturn:
+    """Ends this process at once: nobody waits for what it does, and a broken pipe is no failure of the trial."""
+    os._exit(WORKER_GONE)

@@ -6,9 +6,10 @@ An op, a list of devices or a layer would initialise TensorFlow's runtime, and a
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
-from tuner.trial.process import FORKSERVER_LOG, redirect_output
+from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, redirect_output
 
 if log := os.environ.get(FORKSERVER_LOG):
     redirect_output(Path(log))
@@ -19,3 +20,8 @@ import tensorflow  # noqa: F401
 
 import tuner.data.cache
 import tuner.trial.training  # noqa: F401
+
+# Whoever started the forkserver has had them wait until now.
+for number in LEAVE_SIGNALS:
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, LEAVE_SIGNALS)

@@ -10,7 +10,8 @@ from typing import Any
 
 from tuner.errors import TunerError
 from tuner.spec import SearchSpec
-from tuner.trial.messages import Refused, send
+from tuner.trial.channel import tell_worker
+from tuner.trial.messages import Refused
 from tuner.trial.preflight import prepare_data, refusal
 from tuner.trial.process import redirect_output, use_scratch
 
@@ -21,7 +22,7 @@ def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: st
     use_scratch(scratch)
 
     def say(message: Any) -> None:
-        send(connection, message)
+        tell_worker(connection, message)
 
     try:
         prepare_data(SearchSpec.model_validate_json(spec_json), Path(cache), say)

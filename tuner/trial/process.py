@@ -15,6 +15,8 @@ from tuner.trial.messages import Finished
 
 # Names the file that receives what the forkserver prints; read by tuner.trial.preload.
 FORKSERVER_LOG = "TUNER_FORKSERVER_LOG"
+# Which tell a worker to leave; it then tells its processes. SIGUSR1 is Slurm's usual warning.
+LEAVE_SIGNALS = frozenset((signal.SIGTERM, signal.SIGUSR1))
 
 
 def trial_main(connection: Connection, scratch: str, assignment_json: str) -> None:

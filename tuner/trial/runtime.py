@@ -19,6 +19,8 @@ def configure(assignment: Assignment) -> None:
     """
     if assignment.devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(assignment.devices) or "-1"
+        # NVML, which counted the devices, numbers them like this.
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     if assignment.share_device:
         os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
     # Keras says this of every tf.data pipeline; ours shuffles by itself.

@@ -13,6 +13,7 @@ from tuner.constraints import broken
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
 from tuner.worker.closing import reaches_target
+from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
 
@@ -25,11 +26,19 @@ class Answerer:
     ``stopping`` says whether the study's trials shall leave after their epoch.
     """
 
-    def __init__(self, database: Database, patiently: Patience, spec: SearchSpec, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        patiently: Patience,
+        spec: SearchSpec,
+        stopping: Callable[[], bool],
+        metrics: WorkerMetrics,
+    ) -> None:
         self._database = database
         self._patiently = patiently
         self._spec = spec
         self._stopping = stopping
+        self._metrics = metrics
 
     def answer(self, running: RunningTrial, message: Building | Suggest | Built | EpochDone) -> None:
         """Raises LeaseLost when another worker has the trial."""
@@ -39,6 +48,7 @@ class Answerer:
             self._record(running, message)
         elif isinstance(message, Built):
             running.parameters = message.parameters
+            self._metrics.starting_seconds.inc(time.monotonic() - running.started)
         else:
             waited = time.monotonic() - running.started
             _log.debug("trial %d: build begins %.3f s after its start", running.number, waited)
@@ -61,6 +71,8 @@ class Answerer:
         if self._spec.training.executions_per_trial > 1:
             metrics = {"execution": done.execution + 1.0, **metrics}
         self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, metrics, done.seconds)
+        self._metrics.epochs.inc()
+        self._metrics.training_seconds.inc(done.seconds)
         # The first execution stands for the trial among the other trials' first ones. Optuna takes intermediate values
         # of one objective only: TPE fails on a trial that has others.
         pruned = False

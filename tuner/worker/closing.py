@@ -15,6 +15,7 @@ from tuner.constraints import total_violation, violations
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome
+from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.optuna_trials import ATTEMPTS_ATTRIBUTE, LiveTrial, OptunaTrials
 from tuner.worker.running import RunningTrial
 
@@ -33,12 +34,14 @@ class TrialCloser:
         spec: SearchSpec,
         artifacts: StudyArtifacts,
         max_attempts: int,
+        metrics: WorkerMetrics,
     ) -> None:
         self._database = database
         self._record = record
         self._spec = spec
         self._artifacts = artifacts
         self._max_attempts = max_attempts
+        self._metrics = metrics
 
     def conclude(self, running: RunningTrial, finished: Finished) -> None:
         """Releases the lease for another attempt, or closes it.
@@ -55,6 +58,7 @@ class TrialCloser:
                     running.number,
                     finished.reason,
                 )
+                self._metrics.attempts_released.inc()
                 return
             finished = self._given_up(running.live, finished)
         self.close(running.lease, running.live, self._result(running.lease, finished, running))
@@ -75,6 +79,8 @@ class TrialCloser:
         self._tell(live, result)
         self._tidy(result)
         self._judge_study(live, result)
+        # Last, since everything before it may be repeated.
+        self._metrics.ended(result.outcome)
 
     def tell_untold(self, trials: OptunaTrials) -> None:
         """Tells Optuna of the trials whose leases were closed by a worker that died before it could."""
@@ -83,6 +89,11 @@ class TrialCloser:
             self._tell(live, result)
             self._tidy(result)
             self._judge_study(live, result)
+
+    def end_if_all_closed(self) -> None:
+        """Ends a study whose last worker died between its last trial's end and the study's."""
+        if leases.counts(self._database, self._record.study_id).all_closed:
+            self._end("finished", None)
 
     def _tell(self, live: LiveTrial, result: TrialResult) -> None:
         state = POLICIES[Outcome(result.outcome)].told
@@ -184,8 +195,7 @@ class TrialCloser:
             self._end("finished", f"target {self._spec.target:g} reached by trial {result.number}")
         elif POLICIES[outcome].blames_setup:
             self._stop_if_broken()
-        if leases.counts(self._database, self._record.study_id).all_closed:
-            self._end("finished", None)
+        self.end_if_all_closed()
 
     def _stop_if_broken(self) -> None:
         recent = leases.recent_failures(self._database, self._record.study_id, SAME_CAUSE_LIMIT)

@@ -10,6 +10,7 @@ import pynvml
 
 from tuner.errors import LaunchError
 from tuner.spec import Resources
+from tuner.worker.cores import quota_cores
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,16 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def usable_cores() -> int:
-    """The CPU cores this process may run on."""
-    return len(psutil.Process().cpu_affinity())
+    """The CPU cores this process may run on, as many as its container's limit pays for.
+
+    Not every Slurm confines its jobs to those that it has given them.
+    """
+    limits = [float(len(psutil.Process().cpu_affinity()))]
+    if (quota := quota_cores()) is not None:
+        limits.append(quota)
+    if (given := os.environ.get("SLURM_CPUS_ON_NODE", "")).isdecimal():
+        limits.append(int(given))
+    return max(1, round(min(limits)))
 
 
 def plan_slots(resources: Resources, gpus: tuple[str, ...], cores: int) -> tuple[SlotPlan, ...]:

@@ -10,20 +10,16 @@ import threading
 from storage.database import connect
 from storage.errors import StorageError
 from tuner.errors import TunerError
+from tuner.worker.log_file import LOG_FORMAT
 from tuner.worker.patience import Patience
-from tuner.worker.settings import WorkerSettings
+from tuner.worker.settings import ERROR_PREFIX, LEFT_LINE, SETTINGS_VARIABLE, STORAGE_VARIABLE, WorkerSettings
 from tuner.worker.supervisor import Supervisor
 from tuner.worker.trial_process import start_forkserver
-
-SETTINGS_VARIABLE = "TUNER_WORKER"
-STORAGE_VARIABLE = "TUNER_STORAGE"
-# The launcher looks for this at the end of a worker's log.
-ERROR_PREFIX = "tuner worker: error: "
 
 
 def main() -> int:
     """0 when the worker left in order, 1 when it could not work; its last line then says why."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
     settings = WorkerSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     if settings.forkserver_log is not None:
         start_forkserver(settings.forkserver_log)
@@ -37,4 +33,5 @@ def main() -> int:
         logging.getLogger(__name__).debug("", exc_info=True)
         print(f"{ERROR_PREFIX}{error}", flush=True)
         return 1
+    print(LEFT_LINE, flush=True)
     return 0

@@ -1,4 +1,4 @@
-"""When a worker must leave: SIGTERM, SIGINT, or the end of its launcher."""
+"""When a worker must leave: SIGTERM, SIGINT, SIGUSR1, or the word or the end of its launcher."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ import threading
 from types import FrameType
 from typing import Any
 
+from tuner.trial.process import LEAVE_SIGNALS
+from tuner.worker.settings import DRAIN_WORD
+
+_SIGNALS = (signal.SIGINT, *LEAVE_SIGNALS)
+
 
 class Leaving:
     """Turns signals and the end of standard input into an event and into something to wait for.
 
     Attributes:
         requested: set once the worker must leave.
+        draining: set once it begins no trial any more, and leaves when those that run have ended.
         sources: what ``multiprocessing.connection.wait`` wakes up for.
     """
 
     def __init__(self, follow_stdin: bool) -> None:
         self.requested = threading.Event()
+        self.draining = threading.Event()
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -29,7 +36,7 @@ class Leaving:
     def __enter__(self) -> Leaving:
         # A signal alone would not end a wait: Python resumes it.
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._former = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._former = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -43,9 +50,11 @@ class Leaving:
         self.requested.set()
 
     def hear(self, source: Any) -> None:
-        """Reads what woke the worker up: a signal's byte, or the launcher's end."""
+        """Reads what woke the worker up: a signal's byte, or the launcher's word or end."""
         if source is self._reader:
             source.recv(4096)
-        elif not os.read(source.fileno(), 4096):
+        elif not (words := os.read(source.fileno(), 4096)):
             self.requested.set()
             self.sources.remove(source)
+        elif DRAIN_WORD in words:
+            self.draining.set()

@@ -17,6 +17,7 @@ from tenacity import (
 from tenacity.nap import sleep_using_event
 
 from storage.errors import DatabaseUnavailable
+from tuner.worker.metrics import WorkerMetrics
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,10 +31,17 @@ class Patience:
 
     Args:
         meanwhile: what the worker does until then, for its log.
+        metrics: where the time that this takes is counted.
     """
 
-    def __init__(self, leaving: threading.Event, meanwhile: str = "trials go on, their results wait") -> None:
+    def __init__(
+        self,
+        leaving: threading.Event,
+        meanwhile: str = "trials go on, their results wait",
+        metrics: WorkerMetrics | None = None,
+    ) -> None:
         self._leaving = leaving
+        self._metrics = metrics or WorkerMetrics()
         self._meanwhile = meanwhile
 
     def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,7 +54,8 @@ class Patience:
             before_sleep=self._say_once,
             reraise=True,
         )
-        answer = retrying(work, *args, **kwargs)
+        with self._metrics.waiting_for_database():
+            answer = retrying(work, *args, **kwargs)
         if retrying.statistics.get("attempt_number", 1) > 1:
             _log.info("the database is back")
         return answer

@@ -28,7 +28,7 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
             for ready in wait([process.connection, *leaving.sources]):
                 if ready in leaving.sources:
                     leaving.hear(ready)
-            if leaving.requested.is_set():
+            if leaving.requested.is_set() or leaving.draining.is_set():
                 process.kill()
                 return None
             if not process.connection.poll():

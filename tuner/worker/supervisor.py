@@ -26,12 +26,16 @@ from tuner.trial.messages import Finished, Stop
 from tuner.trial.outcome import Outcome
 from tuner.versions import DATA, differences, refuse_drift, versions_here
 from tuner.worker.answering import Answerer
+from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import plan_slots, usable_cores, visible_gpus
 from tuner.worker.leaving import Leaving
+from tuner.worker.log_file import kept_log
+from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.preparing import prepare_on_node
+from tuner.worker.publishing import Publishing
 from tuner.worker.running import RunningTrial, Slot
 from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 from tuner.worker.starting import TrialStarter
@@ -50,17 +54,33 @@ class Supervisor:
         self._settings = settings
         self._database = database
         self._leaving = Leaving(settings.follow_stdin)
-        self._patiently = Patience(self._leaving.requested)
+        self._metrics = WorkerMetrics()
+        self._patiently = Patience(self._leaving.requested, metrics=self._metrics)
         self._record = self._patiently(studies.load_study, database, settings.study)
         self._spec = SearchSpec.model_validate(self._record.spec)
         self._artifacts = study_artifacts(self._record.artifacts, settings.study, settings.cache)
         self._versions = versions_here(self._spec)
-        self._id = f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
-        self._gpus = visible_gpus()
-        self._slots = [Slot(plan) for plan in plan_slots(settings.resources, self._gpus, usable_cores())]
+        self._id = settings.id or _id(settings.name)
+        self._claim = claim_gpus(
+            settings.resources,
+            identities_of(visible_gpus()),
+            f"worker {self._id} of study {settings.study}",
+            exactly=settings.gpus,
+            share=settings.share_gpus,
+        )
+        self._gpus = self._claim.gpus
+        self._slots = [
+            Slot(plan) for plan in plan_slots(settings.resources, self._gpus, settings.cores or usable_cores())
+        ]
+        self._metrics.describe(settings.study, self._id, self._versions["keras-champion"], self._gpus)
+        self._metrics.watch_slots(len(self._slots), self._number_busy)
         self._trials = OptunaTrials(database, self._record, self._spec)
-        self._closer = TrialCloser(database, self._record, self._spec, self._artifacts, settings.max_attempts)
-        self._answerer = Answerer(database, self._patiently, self._spec, lambda: self._state in ("stopping", "stopped"))
+        self._closer = TrialCloser(
+            database, self._record, self._spec, self._artifacts, settings.max_attempts, self._metrics
+        )
+        self._answerer = Answerer(
+            database, self._patiently, self._spec, lambda: self._state in ("stopping", "stopped"), self._metrics
+        )
         self._state: str = self._record.state
         self._polled = -math.inf
         self._renewed = -math.inf
@@ -75,8 +95,9 @@ class Supervisor:
             StorageError: the database refuses, rather than being away.
         """
         log = self._artifacts.worker_log(self._id)
+        self._publishing = Publishing(self._metrics, self._settings)
         start_forkserver(log.with_suffix(".forkserver.log"))
-        with self._leaving:
+        with self._leaving, kept_log(self._artifacts, self._id):
             self._compare(self._versions, self._record.versions)
             data = prepare_on_node(self._spec, self._settings.cache, log, self._leaving)
             if data is None:
@@ -98,6 +119,7 @@ class Supervisor:
                 with suppress(DatabaseUnavailable):
                     self._register()
                     self._patiently(self._closer.tell_untold, self._trials)
+                    self._patiently(self._closer.end_if_all_closed)
                     self._loop()
                 self._leave_orderly()
             finally:
@@ -143,6 +165,7 @@ class Supervisor:
         if time.monotonic() - self._polled < self._settings.poll_seconds:
             return
         self._polled = time.monotonic()
+        self._publishing.write_if_due()
         self._state = self._patiently(studies.load_study, self._database, self._settings.study).state
         self._patiently(workers.seen, self._database, self._id)
         if self._state == "running" and not self._busy() and self._past_deadline():
@@ -156,12 +179,15 @@ class Supervisor:
         return self._patiently(studies.past_deadline, self._database, self._record.study_id)
 
     def _nothing_to_do(self) -> bool:
-        if self._state != "running":
+        if self._state != "running" or self._leaving.draining.is_set():
             return True
         return self._patiently(leases.counts, self._database, self._record.study_id).all_closed
 
     def _busy(self) -> bool:
-        return any(slot.running for slot in self._slots)
+        return self._number_busy() > 0
+
+    def _number_busy(self) -> int:
+        return sum(1 for slot in self._slots if slot.running)
 
     def _connections(self) -> list[Connection]:
         return [slot.running.process.connection for slot in self._slots if slot.running]
@@ -193,7 +219,8 @@ class Supervisor:
         self._store_is_away = True
 
     def _may_start(self) -> bool:
-        return self._state == "running" and not self._leaving.requested.is_set() and not self._past_deadline()
+        leaving = self._leaving.requested.is_set() or self._leaving.draining.is_set()
+        return self._state == "running" and not leaving and not self._past_deadline()
 
     # --- listening
 
@@ -229,6 +256,8 @@ class Supervisor:
 
     def _conclude(self, slot: Slot, running: RunningTrial, finished: Finished) -> None:
         slot.running = None
+        # Slurm sends its SIGTERM to the trial processes too.
+        running.stop_sent |= self._leaving.requested.is_set()
         if running.words_lost:
             finished = Finished(outcome=Outcome.INTERRUPTED, reason="the database was away when its worker left")
         self._patiently(self._closer.conclude, running, finished)
@@ -295,6 +324,14 @@ class Supervisor:
             self._patiently(studies.settle_stopping, self._database, self._record.study_id)
         except DatabaseUnavailable as error:
             _log.warning("%s; this worker's leases will expire", error)
+        self._claim.release()
+        self._publishing.write()
+
+
+def _id(name: str | None) -> str:
+    """Of one process: a worker that its engine starts again has another one with the same name in front."""
+    named = f"{name}-" if name else ""
+    return f"{named}{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
 
 
 def _timed_out(running: RunningTrial) -> Finished:

@@ -13,7 +13,7 @@ from typing import Any
 from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
-from tuner.trial.process import FORKSERVER_LOG, trial_main
+from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, trial_main
 
 _context = get_context("forkserver")
 # Words by which C++ code and the kernel speak of memory, in the last lines of a log.
@@ -33,9 +33,16 @@ def start_forkserver(log: Path) -> None:
     os.environ[FORKSERVER_LOG] = str(log)
     os.environ.update(tensorflow_environment())
     _context.set_forkserver_preload(["tuner.trial.preload"])
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
-    forkserver.ensure_running()
+    # It would be started by the forkserver's start, and unblocks signals.
+    resource_tracker.ensure_running()
+    # The forkserver ignores them once it runs; until then they wait. Who ends a job may tell all of its processes.
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, LEAVE_SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
 
 class IsolatedProcess:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,13 @@ class Exported:
 
     def predictions(self, *inputs: Path) -> list[Prediction]:
         return list(predict(self.report.folder, inputs))
+
+    def lines(self, *lines: Any) -> list[Prediction]:
+        """Of JSON lines; bytes are lines as they are."""
+        file = self.folder / "lines.jsonl"
+        file.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines))
+        with file.open("rb") as stdin:
+            return list(predict(self.report.folder, ["-"], stdin=stdin))
 
 
 def export(
@@ -186,6 +195,16 @@ def test_texts_are_predicted_from_files_folders_and_columns(sentiment: Exported,
     assert probabilities == pytest.approx([given[0], given[0], given[1]], abs=1e-6)
 
 
+def test_texts_are_predicted_from_lines(sentiment: Exported) -> None:
+    import tensorflow as tf
+
+    found = sentiment.lines("good fine", {"text": "bad"}, b"", {"message": "плохо"}, {"body": ""}, b"good")
+    assert [(item.file, item.row) for item in found] == [(Path("-"), row) for row in (1, 2, 4, 5, 6)]
+    given = sentiment.served(text=tf.constant(["good fine", "bad", "плохо"]))["probabilities"].max(axis=1)
+    assert [item.probability for item in found[:3]] == pytest.approx(given.tolist(), abs=1e-6)
+    assert 'no "message"' in (found[3].error or "") and "is not JSON" in (found[4].error or "")
+
+
 _COLUMNS = {"Amount ($)": "number", "self": "category", "rooms": "integer", "Größe": "number"}
 
 
@@ -274,6 +293,32 @@ def test_rows_are_predicted_and_bad_ones_reported_by_number(prices: Exported, tm
     assert "'1e99'" in errors[3] and "has no column 'Amount ($)'" in errors[5]
     given = prices.served(**_row(Amount____=[1.0, np.nan], self_=["Rome", ""], rooms=[2, -(2**63)], Gr__e=[0.5, 0.5]))
     assert [found[0].value, found[4].value] == pytest.approx(given["predictions"][:, 0].tolist(), abs=1e-4)
+
+
+def test_rows_are_predicted_from_lines_as_from_cells(prices: Exported, tmp_path: Path) -> None:
+    names = list(_COLUMNS)
+    rows = [[1.0, "Rome", 2, 0.5], [None, None, None, 0.25], [1.0, "Rome", "two", 0.5], [0.1, "Rome", 3.0, None]]
+    cells = [",".join("" if value is None else str(value) for value in row) for row in rows]
+    (tmp_path / "rows.csv").write_text("\n".join([",".join(names), *cells]) + "\n")
+    from_cells = prices.predictions(tmp_path / "rows.csv")
+    from_lines = prices.lines(*(dict(zip(names, row, strict=True)) for row in rows))
+    assert [item.row for item in from_lines] == [1, 2, 3, 4]
+    assert [item.value for item in from_lines] == [item.value for item in from_cells]
+    assert [bool(item.error) for item in from_lines] == [False, False, True, False]
+
+
+def test_a_large_csv_file_is_read_as_its_rows_are_predicted(prices: Exported, tmp_path: Path) -> None:
+    good, bad, short = "2,0.5,Rome,1\n", "two,0.5,Rome,1\n", "2,0.5\n"
+    count = 40_000
+    with (tmp_path / "rows.csv").open("w") as file:
+        file.write("rooms,Größe,self,Amount ($)\n")
+        file.write((good * 9 + bad + short * 2) * (count // 12))
+    with predict(prices.report.folder, [tmp_path / "rows.csv"]) as found:
+        first = next(found)
+        read = list(itertools.islice(found, 1, None))
+    assert (first.row, first.error) == (1, None)
+    assert [item.row for item in read] == list(range(3, count // 12 * 12 + 1))
+    assert sum(bool(item.error) for item in read) == count // 12 * 3
 
 
 @pytest.fixture(scope="module")
@@ -394,6 +439,9 @@ def test_numbers_of_an_npz_file(tmp_path: Path) -> None:
     assert [item.row for item in found] == [*range(1, 61), None]
     assert [item.value for item in found[:60]] == pytest.approx(given[:, 0].tolist(), abs=1e-3)
     assert "is not a NumPy file" in (found[60].error or "")
+    lines = sums.lines(x[0].tolist(), {"x": x[1].tolist()}, [1, 2])
+    assert [item.value for item in lines] == pytest.approx([*given[:2, 0].tolist(), None], abs=1e-3)
+    assert "x has the shape (2,), not (2, 3)" in (lines[2].error or "")
 
 
 _SEVERAL = """
@@ -438,3 +486,7 @@ def test_several_inputs_and_outputs_of_a_python_source(tmp_path: Path) -> None:
     ]
     given = people.served(height=tf.zeros((3, 1)), face=tf.zeros((3, 4, 4)))
     assert {name: value.shape for name, value in given.items()} == {"age": (3, 1), "kind": (3, 2)}
+    height, face = [0.5], np.zeros((4, 4)).tolist()
+    several = people.lines({"height": height, "face": face}, {"height": height}, height)
+    assert several[0].value is not None and set(several[0].value) == {"age", "kind"}
+    assert 'has no "face"' in (several[1].error or "") and 'an object with "' in (several[2].error or "")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tuner.champion.clean_inference import needs_custom_objects
+from tuner.champion.clean.keras_file import needs_custom_objects
 from tuner.champion.probabilities import OutputMeaning, output_meaning
 from tuner.champion.scoring import compiled_metrics, with_outputs
 from tuner.data.prepared import TargetFacts

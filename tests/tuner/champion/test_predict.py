@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tuner.champion.batching import BATCH
 from tuner.champion.predict import Prediction, predict
-from tuner.champion.predicting import BATCH
 from tuner.errors import PredictError
 
 pytestmark = pytest.mark.slow
@@ -88,6 +91,37 @@ def test_progress_is_told_and_nothing_is_started_for_missing_files(report: Any, 
     found = list(predict(report.folder, missing, lambda done, total: seen.append((done, total))))
     assert all("No such file" in (prediction.error or "") for prediction in found)
     assert seen == [(1, 2), (2, 2)]
+
+
+def test_images_on_lines_between_files(
+    report: Any, predictions: list[Prediction], photos: Path, tmp_path: Path
+) -> None:
+    good = photos / "mid tone" / "002 img.png"
+    lines: list[Any] = [
+        {"file": str(good)},
+        {"base64": base64.b64encode(good.read_bytes()).decode()},
+        {"base64": "AAAA"},
+    ]
+    (tmp_path / "lines").write_text("\n".join(map(json.dumps, lines)))
+    with (tmp_path / "lines").open("rb") as stdin:
+        found = list(predict(report.folder, [good, "-", good], stdin=stdin))
+    assert [(item.file, item.row) for item in found] == [
+        (good, None), (good, 1), (Path("-"), 2), (Path("-"), 3), (good, None),
+    ]  # fmt: skip
+    assert [item.label for item in found] == [predictions[0].label] * 3 + [None, predictions[0].label]
+    assert "is not an image" in (found[3].error or "")
+
+
+def test_standard_input_can_be_read_once(report: Any, tmp_path: Path) -> None:
+    with pytest.raises(PredictError, match="is given twice"):
+        predict(report.folder, ["-", "-"])
+    read, write = os.pipe()
+    os.close(write)
+    with os.fdopen(read) as stdin:
+        os.close(stdin.fileno())
+        with pytest.raises(PredictError, match="is closed"):
+            predict(report.folder, ["-"], stdin=stdin)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), read)
 
 
 def test_a_folder_that_is_no_export_is_refused_at_once(tmp_path: Path) -> None:

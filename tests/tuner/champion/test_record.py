@@ -3,61 +3,26 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tuner.champion.record import Champion, hash_files, read_champion, write_record
+from tuner.champion.record import read_champion
 from tuner.errors import PredictError
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An export's folder with a record and two files, whose contents do not matter here."""
-    folder = tmp_path / "champion"
-    (folder / "saved_model" / "variables").mkdir(parents=True)
-    (folder / "model.keras").write_bytes(b"a model")
-    (folder / "saved_model" / "variables" / "variables.index").write_bytes(b"variables")
-    write_record(_champion(hash_files(folder)), folder)
-    return folder
-
-
-def _champion(files: dict[str, str]) -> Champion:
-    values: dict[str, Any] = {
-        "study": "digits",
-        "trial": 7,
-        "objective": {"metric": "val_accuracy", "direction": "maximize"},
-        "value": 0.75,
-        "params": {"units": 8, "activation": "relu"},
-        "metrics": {"val_accuracy": 0.75, "val_auc": math.nan, "val_ratio": math.inf},
-        "task": "classification",
-        "class_names": ["Käse", "dog\nhouse"],
-        "targets": [{"name": "", "task": "classification", "class_names": ["Käse", "dog\nhouse"]}],
-        "input": {"kind": "image", "image_size": [8, 8], "color_mode": "rgb", "signatures": {}},
-        "outputs": [{"tensor": "probabilities", "dtype": "float32", "shape": [2]}],
-        "data_fingerprint": "0" * 64,
-        "versions": {"keras": "3"},
-        "exported_at": "2026-01-01T00:00:00+00:00",
-        "files": files,
-        "verification": {
-            "verified": True,
-            "metric": "val_accuracy",
-            "value": 0.75,
-            "recorded": 0.75,
-            "tolerance": 1e-6,
-            "accuracy": 0.75,
-            "examples": 4,
-            "max_difference": None,
-            "seconds": 1.0,
-        },
-    }
-    return Champion.model_validate(values)
+def folder(bare_export: Path) -> Path:
+    return bare_export
 
 
 def test_a_record_is_read_as_it_was_written(folder: Path) -> None:
     champion = read_champion(folder)
     assert champion.class_names == ("Käse", "dog\nhouse")
-    assert set(champion.files) == {"model.keras", "saved_model/variables/variables.index"}
+    assert set(champion.files) == {
+        "model.keras",
+        "saved_model/saved_model.pb",
+        "saved_model/variables/variables.index",
+    }
     assert math.isnan(champion.metrics["val_auc"])
     assert champion.metrics["val_ratio"] == math.inf
     assert not list(folder.glob(".*"))

@@ -21,7 +21,7 @@ from tuner import api, cli
 
 TUNER = Path(sys.executable).with_name("tuner")
 SPACES = Path(__file__).parents[1] / "spaces.py"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,15 @@ class Place:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *arguments: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, stderr: Any = subprocess.PIPE, stdin: Any = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         """The console script in a process group of its own, as a shell starts it."""
         process = subprocess.Popen(
             [TUNER, *arguments],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=stderr,
             encoding="utf-8",
@@ -92,14 +94,14 @@ class Place:
             process.kill()
             process.wait()
 
-    def wait_for_epoch(self, study: str, epoch: int = 1) -> None:
-        """Returns once a running trial has that epoch in the database."""
+    def wait_for_epoch(self, study: str, epoch: int = 1, trial: int | None = None) -> None:
+        """Returns once a running trial, or that one, has that epoch in the database."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             # There is no database, then no study, for a while.
             with suppress(NoDatabase, UnknownStudy):
                 running = api.study_status(study, storage=self.storage).running_trials
-                if any((trial.epoch or 0) >= epoch for trial in running):
+                if any((each.epoch or 0) >= epoch for each in running if trial in (None, each.trial)):
                     return
             time.sleep(0.05)
         raise AssertionError(f"no running trial of {study} reached epoch {epoch}")
@@ -134,15 +136,20 @@ def raw_spec(images: Path) -> MakeRaw:
     return make
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path, raw_spec: MakeRaw) -> tuple[Place, Ran]:
+def launched(folder: Path, cache: Path, raw_spec: MakeRaw) -> tuple[Place, Ran]:
     """A study of four trials, of which two keep their models, and what its launch printed."""
-    place = Place(tmp_path_factory.mktemp("finished"), cache)
+    place = Place(folder, cache)
     raw = raw_spec(keep_checkpoints=2)
     raw["data"]["test_split"] = 0.2
     ran = place.run("launch", place.write_spec(raw))
     assert ran.code == 0, ran.err
     return place, ran
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path, raw_spec: MakeRaw) -> tuple[Place, Ran]:
+    """``launched``, for tests that leave it as it is."""
+    return launched(tmp_path_factory.mktemp("finished"), cache, raw_spec)
 
 
 Command = Callable[..., Ran]

@@ -217,6 +217,14 @@ def test_queries_never_import_tensorflow_or_keras(finished):
     assert done.returncode == 0, done.stderr
 
 
+def test_commands_import_what_only_they_need_when_they_run():
+    words = (
+        "import sys, tuner.cli; print(sorted({'tuner.spec', 'tuner.launch', 'fastapi', 'plotly'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_a_reader_that_stops_reading_is_no_error(finished):
     place, _ = finished
     script = "set -o pipefail; tuner split shapes --split train --format json | head -n 1; tuner best shapes | true"

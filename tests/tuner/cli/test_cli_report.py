@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,10 +16,16 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from storage import leases
+from storage.champions import KeptExport, register
 from storage.database import Database, connect
+from storage.files import sha256_of
 from storage.history import history
 from storage.studies import create_study
 from tuner import api
+from tuner.champion.card import write_card
+from tuner.champion.confusion import Confusion
+from tuner.champion.record import RECORD, Champion, write_record
+from tuner.champion.trial_curve import TrialCurve
 from tuner.errors import ReportError
 from tuner.report.importances import importances
 from tuner.report.style import thinned
@@ -123,6 +129,97 @@ def test_a_hyperparameter_with_markup_is_escaped_for_plotly(empty: Database) -> 
     assert "<a href" not in json.dumps(Page(page(empty, "odd")).figures)
 
 
+def exported(database: Database, study: Any, folder: Path, name: str, kept: bool = False) -> None:
+    """An export as far as the report looks at it: a record and the card of a champion whose class has this name."""
+    folder.mkdir(exist_ok=True)
+    counts = Confusion(class_names=(name, "other"), counts=((31, 1), (2, 47)))
+    champion = Champion.model_validate(
+        {
+            "study": study.name,
+            "trial": 0,
+            "objective": {"metric": "val_loss", "direction": "minimize"},
+            "value": 0.5,
+            "params": {"units": 8},
+            "metrics": {},
+            "task": "classification",
+            "class_names": counts.class_names,
+            "targets": (),
+            "input": {
+                "kind": "text",
+                "structure": "single",
+                "tensors": (),
+                "signatures": {"serving_default": {"a": "b"}},
+            },
+            "outputs": (),
+            "data_fingerprint": "0" * 64,
+            "versions": {},
+            "exported_at": "2026-01-01T00:00:00+00:00",
+            "files": {},
+            "verification": {
+                "verified": True,
+                "metric": "val_loss",
+                "value": 0.5,
+                "recorded": 0.5,
+                "tolerance": 1e-6,
+                "accuracy": None,
+                "confusion": counts,
+                "examples": 81,
+                "max_difference": None,
+                "seconds": 1.0,
+            },
+        }
+    )
+    curve = TrialCurve(trial=0, epochs=(1, 2), metrics={"val_loss": (0.7, 0.5)}, best_epoch=2)
+    write_card(champion, [curve], {"units": 1.0}, folder)
+    write_record(champion, folder)
+    files = {RECORD: sha256_of(folder / RECORD)}
+    known = {"path": str(folder), "value": 0.5, "verification": champion.verification.model_dump(mode="json")}
+    register(database, study.study_id, 0, kept=KeptExport("0" * 64, 1, files) if kept else None, **known)
+
+
+def pictures(text: str) -> list[str]:
+    found = re.findall(r'<img class="picture" alt="[\w ]+" src="data:image/svg\+xml;base64,([^"]+)">', text)
+    return [base64.b64decode(each).decode() for each in found]
+
+
+def test_the_champions_card_is_shown_with_its_pictures(empty: Database, tmp_path: Path) -> None:
+    study = launched(empty)
+    run(empty, study, "complete", 0.5)
+    exported(empty, study, tmp_path / "champion", EVIL)
+    text = page(empty, "digits")
+    assert "<h4>Class by class</h4>" in text and "<td>31</td>" in text and "<td>100.0%</td>" in text
+    confusion, curves = pictures(text)
+    assert ">31</text>" in confusion and ">best epoch 2: 0.5</text>" in curves
+    tags = Page(text).tags
+    assert sum(tag == "img" for tag, _ in tags) == 2 and not any("onerror" in known for _, known in tags)
+    assert [known for _, known in tags if (known.get("src") or "data:").partition(":")[0] != "data"] == []
+
+
+def test_a_card_that_another_hand_wrote_loads_and_runs_nothing(empty: Database, tmp_path: Path) -> None:
+    study = launched(empty)
+    folder = tmp_path / "champion"
+    exported(empty, study, folder, "one")
+    hostile = (
+        f"{EVIL}\n\n![a](http://x/a.png) ![b](//x) ![c](../c.svg) [d](javascript:x) <http://x>\n\n<script>x</script>\n"
+    )
+    (folder / "card.md").write_text(hostile)
+    tags = Page(page(empty, "digits")).tags
+    assert not any(tag in ("img", "a") and "#" not in (known.get("href") or "") for tag, known in tags)
+    assert [tag for tag, _ in tags].count("script") == 3
+    (folder / "card.md").write_bytes(b"\xff")
+    text = page(empty, "digits")
+    assert "<dt>units</dt><dd>8</dd>" in text and Page(text).sections == SECTIONS
+
+
+def test_a_folder_that_holds_a_later_export_is_not_taken_for_the_earlier_one(empty: Database, tmp_path: Path) -> None:
+    study = launched(empty)
+    exported(empty, study, tmp_path / "champion", "earlier", kept=True)
+    exported(empty, study, tmp_path / "champion", "later", kept=True)
+    text = page(empty, "digits")
+    assert text.count("Class by class") == 1 and "<td>later</td>" in text and "<td>earlier</td>" not in text
+    assert text.count("holds another export now") == 1
+
+
 def test_no_trial_at_all_is_said_in_words(empty: Database) -> None:
     launched(empty)
     text = page(empty, "digits")
@@ -183,32 +280,19 @@ Browse = Callable[[Path], tuple[list[str], float]]
 
 
 @pytest.fixture
-def browse() -> Iterator[Browse]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-        browser = started.chromium.launch(executable_path=chromium, args=flags)
+def browse(chromium: Any) -> Browse:
+    def open_page(file: Path) -> tuple[list[str], float]:
+        shown, wrong = chromium.new_page(), []
+        shown.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+        shown.on("pageerror", lambda error: wrong.append(str(error)))
+        shown.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else wrong.append(asked.url))
+        shown.goto(file.as_uri())
+        shown.wait_for_function("document.documentElement.dataset.drawn")
+        missing = "[...document.querySelectorAll('.chart')].filter(c => !c.querySelector('.main-svg')).map(c => c.id)"
+        wrong += shown.evaluate(missing)
+        return wrong, float(shown.evaluate("document.documentElement.dataset.drawn"))
 
-        def open_page(file: Path) -> tuple[list[str], float]:
-            shown, wrong = browser.new_page(), []
-            shown.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
-            shown.on("pageerror", lambda error: wrong.append(str(error)))
-            shown.on(
-                "request", lambda asked: None if asked.url.startswith(("file:", "data:")) else wrong.append(asked.url)
-            )
-            shown.goto(file.as_uri())
-            shown.wait_for_function("document.documentElement.dataset.drawn")
-            missing = (
-                "[...document.querySelectorAll('.chart')].filter(c => !c.querySelector('.main-svg')).map(c => c.id)"
-            )
-            wrong += shown.evaluate(missing)
-            return wrong, float(shown.evaluate("document.documentElement.dataset.drawn"))
-
-        yield open_page
-        browser.close()
+    return open_page
 
 
 @pytest.mark.slow

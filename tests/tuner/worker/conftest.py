@@ -1,31 +1,23 @@
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storage.database import Database
+from tests.waiting import within
 from tuner.launch.local import LocalWorker
 from tuner.spec import SearchSpec
 from tuner.worker.settings import WorkerSettings
 
 
-def _eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.02)
-    return answer
-
-
 @pytest.fixture
 def eventually() -> Callable[..., Any]:
     """The first true answer of a question to another process; only its state can be asked for."""
-    return _eventually
+    return partial(within, 60.0, pause=0.02)
 
 
 StartWorker = Callable[..., LocalWorker]
@@ -46,3 +38,5 @@ def start_worker(database: Database, cache: Path, tmp_path: Path) -> Iterator[St
     yield start
     for worker in started:
         worker.kill()
+        # Shown with a test that fails.
+        print(worker.log.name, worker.log.read_text(errors="replace"), sep="\n")

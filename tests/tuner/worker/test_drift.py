@@ -68,10 +68,10 @@ def test_what_differs_is_a_warning_on_request(other_data, set_versions, start_wo
     worker = start_worker(spec, allow_version_drift=True)
     assert worker.wait(60)
     worker.raise_if_failed()
-    first, second = worker.warnings()
+    first, second = worker.news()
     assert "keras is 3." in first
     assert "the data is" in second
-    assert worker.warnings() == []
+    assert worker.news() == []
     assert progress.status(database, spec.study).complete == 1
     (listed,) = list_workers(spec.study, storage=str(database.engine.url))
     assert [words.partition(" is ")[0] for words in listed.drift] == ["keras", "the data"]
@@ -82,6 +82,6 @@ def test_the_same_versions_code_and_data_are_no_news(set_versions, start_worker,
     worker = start_worker(spec)
     assert worker.wait(60)
     worker.raise_if_failed()
-    assert worker.warnings() == []
+    assert worker.news() == []
     (listed,) = list_workers(spec.study, storage=str(database.engine.url))
     assert (listed.drift, listed.state, listed.trials) == ([], "left", [])

@@ -11,6 +11,7 @@ from storage import leases
 from storage.errors import LeaseLost
 from tuner.trial.messages import Suggest
 from tuner.worker.answering import Answerer
+from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
@@ -48,7 +49,7 @@ def held(database, record, trials):
 
 def test_no_hyperparameter_is_drawn_for_an_adopted_trial(database, spec, trials, held, adopt):
     adopter = adopt()
-    answerer = Answerer(database, Patience(threading.Event()), spec, lambda: False)
+    answerer = Answerer(database, Patience(threading.Event()), spec, lambda: False, WorkerMetrics())
     with pytest.raises(LeaseLost):
         answerer.answer(held, Suggest(name="units", distribution=UNITS))
     assert trials.open(adopter).frozen().params == {}

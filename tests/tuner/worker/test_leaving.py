@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import psutil
+import pytest
 from filelock import FileLock
 
 from storage import leases
@@ -16,7 +20,8 @@ def _forked(worker):
     return [child for child in children if child.ppid() in forkservers]
 
 
-def test_sigterm_while_the_data_is_prepared(create_study, start_worker, make_spec, cache, database, eventually):
+@pytest.mark.parametrize("tell", [os.kill, os.killpg])
+def test_sigterm_while_the_data_is_prepared(tell, create_study, start_worker, make_spec, cache, database, eventually):
     spec = make_spec("Fast")
     record = create_study(spec)
     folder = prepare(spec.data, cache).folder
@@ -24,7 +29,8 @@ def test_sigterm_while_the_data_is_prepared(create_study, start_worker, make_spe
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         worker = start_worker(spec)
         (preparation,) = eventually(lambda: _forked(worker))
-        worker.stop()
+        # Slurm tells every process of a job.
+        tell(worker.pid, signal.SIGTERM)
         assert worker.wait(30)
         worker.raise_if_failed()
         psutil.wait_procs([preparation], timeout=30)

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from disruption.proxy import Proxy
-from sqlalchemy import create_engine, make_url, text
 
 from storage import leaderboard, leases, progress
 from storage.database import connect
 
 
 @pytest.fixture
-def database(postgres_server):
-    name = f"tuner_worker_{uuid4().hex[:12]}"
-    engine = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    opened = connect(make_url(postgres_server).set(database=name).render_as_string(hide_password=False), create=True)
+def database(new_postgres_url):
+    opened = connect(new_postgres_url, create=True)
     yield opened
     opened.close()
-    with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 @pytest.fixture

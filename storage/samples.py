@@ -1,0 +1,81 @@
+"""A study's trials thinned out for charts: as many as can be drawn, however many there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages._rdb.models import TrialModel
+from optuna.trial import TrialState
+from sqlalchemy import Integer, case, cast, func, select
+
+from storage.database import Database
+from storage.summaries import StudyKey, find_study, joined, state_column, value_column, with_infinities
+from storage.tables import TrialRow
+
+
+@dataclass(frozen=True)
+class Point:
+    """A trial as a dot of the optimisation history.
+
+    Attributes:
+        value: of the leading objective; of a trial that was not completed, the best that it reached.
+        ended: its outcome, or its state where it has none.
+        keeps: it is complete and keeps the constraints.
+    """
+
+    trial: int
+    value: float
+    ended: str
+    keeps: bool
+
+
+@dataclass(frozen=True)
+class Points:
+    """The dots of a history.
+
+    Attributes:
+        maximize: whether more is better.
+        every: one dot stands for so many trials, the best of them.
+    """
+
+    metric: str
+    maximize: bool
+    every: int
+    points: list[Point]
+
+
+def points(db: Database, study: str, most: int) -> Points:
+    """At most about ``most`` trials with a value, by number: of each group of neighbours the best.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+    """
+    with db.reading() as session:
+        key = find_study(session, study)
+        last = session.scalar(select(func.max(TrialModel.number)).where(TrialModel.study_id == key.study_id))
+        every = -(-((last or 0) + 1) // most)
+        rows = session.execute(_best_of_each(key, every)).all()
+        found = [Point(row.number, with_infinities(row.value), row.ended, bool(row.keeps)) for row in rows]
+    return Points(_metric(key), key.maximize[0], every, found)
+
+
+def _best_of_each(key: StudyKey, every: int) -> Any:
+    value, complete = value_column(), TrialModel.state == TrialState.COMPLETE
+    keeps = case((complete & (func.coalesce(TrialRow.violation, 0.0) <= 0), 1), else_=0)
+    better = value.desc() if key.maximize[0] else value.asc()
+    group = cast(func.floor(TrialModel.number / every), Integer)
+    place = func.row_number().over(partition_by=group, order_by=(keeps.desc(), better, TrialModel.number))
+    ended = func.coalesce(TrialRow.outcome, state_column())
+    each = (
+        joined(
+            TrialModel.number, value.label("value"), ended.label("ended"), keeps.label("keeps"), place.label("place")
+        )
+        .where(TrialModel.study_id == key.study_id, value.is_not(None))
+        .subquery()
+    )
+    return select(each).where(each.c.place == 1).order_by(each.c.number)
+
+
+def _metric(key: StudyKey) -> str:
+    return str(key.row.objectives[0]["metric"]) if key.row else "value"

@@ -1,0 +1,82 @@
+"""Studies that are launched over HTTP and worked on by an engine that the operator allowed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from storage import tokens
+from storage.database import connect
+from storage.progress import StudyStatus
+from tests.tuner.conftest import SPACES
+from tuner.client import Client
+from tuner.errors import SpecError
+from tuner.spec import LaunchSettings, RaySettings, SlurmSettings
+
+Serve = Callable[..., str]
+SPACE = f"{SPACES}:Fast"
+
+
+def spec(images: Path, **keys: Any) -> dict[str, Any]:
+    data = {"kind": "image_directory", "path": str(images), "image_size": [8, 8], "color_mode": "grayscale"}
+    training = {"epochs": 1, "batch_size": 16}
+    return {
+        "study": "shapes",
+        "data": data,
+        "space": SPACE,
+        "objective": "val_accuracy",
+        "trials": 2,
+        "pruner": "none",
+        "training": training,
+    } | keys
+
+
+@pytest.mark.slow
+def test_an_allowed_engine_starts_the_workers(serving: Serve, tmp_path: Path, images: Path) -> None:
+    secret = LaunchSettings(slurm=SlurmSettings(account="secret"), ray=RaySettings(runtime_env={"secret": "s"}))
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    allowed = {"spaces": (SPACE,), "data_roots": (images,), "launchers": ("local",), "engines": secret}
+    with Client(serving(url, **allowed)) as client:
+        status = client.create_study(spec(images), on="local", workers=1)
+        assert (status.study, status.state) == ("shapes", "running")
+        assert client.scale("shapes", 1).engine == "local"
+        ended: StudyStatus = client.watch("shapes", lambda status: None)
+        assert (ended.state, ended.complete) == ("finished", 2)
+        assert "secret" not in str(client.stored_spec("shapes"))
+        (launch,) = client.list_launches("shapes")
+        left = threading.Event()
+        while not client.list_launches("shapes")[0].ended:
+            left.wait(0.1)
+        assert [worker.name for worker in launch.workers] == ["w1-0"]
+
+
+def test_an_engine_is_the_operators_to_allow(serving: Serve, tmp_path: Path, images: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    allowed = {"spaces": (SPACE,), "data_roots": (images,), "launchers": ("local",), "max_workers": 2}
+    with Client(serving(url, **allowed)) as client:
+        refused: dict[str, Any] = {"on": {"on": "slurm"}, "workers": {"on": "local", "workers": 3}}
+        for key, asked in refused.items():
+            with pytest.raises(SpecError) as error:
+                client.create_study(spec(images), **asked)
+            assert [problem.key for problem in error.value.problems] == [key]
+        with pytest.raises(SpecError, match="at most 2 here"):
+            client.create_study(spec(images, resources={"workers": 3}), on="local")
+        with pytest.raises(SpecError, match="is the operator's to decide"):
+            client.create_study(spec(images, launch={"slurm": {"setup": ["touch /tmp/x"]}}), on="local")
+        assert client.list_studies() == []
+
+
+def test_a_reader_launches_nothing(serving: Serve, tmp_path: Path, images: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    address = serving(url, launchers=("local",))
+    database = connect(url)
+    headers = {"Authorization": f"Bearer {tokens.create(database, 'reader', 'read')}"}
+    database.close()
+    with httpx.Client(base_url=address, headers=headers) as http:
+        for path, body in (("?on=local", spec(images)), ("/shapes/scale", {"workers": 2})):
+            assert http.post(f"/api/v1/studies{path}", json=body).status_code == 403

@@ -1,0 +1,219 @@
+"""What the service refuses, and how it says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from disruption.servers import PostgresServer
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+
+from storage import studies, tokens
+from storage.database import connect
+from tuner.client import Client
+from tuner.errors import NoAccess, ScopeTooSmall, ServiceError, SpecError, TooOften
+
+Serve = Callable[..., str]
+DESCRIBED: dict[str, Any] = {"spec": {}, "summary": {}, "versions": {}, "space": {"hyperparameters": []}, "budget": 3}
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with a study in it."""
+    folder = tmp_path_factory.mktemp("service")
+    found = f"sqlite:///{folder}/tuner.db"
+    database = connect(found, create=True)
+    objectives = [{"metric": "val_accuracy", "direction": "maximize"}]
+    studies.create_study(database, "digits", objectives=objectives, fingerprint="f", artifacts="a", **DESCRIBED)
+    database.close()
+    return found
+
+
+@pytest.fixture
+def http(serving: Serve, url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=serving(url, requests_per_minute=0), timeout=30) as client:
+        yield client
+
+
+def error_of(answer: httpx.Response) -> dict[str, Any]:
+    """Every error has the one shape."""
+    found = answer.json()["error"]
+    assert list(found) == ["code", "message", "where", "details"] and found["message"], found
+    return dict(found)
+
+
+def test_the_documentation_needs_no_other_server(http: httpx.Client) -> None:
+    page = http.get("/docs").text
+    places = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(places) == 3 and all(http.get(each).status_code == 200 for each in places)
+    assert "://" not in page and "<script>" not in page
+    assert http.get("/docs/..%2F__init__.py").status_code == 404
+    assert "/api/v1/studies/{study}/trials" in http.get("/openapi.json").json()["paths"]
+
+
+def test_errors_of_the_framework_have_the_one_shape(http: httpx.Client) -> None:
+    assert error_of(http.get("/nothing"))["code"] == "NotFound"
+    assert error_of(http.put("/api/v1/studies"))["code"] == "MethodNotAllowed"
+    invalid = http.get("/api/v1/studies/digits/trials", params={"limit": 0})
+    assert invalid.status_code == 422
+    assert error_of(invalid)["where"] == [{"key": "limit", "message": "Input should be greater than or equal to 1"}]
+    bad = http.post("/api/v1/studies", content=b"{not json", headers={"Content-Type": "application/json"})
+    assert bad.status_code == 422 and "JSON" in error_of(bad)["message"]
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(http: httpx.Client) -> None:
+    said = http.post("/api/v1/studies", content=b"x" * 2_000_000)
+    assert said.status_code == 413 and error_of(said)["code"] == "TooLarge"
+    in_pieces = http.post("/api/v1/studies", content=(b"x" * 100_000 for _ in range(20)))
+    assert in_pieces.status_code == 413
+
+
+@pytest.mark.parametrize("name", ["..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "%00", "a" * 600, "%FF%FE", "';--"])
+def test_odd_names_are_only_names(http: httpx.Client, name: str) -> None:
+    for path in ("", "/trials", "/best", "/workers/x/log", "/events"):
+        assert http.get(f"/api/v1/studies/{name}{path}").status_code in (404, 422)
+    assert http.get(f"/api/v1/champions/{name}/download").status_code in (404, 422)
+
+
+def test_every_answer_has_the_security_headers(http: httpx.Client) -> None:
+    for path in ("/api/v1/studies", "/nothing", "/healthz"):
+        headers = http.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
+        assert "script-src 'self';" in headers["Content-Security-Policy"]
+        assert "server" not in headers
+
+
+def test_pages_of_other_sites_can_do_nothing(http: httpx.Client) -> None:
+    for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+        said = http.post("/api/v1/studies/digits/stop", headers=headers)
+        assert said.status_code == 403 and error_of(said)["code"] == "ScopeTooSmall"
+    # A name that was pointed at this machine.
+    assert http.get("/api/v1/studies", headers={"Host": "evil.example"}).status_code == 401
+
+
+def test_a_cursor_that_somebody_wrote_does_no_harm(http: httpx.Client) -> None:
+    from tuner.paging import cursor_after
+
+    listing = {"study": "digits", "state": None, "sort": "value", "descending": False}
+    for position in ("x", [1], [-1, 1], [1, "text"], [1, 10**30], [2**40, 1], {"a": 1}, [[1], 2]):
+        said = http.get(
+            "/api/v1/studies/digits/trials", params={"sort": "value", "cursor": cursor_after(listing, position)}
+        )
+        assert said.status_code == 400 and error_of(said)["code"] == "CursorError", position
+
+
+def test_tokens(serving: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"sqlite:///{tmp_path}/tokens.db"
+    with httpx.Client(base_url=serving(url)) as anybody:
+        database = connect(url)
+        assert anybody.get("/api/v1/studies").status_code == 200
+        # Without any token, users of this machine may do everything; with one, look.
+        assert anybody.post("/api/v1/studies/x/stop").status_code == 404
+        secrets = {scope: tokens.create(database, f"for-{scope}", scope) for scope in tokens.SCOPES}
+        assert anybody.get("/api/v1/studies").status_code == 200
+        assert error_of(anybody.post("/api/v1/studies/x/stop"))["code"] == "ScopeTooSmall"
+        late = tokens.create(database, "late", "admin", seconds=-1)
+        for secret in (late, "kc_nonsense", "ü" * 10):
+            with httpx.Client(base_url=anybody.base_url, headers={"Authorization": f"Bearer {secret}".encode()}) as one:
+                refused = one.get("/api/v1/studies")
+                assert refused.status_code == 401, secret
+        statuses = {}
+        for scope, secret in secrets.items():
+            headers = {"Authorization": f"Bearer {secret}"}
+            stop = anybody.post("/api/v1/studies/x/stop", headers=headers)
+            delete = anybody.request("DELETE", "/api/v1/studies/x", json={"confirm": "x"}, headers=headers)
+            statuses[scope] = [anybody.get("/api/v1/studies", headers=headers).status_code, stop.status_code]
+            statuses[scope].append(delete.status_code)
+        assert statuses == {"read": [200, 403, 403], "launch": [200, 404, 403], "admin": [200, 404, 404]}
+        with Client(str(anybody.base_url), secrets["read"]) as client, pytest.raises(ScopeTooSmall, match="for-read"):
+            client.stop("x")
+        assert tokens.revoke(database, "for-admin") and not tokens.revoke(database, "for-admin")
+        with Client(str(anybody.base_url), secrets["admin"]) as client, pytest.raises(NoAccess, match="was revoked"):
+            client.list_studies()
+        database.close()
+    stored = (tmp_path / "tokens.db").read_bytes()
+    assert not any(secret.encode() in stored for secret in secrets.values())
+    assert not any(secret in caplog.text for secret in secrets.values())
+
+
+def test_reached_from_elsewhere_it_wants_a_token(serving: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tokens.db"
+    address = serving(url, host="0.0.0.0").replace("0.0.0.0", "127.0.0.1")
+    assert httpx.get(f"{address}/healthz").status_code == 200
+    refused = httpx.get(f"{address}/api/v1/studies")
+    assert refused.status_code == 401 and refused.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_too_many_requests_have_to_wait(serving: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/rate.db"
+    with Client(serving(url, requests_per_minute=2)) as client:
+        client.list_studies(), client.list_studies()
+        with pytest.raises(TooOften, match="wait") as often:
+            client.list_studies()
+    assert often.value.seconds >= 1
+
+
+def test_a_spec_names_only_what_the_operator_allows(serving: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/specs.db"
+    spec = {
+        "study": "digits",
+        "data": {"kind": "image_directory", "path": "/etc"},
+        "space": "os:system",
+        "objective": "val_accuracy",
+        "trials": 2,
+        "storage": "sqlite:////tmp/other.db",
+    }
+    with Client(serving(url)) as client:
+        with pytest.raises(SpecError) as refused:
+            client.create_study(spec)
+        assert {each.key for each in refused.value.problems} == {"space", "data.path", "storage"}
+        with pytest.raises(SpecError) as wrong:
+            client.create_study({**spec, "trials": "many"})
+        assert "trials" in {each.key for each in wrong.value.problems}
+        assert client.list_studies() == []
+
+
+def test_a_database_that_is_away_is_said_so_and_comes_back(
+    serving: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with PostgresServer(tmp_path / "postgres") as server:
+        url = server.url.replace("postgres@", "postgres:hunter2@")
+        with httpx.Client(base_url=serving(url), timeout=30) as http:
+            assert http.get("/api/v1/studies").status_code == 200
+            server.take_away("fast")
+            for path in ("/api/v1/studies", "/readyz", "/metrics", "/api/v1/studies/x/trials"):
+                away = http.get(path)
+                assert away.status_code == 503 and int(away.headers["Retry-After"]) > 0
+                assert error_of(away)["code"] == "DatabaseUnavailable" and "hunter2" not in away.text
+            assert http.get("/healthz").status_code == 200
+            server.bring_back()
+            assert http.get("/api/v1/studies").status_code == 200
+            assert http.get("/readyz").json() == {"status": "ready", "database": "postgresql"}
+    assert "hunter2" not in caplog.text
+
+
+def test_nothing_answers(tmp_path: Path) -> None:
+    with Client("http://127.0.0.1:9", seconds=2) as client, pytest.raises(ServiceError, match="no service answers"):
+        client.list_studies()
+
+
+def test_whatever_openapi_allows_never_fails_the_service(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    document = json.loads(http.get("/openapi.json").content)
+    schema = schemathesis.openapi.from_dict(document)
+    for operation in schema.get_all_operations():
+        made = operation.ok()
+        if made.path.endswith("/events"):
+            continue
+
+        @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        def answers(case: schemathesis.Case) -> None:
+            case.call_and_validate(base_url=str(http.base_url), timeout=20, checks=[not_a_server_error])
+
+        given(case=made.as_strategy())(answers)()

@@ -1,0 +1,105 @@
+"""A spec from outside names nothing that the operator did not allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.errors import SpecError
+from tuner.outside_specs import SpecPolicy, check_outside_spec
+from tuner.spec import SearchSpec
+
+OWN = "team.spaces:Small"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of data with a link in it that leads out, and one that leads back in."""
+    folder = tmp_path / "data"
+    (folder / "digits").mkdir(parents=True)
+    (tmp_path / "data-of-others").mkdir()
+    (folder / "out").symlink_to(tmp_path / "data-of-others")
+    (tmp_path / "in").symlink_to(folder)
+    return folder
+
+
+@pytest.fixture
+def policy(root: Path) -> SpecPolicy:
+    return SpecPolicy(frozenset({OWN}), (root,), frozenset({"slurm"}))
+
+
+def raw(**keys: Any) -> dict[str, Any]:
+    data = {"kind": "image_directory", "path": "digits"}
+    return {"study": "s", "data": data, "space": "image", "objective": "val_accuracy"} | keys
+
+
+def images(path: Path | str) -> dict[str, Any]:
+    return {"data": {"kind": "image_directory", "path": str(path)}}
+
+
+def refused(policy: SpecPolicy, **keys: Any) -> list[str]:
+    """The keys that are refused."""
+    with pytest.raises(SpecError) as error:
+        check_outside_spec(raw(**keys), policy)
+    return [problem.key for problem in error.value.problems]
+
+
+def test_what_is_allowed_is_taken(policy: SpecPolicy, root: Path, tmp_path: Path) -> None:
+    spec = check_outside_spec(raw(storage=None, launch={}, priority=3), policy)
+    assert isinstance(spec, SearchSpec)
+    assert (spec.data.path, spec.priority) == (root / "digits", 3)  # type: ignore[union-attr]
+    check_outside_spec(raw(space={"name": OWN, "size": 3}), policy)
+    for path in (root, tmp_path / "in/digits", root / "digits/../digits", "../data/digits"):
+        check_outside_spec(raw(**images(path)), policy)
+
+
+@pytest.mark.parametrize("path", ["/etc", "../data-of-others", "out", "digits/../../data-of-others", "~", "a\0b"])
+def test_data_stays_in_its_folders(path: str, policy: SpecPolicy) -> None:
+    assert refused(policy, **images(path)) == ["data.path"]
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/x", "https://example.org/x.csv", "file:///etc/passwd"])
+def test_data_is_no_url(url: str, policy: SpecPolicy) -> None:
+    assert refused(policy, data={"kind": "csv", "path": url, "label_column": "y"}) == ["data.path"]
+
+
+def test_a_user_who_is_not_there_is_no_home(policy: SpecPolicy) -> None:
+    assert refused(policy, **images("~nobody-of-this-name/x")) == ["data.path"]
+
+
+def test_every_split_is_looked_at(policy: SpecPolicy) -> None:
+    data = {"kind": "text_directory", "train": "digits", "validation": "/etc", "test": "out"}
+    assert refused(policy, data=data) == ["data.validation", "data.test"]
+
+
+def test_nothing_is_allowed_unless_it_is_named() -> None:
+    assert refused(SpecPolicy(), **images("/")) == ["data.path"]
+    with pytest.raises(SpecError, match="allowed: none"):
+        SpecPolicy().check_launcher("slurm", 1)
+    SpecPolicy(launchers=frozenset({"slurm"})).check_launcher("slurm", 1)
+    with pytest.raises(SpecError, match="at most 3 here"):
+        SpecPolicy(launchers=frozenset({"slurm"}), max_workers=3).check_launcher("slurm", 4)
+
+
+@pytest.mark.parametrize("space", ["os:system", "team.spaces:Large", "/tmp/x.py:Small", {"name": "os:system"}])
+def test_code_of_the_callers_choosing_is_refused(space: Any, policy: SpecPolicy) -> None:
+    assert refused(policy, space=space) == ["space"]
+
+
+def test_every_problem_is_named_at_its_key(policy: SpecPolicy) -> None:
+    keys = refused(
+        policy,
+        space="os:system",
+        data={"kind": "python", "source": "/tmp/x.py:load", "args": {}},
+        training={"callbacks": ["os:system"]},
+        storage="sqlite:////tmp/x.db",
+        artifacts="s3://elsewhere/x",
+        launch={"slurm": {"setup": ["rm -rf /"]}},
+    )
+    assert keys == ["space", "data.source", "training.callbacks", "storage", "artifacts", "launch"]
+
+
+def test_a_spec_with_mistakes_is_refused_for_them_first(policy: SpecPolicy) -> None:
+    assert refused(policy, trials=0, storage="x") == ["trials"]

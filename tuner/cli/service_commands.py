@@ -1,0 +1,134 @@
+"""Commands that serve a database over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from storage import tokens
+from storage.urls import mask_password
+from tuner import queries
+from tuner.cli.app import Storage, Style, app, say, token_commands
+from tuner.errors import ServiceError
+from tuner.places import storage_url
+from tuner.tables import Format, print_records
+
+
+class _Scope(StrEnum):
+    read = "read"
+    launch = "launch"
+    admin = "admin"
+
+
+@app.command()
+def serve(
+    storage: Storage = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8730,
+    allow_space: Annotated[
+        list[str], typer.Option("--allow-space", metavar="NAME", help="A search space that specs over HTTP may name.")
+    ] = [],  # noqa: B006
+    data_root: Annotated[
+        list[Path], typer.Option("--data-root", metavar="DIR", help="A folder that their data may be in.")
+    ] = [],  # noqa: B006
+    allow_launcher: Annotated[
+        list[str], typer.Option("--allow-launcher", metavar="ENGINE", help="local, ray or slurm: run workers on it.")
+    ] = [],  # noqa: B006
+    engine_settings: Annotated[
+        Path | None,
+        typer.Option(
+            "--engine-settings", metavar="YAML", help="What the engines are told: the sections of a spec's `launch`."
+        ),
+    ] = None,
+    max_workers: Annotated[
+        int, typer.Option("--max-workers", min=1, help="That one launch over HTTP may ask an engine for.")
+    ] = 16,
+    name: Annotated[
+        list[str], typer.Option("--name", metavar="HOST", help="A further name that the service is reached by.")
+    ] = [],  # noqa: B006
+    proxy: Annotated[
+        list[str],
+        typer.Option(
+            "--proxy", metavar="ADDRESS", help="A proxy that says by which scheme and from where requests came."
+        ),
+    ] = [],  # noqa: B006
+    rate: Annotated[int, typer.Option("--rate", min=0, help="Requests a minute of one client; 0 for no limit.")] = 6000,
+) -> None:
+    """Serve the database over HTTP: the API, its pages, and /docs. Ctrl-C ends it.
+
+    Without a token in the database it listens on this machine only; `tuner token create` makes one.
+    """
+    if find_spec("uvicorn") is None or find_spec("fastapi") is None:
+        raise ServiceError("`tuner serve` needs libraries that are missing: pip install 'keras-champion[serve]'")
+    from tuner.http.serving import serve as run
+    from tuner.http.settings import ServiceSettings
+    from tuner.launch.engines import ENGINES
+    from tuner.spec import LaunchSettings, load_launch_settings
+
+    if unknown := [each for each in allow_launcher if each not in ENGINES]:
+        raise ServiceError(f"--allow-launcher {unknown[0]}: there is no such engine; one of {', '.join(ENGINES)}")
+    url = storage_url(storage)
+    settings = ServiceSettings(
+        storage=url,
+        host=host,
+        port=port,
+        allowed_hosts=tuple(name),
+        proxies=tuple(proxy),
+        spaces=tuple(allow_space),
+        data_roots=tuple(each.absolute() for each in data_root),
+        launchers=tuple(allow_launcher),
+        engines=LaunchSettings() if engine_settings is None else load_launch_settings(engine_settings),
+        max_workers=max_workers,
+        requests_per_minute=rate,
+    )
+    _check_database(url, settings.on_loopback, host)
+    run(settings, on_listening=lambda address: say(f"{mask_password(url)} is served at {address} (API: /docs)"))
+
+
+def _check_database(url: str, on_loopback: bool, host: str) -> None:
+    """A database that cannot be served is told of as by every other command, and not by a server that fails."""
+    with queries.open_storage(url, create=True) as database:
+        if not on_loopback and not tokens.live_tokens(database):
+            raise ServiceError(
+                f"at {host} others could use this database, and no token says who may: make one with "
+                "`tuner token create NAME --scope admin`, or leave out --host"
+            )
+
+
+@token_commands.command("create")
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whom or what it is for.")],
+    scope: Annotated[_Scope, typer.Option("--scope", help="read; launch: also starts and stops; admin: also deletes.")],
+    days: Annotated[
+        float | None, typer.Option("--days", min=0.001, help="How long it counts; for ever if not given.")
+    ] = None,
+    storage: Storage = None,
+) -> None:
+    """Make a token for the service and print it. It is shown this once."""
+    seconds = None if days is None else days * 86400
+    with queries.open_storage(storage, create=True) as database:
+        print(tokens.create(database, name, scope.value, seconds=seconds))
+    say(f"token {name}: send it as Authorization: Bearer TOKEN; `tuner token revoke {name}` ends it")
+
+
+@token_commands.command("list")
+def list_tokens(storage: Storage = None, style: Style = Format.TABLE) -> None:
+    """List every token: what it may do, when it was used, until when it counts."""
+    with queries.open_storage(storage) as database:
+        records = [asdict(each) for each in tokens.list_tokens(database)]
+    print_records(
+        records, ("name", "scope", "created_at", "expires_at", "used_at", "revoked_at"), style, empty="no tokens yet"
+    )
+
+
+@token_commands.command("revoke")
+def revoke(name: Annotated[str, typer.Argument(metavar="NAME")], storage: Storage = None) -> None:
+    """Make a token count no more."""
+    with queries.open_storage(storage) as database:
+        revoked = tokens.revoke(database, name)
+    say(f"token {name} {'is revoked' if revoked else 'was revoked already'}")

@@ -1,0 +1,100 @@
+"""What happens in a study while somebody looks: the same for the terminal and for browsers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from storage import leaderboard, progress
+from storage.database import Database
+from storage.leaderboard import TrialSummary
+from storage.progress import StudyStatus
+from tuner.queries import Storage, open_storage
+
+LOOK_SECONDS = 0.5
+# Trials that ended beyond so many between two looks are seen in the listings.
+_MOST_TRIALS = 50
+_ONGOING = ("running", "stopping")
+
+
+@dataclass(frozen=True)
+class FeedEvent:
+    """Something that happened.
+
+    Attributes:
+        kind: ``status`` when a study's state, counts, workers or running trials have changed, and at first; ``trial``
+            when a trial has ended; ``end`` when the study neither runs nor stops, after which nothing comes.
+    """
+
+    kind: Literal["status", "trial", "end"]
+    status: StudyStatus
+    trial: TrialSummary | None = None
+
+
+class Feed:
+    """Looks at a study, and says what is new since the last look.
+
+    Args:
+        storage: the database's URL, or the open database.
+    """
+
+    def __init__(self, study: str, storage: Storage = None) -> None:
+        self._study = study
+        self._storage = storage
+        self._last: StudyStatus | None = None
+
+    def look(self) -> list[FeedEvent]:
+        """What is new, in order.
+
+        Raises:
+            UnknownStudy: there is none of this name, or no more.
+            DatabaseUnavailable: it cannot be looked at now; the next look tells what was missed.
+        """
+        with open_storage(self._storage) as database:
+            status = progress.status(database, self._study)
+            ended = _ended(status) - (_ended(self._last) if self._last is not None else _ended(status))
+            trials = self._newly_ended(database, ended, status) if ended > 0 else []
+        events = [FeedEvent("trial", status, trial) for trial in trials]
+        if self._last is None or _steady(status) != _steady(self._last):
+            events.insert(0, FeedEvent("status", status))
+        self._last = status
+        if status.state not in _ONGOING:
+            events.append(FeedEvent("end", status))
+        return events
+
+    def _newly_ended(self, database: Database, count: int, status: StudyStatus) -> list[TrialSummary]:
+        before = {each.trial for each in self._last.running_trials} if self._last else set()
+        wanted = min(_MOST_TRIALS, count + status.running + len(before))
+        newest = leaderboard.trials(database, self._study, descending=True, limit=wanted)
+        running = {each.trial for each in status.running_trials}
+        ended = [each for each in newest if each.state not in ("running", "waiting") and each.trial not in running]
+        # Those that ran at the last look ended for certain; of the others the newest did.
+        ended.sort(key=lambda each: (each.trial not in before, -each.trial))
+        return sorted(ended[:count], key=lambda each: each.trial)
+
+
+def follow(study: str, *, storage: Storage = None, seconds: float = LOOK_SECONDS) -> Iterator[FeedEvent]:
+    """What happens in a study until it neither runs nor stops, looked at every ``seconds``. Raises as ``look``."""
+    feed = Feed(study, storage)
+    while True:
+        for event in feed.look():
+            yield event
+            if event.kind == "end":
+                return
+        time.sleep(seconds)
+
+
+def _ended(status: StudyStatus) -> int:
+    return status.complete + status.pruned + status.failed
+
+
+def _steady(status: StudyStatus) -> StudyStatus:
+    """Without what changes by itself with time."""
+    return replace(
+        status,
+        training_share=None,
+        running_trials=[replace(each, seconds=None) for each in status.running_trials],
+        workers=[replace(each, seen_seconds=0.0, seen_at=each.started_at) for each in status.workers],
+    )

@@ -1,0 +1,1 @@
+"""The service: what ``tuner.api`` does, over HTTP. Needs the extra ``serve``."""

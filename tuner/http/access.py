@@ -1,0 +1,136 @@
+"""Who asks, and whether they may: bearer tokens, the pages' cookie, and anybody here while there is no token."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Security
+from fastapi.security import HTTPBearer
+
+from storage import tokens
+from storage.errors import StorageError
+from storage.tokens import SCOPES, Scope, Token
+from tuner.errors import NoAccess, ScopeTooSmall
+from tuner.http.reads import Reads
+from tuner.http.settings import ServiceSettings
+
+COOKIE = "tuner_token"
+ANONYMOUS = "anonymous"
+_NOTE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and the most that they may do."""
+
+    name: str
+    scope: Scope
+
+    def may(self, scope: Scope) -> bool:
+        return SCOPES.index(scope) <= SCOPES.index(self.scope)
+
+
+class Access:
+    """Looks tokens up, and remembers them for a moment."""
+
+    def __init__(self, settings: ServiceSettings, reads: Reads, live: Callable[[], dict[str, Token]]) -> None:
+        self._settings = settings
+        self._reads = reads
+        self._live = live
+        self._known: dict[str, Token] = {}
+        self._looked = float("-inf")
+        self._noted: dict[str, float] = {}
+        self._csrf_key = secrets.token_bytes(32)
+
+    async def caller(self, secret: str | None) -> tuple[Caller, bool]:
+        """Who shows this token, and whether its use should be noted now.
+
+        Without a token: on loopback everybody is an administrator while the database has no token, and a reader after
+        that.
+
+        Raises:
+            NoAccess: the token does not count, or there must be one.
+        """
+        await self._look(self._settings.known_seconds)
+        if secret is None:
+            return self._anonymous(), False
+        token = self._known.get(tokens.hashed(secret))
+        if token is None:
+            # It may be newer than what is remembered.
+            await self._look(0)
+            token = self._known.get(tokens.hashed(secret))
+        if token is None:
+            raise NoAccess("the token is not known, was revoked or has expired: `tuner token create` makes one")
+        return Caller(token.name, token.scope), self._is_news(token.name)
+
+    def _anonymous(self) -> Caller:
+        if not self._settings.on_loopback:
+            raise NoAccess("a token is needed: send it as Authorization: Bearer TOKEN; `tuner token create` makes one")
+        return Caller(ANONYMOUS, "read" if self._known else "admin")
+
+    async def _look(self, seconds: float) -> None:
+        if time.monotonic() - self._looked <= seconds and seconds > 0:
+            return
+        asked = time.monotonic()
+        self._known = await self._reads.ask("tokens", self._live)
+        self._looked = asked
+
+    def _is_news(self, name: str) -> bool:
+        now = time.monotonic()
+        if now - self._noted.get(name, float("-inf")) < _NOTE_SECONDS:
+            return False
+        self._noted[name] = now
+        return True
+
+    def csrf_of(self, secret: str | None) -> str:
+        """What a page's form sends back, so that no other site can send it: bound to the cookie and this process."""
+        shown = (secret or ANONYMOUS).encode()
+        return hmac.new(self._csrf_key, shown, hashlib.sha256).hexdigest()
+
+    def is_csrf(self, secret: str | None, sent: str) -> bool:
+        return hmac.compare_digest(self.csrf_of(secret).encode(), sent.encode())
+
+
+_BEARER = HTTPBearer(auto_error=False, description="A token that `tuner token create` made.")
+_NOTING: set[asyncio.Task[None]] = set()
+
+
+def secret_of(request: Request) -> str | None:
+    """The token that a request shows, as a bearer or as the pages' cookie."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return value.strip()
+    return request.cookies.get(COOKIE)
+
+
+def needs(scope: Scope) -> Callable[[Request], Coroutine[Any, Any, Caller]]:
+    """A dependency of routes that need a scope: gives who asks."""
+
+    async def permitted(request: Request, _: object = Security(_BEARER)) -> Caller:
+        service = request.app.state.service
+        caller, news = await service.access.caller(secret_of(request))
+        if not caller.may(scope):
+            shown = "without a token" if caller.name == ANONYMOUS else f"with token {caller.name}"
+            raise ScopeTooSmall(f"this needs scope {scope}, and {shown} the scope is {caller.scope}")
+        if news:
+            task = asyncio.create_task(_note(service, caller.name))
+            _NOTING.add(task)
+            task.add_done_callback(_NOTING.discard)
+        request.state.caller = caller
+        return caller
+
+    return permitted
+
+
+async def _note(service: Any, name: str) -> None:
+    # When it was used is no reason to fail.
+    with contextlib.suppress(StorageError):
+        await service.reads.run(lambda: tokens.note_use(service.database, name))

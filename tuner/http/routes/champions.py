@@ -1,0 +1,85 @@
+"""Champions: list, promote, download."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from storage.aliases import AliasChange
+from tuner import registry
+from tuner.http.access import Caller, needs
+from tuner.http.parameters import Answers, Cursor, Limit, Text
+from tuner.http.streams import streamed
+from tuner.paging import Page
+from tuner.queries import USUAL_PAGE
+from tuner.registry import RegisteredChampion
+
+router = APIRouter(prefix="/api/v1/champions", tags=["champions"])
+DIGEST_HEADER = "Champion-Digest"
+
+
+class Promotion(BaseModel):
+    """Which champion an alias shall point to; ``unverified`` also takes one whose value was not reproduced."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    study: str = Field(max_length=512, pattern=r"^[^\x00]+$")
+    version: int = Field(ge=1, lt=2**31)
+    unverified: bool = False
+
+
+@router.get("", response_model=Page[RegisteredChampion])
+async def list_champions(
+    service: Answers,
+    study: Annotated[str | None, Query(max_length=512, pattern=r"^[^\x00]+$")] = None,
+    limit: Limit = USUAL_PAGE,
+    cursor: Cursor = None,
+) -> Response:
+    """A page of every champion or of one study's, the newest first."""
+    return await service.answer(Page[RegisteredChampion], registry.champion_page, study, limit=limit, cursor=cursor)
+
+
+@router.put("/aliases/{alias}", response_model=AliasChange | None)
+async def promote(
+    service: Answers, alias: Text, promotion: Promotion, caller: Annotated[Caller, Depends(needs("launch"))]
+) -> Response:
+    """Points an alias to a champion. Gives the move; null if it pointed there already."""
+    return await service.done(
+        AliasChange | None,
+        registry.promote,
+        promotion.study,
+        promotion.version,
+        alias,
+        unverified=promotion.unverified,
+        who=f"{caller.name} over HTTP",
+    )
+
+
+@router.get("/aliases/{alias}", response_model=list[AliasChange])
+async def alias_history(service: Answers, alias: Text) -> Response:
+    """Every move of an alias, the newest first."""
+    return await service.answer(list[AliasChange], registry.alias_history, alias)
+
+
+@router.get("/{reference}/download", response_class=Response)
+async def download(
+    service: Answers,
+    reference: Annotated[
+        str, Path(max_length=600, pattern=r"^[^\x00]+$", description="An alias, STUDY@VERSION, or STUDY.")
+    ],
+) -> Response:
+    """A champion's files as a tar archive of one folder.
+
+    The header Champion-Digest is SHA-256 over the sorted names and hashes of the files, as `tuner champions` shows it.
+    """
+    found = await service.reads.run(partial(registry.stream_champion, reference, storage=service.database))
+    headers = {
+        DIGEST_HEADER: found.digest,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.folder, safe='')}.tar",
+    }
+    return await streamed(service, lambda: found.pieces, "application/x-tar", headers)

@@ -1,0 +1,24 @@
+"""Whether the service lives, and whether it can answer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse, Response
+
+from tuner.http.parameters import Answers
+from tuner.versions import own_version
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=dict[str, str])
+async def health() -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok", "version": own_version()})
+
+
+@router.get("/readyz", response_model=dict[str, str])
+async def ready(service: Answers) -> Response:
+    """The database answers too; 503 while it does not."""
+    await service.reads.ask("clock", service.database.clock)
+    return JSONResponse({"status": "ready", "database": service.database.dialect})

@@ -1,0 +1,18 @@
+"""Counts for Prometheus."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from tuner.http.metrics import CONTENT_TYPE
+from tuner.http.parameters import Answers
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(service: Answers) -> Response:
+    """The service's requests, and how the studies stand, as Prometheus reads them."""
+    text = await service.reads.ask("metrics", lambda: service.metrics.text(service.database))
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})

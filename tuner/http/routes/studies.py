@@ -1,0 +1,150 @@
+"""Studies: list, look, create, stop, go on, delete."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from storage.lease_list import LeaseView
+from storage.progress import StudyOverview, StudyStatus
+from tuner import api, queries
+from tuner.http.access import needs
+from tuner.http.launching import launched, scaled
+from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
+from tuner.http.streams import streamed
+from tuner.launch.launches import LaunchView
+from tuner.launch.presets import Enqueued
+from tuner.paging import Page
+from tuner.queries import USUAL_PAGE, WorkerView
+from tuner.wire import as_json
+
+router = APIRouter(prefix="/api/v1/studies", tags=["studies"])
+_LAUNCHING = [Depends(needs("launch"))]
+
+
+class Deletion(BaseModel):
+    """``confirm`` is the study's name once more; ``artifacts`` deletes its files too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    confirm: str = Field(max_length=512)
+    artifacts: bool = False
+
+
+class Scaling(BaseModel):
+    """How many workers there shall be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workers: int = Field(ge=1, lt=2**31)
+
+
+@router.get("", response_model=Page[StudyOverview])
+async def list_studies(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
+    """A page of the studies, the newest first."""
+    return await service.answer(Page[StudyOverview], queries.study_page, limit=limit, cursor=cursor)
+
+
+@router.post("", response_model=StudyStatus, status_code=201, dependencies=_LAUNCHING)
+async def create_study(
+    service: Answers,
+    spec: Annotated[dict[str, Any], Body()],
+    on: Annotated[
+        str | None, Query(max_length=64, description="An engine that starts workers for it: local, ray or slurm.")
+    ] = None,
+    workers: Annotated[
+        int | None, Query(ge=1, lt=2**31, description="How many, in place of the spec's `resources.workers`.")
+    ] = None,
+) -> Response:
+    """Checks a spec, its data and one batch, and creates its study, which runs as soon as a worker comes.
+
+    The spec is the JSON of a spec's YAML. It names only what the operator allowed, and not where files are kept.
+    Without `on`, workers of the standing pool take the study.
+    """
+    created = await service.launching(lambda: as_json(StudyStatus, launched(service, spec, on, workers)))
+    return Response(created, 201, media_type="application/json")
+
+
+@router.get("/{study}", response_model=StudyStatus)
+async def study_status(service: Answers, study: Study) -> Response:
+    """A study's progress, its running trials and its workers."""
+    return await service.answer(StudyStatus, queries.study_status, study)
+
+
+@router.delete("/{study}", response_model=dict[str, str], dependencies=[Depends(needs("admin"))])
+async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Response:
+    """Deletes a study that no worker works on, with its trials and champions. It cannot be undone."""
+    await service.reads.run(
+        partial(
+            queries.delete_study,
+            study,
+            confirm=deletion.confirm,
+            artifacts=deletion.artifacts,
+            storage=service.database,
+        )
+    )
+    return JSONResponse({"deleted": study})
+
+
+@router.post("/{study}/stop", response_model=dict[str, str], dependencies=_LAUNCHING)
+async def stop(service: Answers, study: Study) -> Response:
+    """Asks every worker to leave after its epoch; ``state`` is the study's."""
+    state = await service.reads.run(partial(queries.stop, study, storage=service.database))
+    return JSONResponse({"state": state})
+
+
+@router.post("/{study}/resume", response_model=StudyStatus, dependencies=_LAUNCHING)
+async def resume(service: Answers, study: Study) -> Response:
+    """Lets a stopped study go on: it runs as soon as a worker comes. One whose trials are all done stays as it is."""
+    return await service.done(StudyStatus, queries.resume, study)
+
+
+@router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING)
+async def scale(service: Answers, study: Study, scaling: Scaling) -> Response:
+    """Brings the workers that an engine runs to that number; those too many leave in order."""
+    done = await service.launching(lambda: as_json(LaunchView, scaled(service, study, scaling.workers)))
+    return Response(done, media_type="application/json")
+
+
+@router.post("/{study}/enqueue", response_model=Enqueued, dependencies=_LAUNCHING)
+async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, Any], Body()]) -> Response:
+    """Has a configuration tried next: values by hyperparameter. Those that are not named are sampled."""
+
+    def enqueued() -> bytes:
+        return as_json(Enqueued, api.enqueue(study, values, storage=service.settings.storage))
+
+    return Response(await service.launching(enqueued), media_type="application/json")
+
+
+@router.get("/{study}/spec", response_model=dict[str, Any])
+async def study_spec(service: Answers, study: Study) -> Response:
+    """The spec that a study was launched with."""
+    return await service.answer(dict[str, Any], queries.stored_spec, study)
+
+
+@router.get("/{study}/leases", response_model=Page[LeaseView])
+async def list_leases(service: Answers, study: Study, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
+    """A page of the units of a study's budget."""
+    return await service.answer(Page[LeaseView], queries.lease_page, study, limit=limit, cursor=cursor)
+
+
+@router.get("/{study}/workers", response_model=list[WorkerView])
+async def list_workers(service: Answers, study: Study) -> Response:
+    """Every worker that ever worked on a study, in the order of their start."""
+    return await service.answer(list[WorkerView], queries.list_workers, study)
+
+
+@router.get("/{study}/workers/{worker}/log", response_class=Response)
+async def worker_log(service: Answers, study: Study, worker: Text) -> Response:
+    """What a worker has printed."""
+    return await streamed(service, partial(queries.worker_log, study, worker, storage=service.database), "text/plain")
+
+
+@router.get("/{study}/launches", response_model=list[LaunchView])
+async def list_launches(service: Answers, study: Study) -> Response:
+    """How the workers of a study stand that engines run."""
+    return await service.answer(list[LaunchView], queries.list_launches, study)

@@ -1,0 +1,63 @@
+"""What a service is told at its start."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from tuner.spec import LaunchSettings
+
+
+class ServiceSettings(BaseModel):
+    """Where a service listens, what it may do and how much it takes.
+
+    Attributes:
+        storage: the database's URL; never shown.
+        allowed_hosts: further names that it is reached by. Browsers that name another one are refused on loopback.
+        proxies: addresses of proxies that say by which scheme and from where a request came. Others are reached
+            through them, so that this machine is not alone.
+        spaces: search spaces that a spec over HTTP may name besides the built-in ones.
+        data_roots: folders that its data must be in.
+        launchers: engines that the service may start for a study: local, ray, slurm. Workers of the pool need none.
+        engines: what they are told; a caller decides nothing of it.
+        max_workers: that one launch over HTTP may ask for.
+        max_body_bytes: of a request.
+        requests_per_minute: of one client; 0 for no limit.
+        threads: questions that are asked of the database at the same time.
+        feeds: live feeds that are open at the same time.
+        feed_seconds: how often a live feed looks.
+        known_seconds: how long a token that was looked up counts as known, after it was revoked too.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    storage: str = Field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = Field(8730, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
+    spaces: tuple[str, ...] = ()
+    data_roots: tuple[Path, ...] = ()
+    launchers: tuple[str, ...] = ()
+    engines: LaunchSettings = Field(LaunchSettings(), repr=False)
+    max_workers: PositiveInt = 16
+    max_body_bytes: PositiveInt = 1024 * 1024
+    requests_per_minute: NonNegativeInt = 6000
+    threads: PositiveInt = 8
+    feeds: PositiveInt = 100
+    feed_seconds: PositiveFloat = 1.0
+    known_seconds: float = Field(1.0, ge=0)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        if self.proxies:
+            return False
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False

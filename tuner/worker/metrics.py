@@ -1,0 +1,131 @@
+"""What a worker counts and times for Prometheus. It always counts, and serves only where it is asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pynvml
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Info,
+    ProcessCollector,
+    start_http_server,
+    write_to_textfile,
+)
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tuner.errors import LaunchError
+from tuner.trial.outcome import Outcome
+
+
+class WorkerMetrics:
+    """One worker's counts, from its start.
+
+    Attributes:
+        epochs: trained and stored.
+        training_seconds: that these epochs took.
+        starting_seconds: from starting a trial's process to its built model.
+        database_seconds: in calls to the database, waiting for one that is away included. The worker hears nothing
+            meanwhile; trials go on.
+        attempts_released: attempts that ended early, for another one to go on with the trial.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._trials = Counter("tuner_trials", "Trials closed, by outcome", ["outcome"], registry=self.registry)
+        for outcome in Outcome:
+            if outcome is not Outcome.INTERRUPTED:
+                self._trials.labels(outcome.value)
+        self.attempts_released = self._counter("attempts_released", "Attempts that ended for another one to go on")
+        self.epochs = self._counter("epochs", "Epochs trained and stored")
+        self.training_seconds = self._counter("training_seconds", "Seconds that these epochs took")
+        self.starting_seconds = self._counter("starting_seconds", "Seconds from starting a process to its built model")
+        self.database_seconds = self._counter("database_seconds", "Seconds in calls to the database, outages included")
+        ProcessCollector(registry=self.registry)
+
+    def _counter(self, name: str, meaning: str) -> Counter:
+        return Counter(f"tuner_{name}", meaning, registry=self.registry)
+
+    def ended(self, outcome: str) -> None:
+        """A trial was closed with an outcome."""
+        self._trials.labels(outcome).inc()
+
+    @contextmanager
+    def waiting_for_database(self) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.database_seconds.inc(time.monotonic() - start)
+
+    def describe(self, study: str, worker: str, version: str, gpus: Sequence[str]) -> None:
+        """Says whose counts these are, and measures the worker's GPUs at every scrape."""
+        info = Info("tuner_worker", "The worker and its study", registry=self.registry)
+        info.info({"study": study, "worker": worker, "version": version})
+        if gpus:
+            self.registry.register(_Gpus(gpus))
+
+    def watch_slots(self, slots: int, busy: Callable[[], int]) -> None:
+        """``busy`` is asked from another thread."""
+        Gauge("tuner_slots", "Trials that the worker can run at a time", registry=self.registry).set(slots)
+        Gauge("tuner_slots_busy", "Trials that it runs now", registry=self.registry).set_function(busy)
+
+    def serve(self, host: str, port: int) -> str:
+        """Answers scrapes from a thread until the process ends; port 0 takes any.
+
+        Returns:
+            The address.
+
+        Raises:
+            LaunchError: the port is taken, or the host is not this machine's.
+        """
+        try:
+            server, _ = start_http_server(port, host, self.registry)
+        except OSError as error:
+            said = f"metrics cannot be served at {host}:{port}: {error.strerror or error}"
+            raise LaunchError(f"{said}; --metrics-port 0 takes any free port") from None
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{server.server_port}/metrics"
+
+    def write(self, file: Path) -> None:
+        """Writes the counts for node_exporter's textfile collector, whole or not at all. Raises OSError."""
+        write_to_textfile(str(file), self.registry)
+
+
+class _Gpus(Collector):
+    """How busy each GPU has been in NVML's last sample; a GPU that does not answer is left out."""
+
+    def __init__(self, gpus: Sequence[str]) -> None:
+        self._gpus = tuple(gpus)
+
+    def collect(self) -> Iterator[Metric]:
+        busy = GaugeMetricFamily("tuner_gpu_busy_ratio", "Share of NVML's last sample in which it ran", labels=["gpu"])
+        for gpu, share in _busy_shares(self._gpus):
+            busy.add_metric([gpu], share)
+        yield busy
+
+
+def _busy_shares(gpus: Sequence[str]) -> Iterator[tuple[str, float]]:
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return
+    try:
+        for gpu in gpus:
+            try:
+                yield gpu, pynvml.nvmlDeviceGetUtilizationRates(_handle(gpu)).gpu / 100
+            except pynvml.NVMLError:
+                continue
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _handle(gpu: str) -> object:
+    """Of a GPU as CUDA names it: a number or a UUID."""
+    return pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if gpu.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(gpu)
