@@ -17,6 +17,7 @@ from tuner.champion.exporting import prepared_data, reason_of
 from tuner.champion.request import ExportRequest
 from tuner.champion.scorable import why_not
 from tuner.data.splits import TEST, VALIDATION
+from tuner.quick_imports import import_keras
 
 if TYPE_CHECKING:
     from tuner.data.prepared import PreparedData
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 def work(receive: Receive, say: Say) -> None:
     """Answers the parent until it has no more questions."""
+    import_keras()
     try:
         evaluation = _Evaluation()
         while (message := receive()) is not None:

@@ -20,6 +20,7 @@ from tuner.champion.record import KERAS_MODEL, SAVED_MODEL
 from tuner.champion.request import ExportRequest
 from tuner.champion.written import Scored, Written
 from tuner.errors import ExportError, TunerError
+from tuner.quick_imports import import_keras
 
 if TYPE_CHECKING:
     from tuner.data.prepared import PreparedData
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 def work(receive: Receive, say: Say) -> None:
     """Answers the parent until it has no more questions."""
+    import_keras()
     try:
         _work(receive, say)
     except Exception as error:

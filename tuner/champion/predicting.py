@@ -8,7 +8,6 @@ file}``. Or ``{"refused": reason}`` if the model cannot be run at all.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import threading
@@ -16,7 +15,6 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from tuner.champion.child import Receive, Say, serve
 from tuner.champion.items import FileEnd, Item, all_items
 from tuner.champion.record import ChampionInput, ImageInput
 from tuner.champion.tensors import IMAGE_BYTES, SERVING
+from tuner.quick_imports import without_collection
 
 # While one batch is in the network, which keeps no core busy all the time, the next one is decoded.
 _AT_ONCE = 2
@@ -83,7 +82,9 @@ class ServedModel:
     """
 
     def __init__(self, folder: str, takes: ChampionInput, task: str, class_names: list[str]) -> None:
-        with _quick_imports():
+        # A SavedModel needs no Keras, which TensorFlow imports too where it can.
+        sys.modules.setdefault("keras", None)  # type: ignore[arg-type]  # as the import system takes it
+        with without_collection():
             import tensorflow as tf
 
             # The signature does not keep the model alive.
@@ -152,20 +153,6 @@ class ServedModel:
 
         assert isinstance(self._takes, ImageInput)
         return file_decoder(self._takes.image_size, 3)
-
-
-@contextmanager
-def _quick_imports() -> Iterator[None]:
-    """Saves a third of the time that TensorFlow takes to be imported."""
-    # A SavedModel needs no Keras, which TensorFlow imports too where it can.
-    sys.modules.setdefault("keras", None)  # type: ignore[arg-type]  # as the import system takes it
-    # All that is made here stays.
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _told(entry: Entry, results: Iterator[Answer]) -> Answer:

@@ -23,6 +23,7 @@ from tuner.champion.retrained import Run
 from tuner.data.prepared import PreparedData
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.errors import ExportError
+from tuner.quick_imports import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 def work(receive: Receive, say: Say) -> None:
     """Answers the parent until it has no more questions."""
+    import_keras()
     message = receive()
     assert message is not None
     request = ExportRequest.model_validate(message["request"])

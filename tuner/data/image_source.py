@@ -10,6 +10,7 @@ from tuner.data.class_folders import IMAGES
 from tuner.data.folder_source import FolderSource
 from tuner.data.prepared import LAYOUT, PreparedData
 from tuner.data.source import Progress
+from tuner.quick_imports import import_keras
 from tuner.spec import ImageDirectory
 
 
@@ -29,6 +30,7 @@ class ImageSource(FolderSource):
     def write(self, folder: Path, progress: Progress | None) -> PreparedData:
         """As ``DataSource.write``. Runs TensorFlow in this process."""
         # TensorFlow is loaded only when there is something to decode.
+        import_keras()
         from tuner.data.build import facts_of, write_arrays
 
         inputs, targets = facts_of(self._images, self.found)

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from tuner.errors import DataError, PreflightError, SpaceError, TunerError
 from tuner.objective import MEASURES
+from tuner.quick_imports import import_keras
 from tuner.spec import SearchSpec
 from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, Refused
 from tuner.trial.process import redirect_output
@@ -77,11 +78,13 @@ def refusal(error: TunerError) -> Refused:
 
 
 def _run(request: Request, say: Say) -> None:
+    spec = request.spec
+    data = prepare_data(spec, request.cache, say)
+    # Not before: what is wrong with the data is said at once.
+    import_keras()
     from tuner.hyperparameters import explore, grid
     from tuner.trial.space import load_space
 
-    spec = request.spec
-    data = prepare_data(spec, request.cache, say)
     space = load_space(spec, data.summary())
     if request.check:
         say(_check(spec, space, data))

@@ -9,17 +9,16 @@ import os
 import signal
 from pathlib import Path
 
+from tuner.quick_imports import import_keras
 from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, redirect_output
 
 if log := os.environ.get(FORKSERVER_LOG):
     redirect_output(Path(log))
 
-import keras  # noqa: F401
-import keras_tuner  # noqa: F401
-import tensorflow  # noqa: F401
+import_keras()
 
-import tuner.data.cache
-import tuner.trial.training  # noqa: F401
+import tuner.data.cache  # noqa: E402
+import tuner.trial.training  # noqa: E402, F401
 
 # Whoever started the forkserver has had them wait until now.
 for number in LEAVE_SIGNALS:

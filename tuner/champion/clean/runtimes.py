@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +25,12 @@ def open_runtime(run: dict[str, Any]) -> Runtime:
         Skipped: it cannot be run without the code of its user.
         Exception: whatever the runtime raises for a file that it cannot load.
     """
-    opened: Runtime = _RUNTIMES[run["runtime"]](run)
+    # A runtime is imported with its first file; the garbage collector would look at all of it, and find nothing.
+    gc.disable()
+    try:
+        opened: Runtime = _RUNTIMES[run["runtime"]](run)
+    finally:
+        gc.enable()
     return opened
 
 

@@ -18,6 +18,7 @@ from tuner.champion.formats.choice import ONNX
 from tuner.champion.formats.converted import Converted, ConvertedFile
 from tuner.champion.formats.refusal import FormatRefused
 from tuner.champion.request import ExportRequest
+from tuner.quick_imports import import_keras
 
 if TYPE_CHECKING:
     from tuner.champion.formats.serving_function import ServingFunction
@@ -30,6 +31,7 @@ _CALIBRATION_BATCHES, _CALIBRATION_BATCH = 8, 32
 
 def work(receive: Receive, say: Say) -> None:
     """Answers the parent's one question."""
+    import_keras()
     message = receive()
     assert message is not None
     try:
