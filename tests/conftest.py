@@ -12,7 +12,7 @@ import os
 import shutil
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
@@ -340,6 +340,27 @@ def chromium() -> Iterator[Any]:
         except LookupError as error:
             pytest.skip(str(error))
         yield found
+
+
+@pytest.fixture(scope="session")
+def photograph() -> Callable[..., None]:
+    """``photograph(page, name, schemes)``: pictures of a whole page for people to look at, in build/screenshots.
+
+    At the width of a desk and of a phone, in light and dark unless ``schemes`` says otherwise.
+    """
+    folder = Path(__file__).parents[1] / "build" / "screenshots"
+
+    def take(page: Any, name: str, schemes: Sequence[str] = ("light", "dark")) -> None:
+        before = page.viewport_size
+        for kind, size in (("desktop", (1280, 900)), ("phone", (375, 700))):
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            for scheme in schemes:
+                page.emulate_media(color_scheme=scheme)
+                page.screenshot(path=folder / f"{name}-{kind}-{scheme}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(before)
+
+    return take
 
 
 @pytest.fixture(scope="session")

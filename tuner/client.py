@@ -30,8 +30,13 @@ from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
 from storage.samples import Points
 from tuner import errors
+from tuner.champion.formats.choice import ALWAYS
+from tuner.champion.placement import check_destination
+from tuner.champion.record import read_champion
+from tuner.champion.request import ExportReport
 from tuner.chart_data import USUAL_POINTS, ParameterChart, TrialCurve
 from tuner.errors import Problem, ServiceError, SpecError
+from tuner.exporting import ExportView
 from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
 from tuner.paging import Page
@@ -45,6 +50,8 @@ _SECONDS = 60.0
 # The preflight decodes the data and trains one batch.
 _LAUNCH_SECONDS = 3600.0
 _DIGEST = "Champion-Digest"
+# That an answer may be held back until what it is about has ended.
+_PATIENCE = 20.0
 
 
 class Client:
@@ -62,6 +69,7 @@ class Client:
     def __init__(self, url: str, token: str | None = None, *, seconds: float = _SECONDS) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._url = url.rstrip("/")
+        self._patience = min(_PATIENCE, seconds / 2)
         self._http = httpx.Client(base_url=f"{self._url}/api/v1", headers=headers, timeout=seconds)
 
     def __repr__(self) -> str:
@@ -187,6 +195,39 @@ class Client:
         return self._get(Page[LeaseView], f"{_of(study)}/leases", limit=limit, cursor=cursor)
 
     # --- champions
+
+    def export_champion(
+        self,
+        study: str,
+        to: Path | str,
+        *,
+        trial: int | None = None,
+        prefer: str | None = None,
+        top: int = 5,
+        ensemble: int | None = None,
+        refit: bool = False,
+        seeds: int | None = None,
+        formats: Sequence[str] = ALWAYS,
+    ) -> ExportReport:
+        """As ``tuner.api.export_champion``: the service exports, and ``to`` gets the files, each checked."""
+        check_destination(Path(to).resolve())
+        asked = {
+            "trial": trial,
+            "prefer": prefer,
+            "top": top,
+            "ensemble": ensemble,
+            "refit": refit,
+            "seeds": seeds,
+            "formats": list(formats),
+        }
+        view = self._send("POST", ExportView, f"{_of(study)}/exports", asked)
+        while view.end is None:
+            view = self._get(ExportView, f"{_of(study)}/exports/{view.id}", wait=self._patience)
+        if fault := view.end.fault:
+            raise _error(fault.code, fault.message, (), fault.details)
+        self.fetch_champion(f"{study}@{view.end.version}", to)
+        folder = Path(to).resolve()
+        return ExportReport(folder, read_champion(folder), view.end.violated, view.end.unassessed, view.end.version)
 
     def list_champions(self, study: str | None = None) -> list[RegisteredChampion]:
         return list(self._all(RegisteredChampion, "/champions", study=study))

@@ -125,6 +125,15 @@ class ExportError(TunerError):
     """A trial that cannot be exported, or an export that did not reproduce its score."""
 
 
+class UnknownExport(TunerError):
+    """An export that the service does not know, or no more."""
+
+    def __init__(self, study: str, export: str) -> None:
+        super().__init__(
+            f"the service knows no export {export} of study {study}: it may have been started anew; export again"
+        )
+
+
 class RegistryError(TunerError):
     """A champion that cannot be promoted, kept or fetched."""
 

@@ -43,7 +43,7 @@ class RegisteredChampion:
         aliases: in alphabetical order.
         size: of its files in the study's artifacts, in bytes; None for one that only ``path`` has.
         digest: SHA-256 over its files' hashes; None likewise.
-        path: where it was exported to, on the machine that did.
+        path: where it was exported to, on the machine that did; a service keeps nothing there.
     """
 
     study: str

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import atexit
 import gc
-import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,16 +129,6 @@ def spec_of(study: str, storage: str | None) -> SearchSpec | None:
 def busy(doing: str) -> AbstractContextManager[object]:
     """A sign of life on a terminal."""
     return Console(stderr=True).status(f"{doing} ...") if sys.stderr.isatty() else nullcontext()
-
-
-@contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """As by Ctrl-C, so that nothing half-written stays."""
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def say(line: str) -> None:

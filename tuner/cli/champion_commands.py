@@ -11,9 +11,10 @@ import typer
 
 from tuner.champion.formats.choice import ALWAYS
 from tuner.champion_view import print_export
-from tuner.cli.app import FAILED, Storage, Study, app, busy, interrupted_by_sigterm
+from tuner.cli.app import FAILED, Storage, Study, app, busy
 from tuner.cli.prediction_writers import PredictionFormat, format_of, writer_of
 from tuner.tables import printable, wide_console
+from tuner.termination import interrupted_by_sigterm
 
 if TYPE_CHECKING:
     from tuner.champion.predict import Prediction

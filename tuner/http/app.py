@@ -14,6 +14,7 @@ from storage.tokens import live_tokens
 from tuner.http.access import Access, needs
 from tuner.http.crowd import Crowd
 from tuner.http.dashboard import Dashboard
+from tuner.http.exports import Exports
 from tuner.http.feeds import Feeds
 from tuner.http.guard import Guard
 from tuner.http.handlers import add_handlers
@@ -22,7 +23,7 @@ from tuner.http.pages import sign_in, static_files
 from tuner.http.pages.routing import FOR_READERS
 from tuner.http.rate import Rate
 from tuner.http.reads import Reads
-from tuner.http.routes import champions, charts, dashboard, docs, events, health, studies, trials, workers
+from tuner.http.routes import champions, charts, dashboard, docs, events, exports, health, studies, trials, workers
 from tuner.http.routes import metrics as metric_routes
 from tuner.http.service import Service
 from tuner.http.settings import ServiceSettings
@@ -52,13 +53,24 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         access = Access(settings, reads, partial(live_tokens, database))
         feeds = Feeds(database, reads, settings.feed_seconds, settings.feeds)
         opened = Dashboard(settings.storage)
+        exports = Exports(settings.storage)
         app.state.service = Service(
-            settings, database, reads, access, feeds, metrics, opened, anyio.CapacityLimiter(1), Rate(_SIGN_INS)
+            settings,
+            database,
+            reads,
+            access,
+            feeds,
+            metrics,
+            opened,
+            exports,
+            anyio.CapacityLimiter(1),
+            Rate(_SIGN_INS),
         )
         try:
             yield
         finally:
             await feeds.close()
+            await exports.close()
             opened.close()
             database.close()
 
@@ -75,7 +87,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings, on_answer=metrics.answered)
     app.include_router(health.router)
     app.include_router(docs.router)
-    for routes in (trials, charts, events, studies, workers, champions, metric_routes, dashboard):
+    for routes in (trials, charts, events, studies, exports, workers, champions, metric_routes, dashboard):
         app.include_router(routes.router, dependencies=[Depends(needs("read"))])
     app.include_router(static_files.router)
     app.include_router(sign_in.router)

@@ -33,6 +33,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.LaunchError: 409,
     errors.ConfirmationError: 409,
     errors.CursorError: 400,
+    errors.UnknownExport: 404,
     errors.NoAccess: 401,
     errors.ScopeTooSmall: 403,
     errors.TooLarge: 413,

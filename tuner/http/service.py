@@ -15,6 +15,7 @@ from starlette.responses import Response
 from storage.database import Database
 from tuner.http.access import Access
 from tuner.http.dashboard import Dashboard
+from tuner.http.exports import Exports
 from tuner.http.feeds import Feeds
 from tuner.http.metrics import ServiceMetrics
 from tuner.http.rate import Rate
@@ -37,6 +38,7 @@ class Service:
     feeds: Feeds
     metrics: ServiceMetrics
     dashboard: Dashboard
+    exports: Exports
     launches: anyio.CapacityLimiter
     sign_ins: Rate
 

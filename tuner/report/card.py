@@ -63,7 +63,10 @@ def kept_card(champion: Champion, text_of: TextOf) -> Card:
 
 
 def _card(champion: Champion, text_of: TextOf, unreadable: str) -> Card:
-    facts = {"Exported": f"{champion.created_at:%Y-%m-%d %H:%M} UTC", "Folder": champion.path}
+    facts = {"Exported": f"{champion.created_at:%Y-%m-%d %H:%M} UTC"}
+    if champion.kept is None:
+        # The only place of its files.
+        facts["Folder"] = champion.path
     if champion.value is not None:
         facts["Validation value"] = f"{champion.value:.5g}"
     facts |= _verified(champion.verification)
@@ -72,9 +75,8 @@ def _card(champion: Champion, text_of: TextOf, unreadable: str) -> Card:
     shown = None if text is None else shown_card(text, _pictures(text_of))
     # The card has them too.
     params = (record.get("params") or {}) if record and shown is None else {}
-    for name in ("task", "exported_at"):
-        if record and isinstance(record.get(name), str):
-            facts[name.replace("_", " ").capitalize()] = record[name]
+    if record and isinstance(record.get("task"), str):
+        facts["Task"] = record["task"]
     title = f"Version {champion.version}: trial {champion.number}"
     return Card(title, facts, {str(name): str(value) for name, value in params.items()}, shown, missing)
 
@@ -97,8 +99,12 @@ def _verified(found: Any) -> dict[str, str]:
         return {}
     if not found.get("verified"):
         return {"Verified": f"no: {found.get('reason')}"}
-    told = f"yes: {found.get('metric')} {found.get('value')} on {found.get('examples')} {found.get('source')}"
+    told = f"yes: {found.get('metric')} {_number(found.get('value'))} on {found.get('examples')} {found.get('source')}"
     return {"Verified": told}
+
+
+def _number(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _read(text: str | None, unreadable: str) -> tuple[dict[str, Any] | None, str | None]:

@@ -44,6 +44,11 @@ def _size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
+def export_address(study: str) -> str:
+    """Where a study's champion is exported."""
+    return f"{study_address(study)}/export"
+
+
 def api_address(study: str) -> str:
     """Where the API has a study."""
     return f"/api/v1/studies/{_quoted(study)}"
@@ -74,6 +79,7 @@ def _environment() -> Environment:
         study_address=study_address,
         champion_address=champion_address,
         api_address=api_address,
+        export_address=export_address,
         outcome_colors=json.dumps(OUTCOMES),
     )
     return made

@@ -17,6 +17,9 @@
   const shown = (value) => String(Number(Number(value).toPrecision(4)));
   const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
+  // An axis of whole numbers, which shows no halves of them.
+  const counting = (name, most) => ({ title: { text: name }, ...(most < 10 ? { dtick: 1 } : {}) });
+
   const themed = (layout) => {
     const axis = { gridcolor: style("--line"), linecolor: style("--line"), zeroline: false, automargin: true };
     return {
@@ -57,7 +60,7 @@
     const room = (high - low) * 0.15;
     const yaxis = { title: { text: label(metric) } };
     if (values.length > 20 && room > 0) yaxis.range = maximize ? [low - room, values.at(-1) + room] : [values[0] - room, high + room];
-    return { data, layout: { xaxis: { title: { text: "trial" } }, yaxis },
+    return { data, layout: { xaxis: counting("trial", there.at(-1).trial), yaxis },
       words: `${metric}: ${best}; ${maximize ? "more" : "less"} is better.${part}` };
   };
 
@@ -79,7 +82,7 @@
     const last = found.at(-1);
     const reached = [...last.metrics].reverse().find((row) => isNumber(row[metric]));
     const end = reached ? `; trial ${last.trial} came to ${shown(reached[metric])} in epoch ${last.epochs.at(-1)}` : "";
-    return { data, layout: { xaxis: { title: { text: "epoch" } }, yaxis: { title: { text: label(metric) } } },
+    return { data, layout: { xaxis: counting("epoch", Math.max(...found.map((each) => each.epochs.at(-1) ?? 0))), yaxis: { title: { text: label(metric) } } },
       words: `${metric} by epoch of ${found.length} trial${found.length === 1 ? "" : "s"}${end}.` };
   };
 
@@ -93,7 +96,7 @@
         line: { color: COLORS[index % COLORS.length], width: 2 }, hovertemplate: `${label(name)} in epoch %{x}: %{y:.5g}<extra></extra>` };
     });
     const last = names.slice(0, 6).map((name) => `${name} ${isNumber(metrics.at(-1)[name]) ? shown(metrics.at(-1)[name]) : metrics.at(-1)[name] ?? "-"}`);
-    return { data, layout: { xaxis: { title: { text: "epoch" } } }, words: `In epoch ${epochs.at(-1)}: ${last.join(", ")}. The table has every epoch.` };
+    return { data, layout: { xaxis: counting("epoch", epochs.at(-1)) }, words: `In epoch ${epochs.at(-1)}: ${last.join(", ")}. The table has every epoch.` };
   };
 
   const importances = (found) => {

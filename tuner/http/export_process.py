@@ -1,0 +1,62 @@
+"""One export in a process that the service can end: the order on standard input, what came of it on standard output.
+
+``python -m tuner.http.export_process``
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from storage.errors import StorageError
+from tuner import api
+from tuner.champion.request import ExportReport
+from tuner.errors import TunerError
+from tuner.exporting import ExportAsked, ExportEnd, ExportFault
+from tuner.http.errors import fault_of
+from tuner.termination import interrupted_by_sigterm
+from tuner.wire import as_json, from_json
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be exported; ``storage`` is the database's URL, which no list of processes shows in this way."""
+
+    storage: str = field(repr=False)
+    study: str
+    asked: ExportAsked
+
+
+def exported(order: Order) -> ExportEnd:
+    """Exports, registers, and leaves no file but those in the study's artifacts."""
+    with tempfile.TemporaryDirectory(prefix="tuner-export-", ignore_cleanup_errors=True) as folder:
+        try:
+            to = Path(folder) / "champion"
+            report = api.export_champion(order.study, to, storage=order.storage, **order.asked.model_dump())
+        except (TunerError, StorageError) as error:
+            fault = fault_of(error)
+            return ExportEnd(fault=ExportFault(fault.code, fault.message, fault.details))
+    return _end_of(report)
+
+
+def _end_of(report: ExportReport) -> ExportEnd:
+    refused = {each.name: each.refused for each in report.champion.formats if each.refused}
+    return ExportEnd(report.version, report.violated, report.unassessed, refused)
+
+
+def main() -> None:
+    # What libraries print goes to the log: standard output is for the end alone.
+    told = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    order: Order = from_json(Order, sys.stdin.buffer.read())
+    with interrupted_by_sigterm():
+        end = exported(order)
+    with os.fdopen(told, "wb") as file:
+        file.write(as_json(ExportEnd, end))
+
+
+if __name__ == "__main__":
+    main()

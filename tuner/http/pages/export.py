@@ -1,0 +1,74 @@
+"""Exporting a study's champion: the form, and how the exports of this service stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from tuner import queries
+from tuner.champion.formats.choice import FORMATS
+from tuner.errors import ExportError
+from tuner.exporting import ExportAsked
+from tuner.http.pages.forms import OWN_FORM, gone_to
+from tuner.http.pages.templating import export_address, page
+from tuner.http.parameters import Answers, Study, Text
+from tuner.http.routes.exports import Launcher, begun
+from tuner.http.service import Service
+
+router = APIRouter(prefix="/studies/{study}/export", include_in_schema=False)
+_USUAL = ExportAsked()
+_NUMBERS = ("trial", "top", "ensemble", "seeds")
+
+
+@router.get("")
+async def blank(request: Request, service: Answers, study: Study) -> Response:
+    return await _form(request, service, study, {"formats": list(_USUAL.formats)}, {})
+
+
+@router.post("", dependencies=[OWN_FORM])
+async def sent(request: Request, service: Answers, study: Study, caller: Launcher) -> Response:
+    form = await request.form()
+    typed: dict[str, Any] = {name: str(form[name]).strip() for name in (*_NUMBERS, "prefer") if form.get(name)}
+    typed |= {"refit": "refit" in form, "formats": [str(each) for each in form.getlist("formats")]}
+    try:
+        asked = ExportAsked.model_validate(typed)
+        await begun(service, study, asked, caller.name)
+    except ValidationError as error:
+        problems = {str(each["loc"][0]): each["msg"] for each in error.errors()}
+        return await _form(request, service, study, typed, problems, 422)
+    except ExportError as error:
+        return await _form(request, service, study, typed, {"": str(error)}, 409)
+    return gone_to(export_address(study))
+
+
+@router.post("/{export}/cancel", dependencies=[OWN_FORM])
+async def cancel(service: Answers, study: Study, export: Text, caller: Launcher) -> Response:
+    await service.exports.cancel(study, export, caller.name)
+    return gone_to(export_address(study))
+
+
+async def _form(
+    request: Request,
+    service: Service,
+    study: str,
+    typed: Mapping[str, Any],
+    problems: Mapping[str, str],
+    status: int = 200,
+) -> Response:
+    found = await service.found(queries.study_status, study)
+    return page(
+        request,
+        "export.html",
+        answer_status=status,
+        study=study,
+        status=found,
+        exports=service.exports.of(study),
+        typed=typed,
+        problems=problems,
+        usual=_USUAL,
+        formats=FORMATS,
+    )
