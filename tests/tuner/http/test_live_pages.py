@@ -18,28 +18,32 @@ from tests.tuner.http import seeding
 from tests.tuner.http.conftest import ODD
 
 Serve = Callable[..., str]
-PAGES = (
-    "/",
-    "/workers",
-    "/champions",
-    "/studies/large",
-    "/studies/large/trials/0",
-    "/studies/several",
-    "/studies/running",
-    "/studies/running/workers",
-    "/studies/running/trials/20",
-    "/studies/failed",
-    "/studies/plain",
-    f"/studies/{quote(ODD, safe='')}",
-    "/studies/nothing",
-)
+PAGES = {
+    "studies": "/",
+    "sign-in": "/sign-in",
+    "launch-blank": "/launch",
+    "workers": "/workers",
+    "champions-none": "/champions",
+    "study-large": "/studies/large",
+    "trial": "/studies/large/trials/0",
+    "study-several-objectives": "/studies/several",
+    "study-live": "/studies/running",
+    "study-workers": "/studies/running/workers",
+    "export-none": "/studies/running/export",
+    "trial-running": "/studies/running/trials/20",
+    "study-failed": "/studies/failed",
+    "study-of-optuna": "/studies/plain",
+    "study-odd-name": f"/studies/{quote(ODD, safe='')}",
+    "not-found": "/studies/nothing",
+}
+WIDTHS = {1280: "desktop", 375: "phone"}
 MAY_FAIL = re.compile(r"(?:/log|/studies/nothing)$")
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture
 def tab(chromium: Any) -> Iterator[Any]:
-    """A phone's window, in which nothing may go wrong and nobody be asked."""
+    """A window of a phone's width, in which nothing may go wrong and nobody be asked."""
     page = chromium.new_page(viewport={"width": 375, "height": 700})
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -58,23 +62,28 @@ def _failed(answer: Any) -> bool:
     return answer.status >= 400 and answer.status != 503 and not MAY_FAIL.search(answer.url)
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_a_phone_and_draws_its_charts(tab: Any, site: httpx.Client, scheme: str) -> None:
+def test_every_page_fits_and_draws_its_charts(tab: Any, site: httpx.Client, scheme: str, width: int) -> None:
+    """And is photographed for people to look at."""
     tab.emulate_media(color_scheme=scheme)
-    for path in PAGES:
+    tab.set_viewport_size({"width": width, "height": 800})
+    for name, path in PAGES.items():
         tab.goto(at(site, path))
         places = tab.locator("[data-source]")
         for index in range(places.count()):
-            name = places.nth(index).get_attribute("data-chart")
-            tab.locator(f"#words-{name}").scroll_into_view_if_needed()
-            tab.wait_for_selector(f"#words-{name}:not(:has-text('being drawn'))")
-            assert "cannot be drawn" not in tab.locator(f"#words-{name}").inner_text()
+            chart = places.nth(index).get_attribute("data-chart")
+            tab.locator(f"#words-{chart}").scroll_into_view_if_needed()
+            tab.wait_for_selector(f"#words-{chart}:not(:has-text('being drawn'))")
+            assert "cannot be drawn" not in tab.locator(f"#words-{chart}").inner_text()
         assert tab.evaluate(OVERFLOW) <= 0, path
         assert tab.locator("main h1").count() == 1, path
+        picture = f"{name}-{WIDTHS[width]}-{scheme}.png"
+        tab.screenshot(path=Path(__file__).parents[3] / "build/screenshots" / picture, full_page=True)
     tab.goto(at(site, "/studies/large"))
-    for name in ("history", "curves", "importances", "parallel"):
-        tab.locator(f"#chart-{name}").scroll_into_view_if_needed()
-        tab.wait_for_selector(f"#chart-{name} svg.main-svg")
+    for chart in ("history", "curves", "importances", "parallel"):
+        tab.locator(f"#chart-{chart}").scroll_into_view_if_needed()
+        tab.wait_for_selector(f"#chart-{chart} svg.main-svg")
     assert "the best is" in tab.locator("#words-history").inner_text()
 
 
