@@ -20,7 +20,8 @@ from storage.tables import TokenRow
 Scope = Literal["read", "launch", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_PREFIX = "kc_"
+# Of what a bearer shows.
+PREFIX = "kc_"
 _SECRET_BYTES = 32
 
 
@@ -61,7 +62,7 @@ def create(db: Database, name: str, scope: Scope, *, seconds: float | None = Non
         raise StorageError(f"{name!r} cannot name a token: use 1 to 64 letters, digits, '.', '_' and '-'")
     if scope not in SCOPES:
         raise StorageError(f"no scope {scope!r}: one of {', '.join(SCOPES)}")
-    secret = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     try:
         with db.writing() as session:
             row = TokenRow(name=name, sha256=hashed(secret), scope=scope)

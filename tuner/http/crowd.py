@@ -68,4 +68,5 @@ class Crowd:
 def _is_shared(scope: Scope) -> bool:
     path: str = scope.get("path", "")
     reading = scope["type"] == "http" and scope["method"] == "GET" and path.startswith("/api/")
-    return reading and not path.endswith(_STREAMS)
+    # One that waits for an end would have the others wait for the next.
+    return reading and not path.endswith(_STREAMS) and b"wait=" not in scope["query_string"]

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuner.errors import NoAccess, ScopeTooSmall, TooLarge, TunerError
 from tuner.http.errors import fault_of
-from tuner.http.handlers import told
+from tuner.http.handlers import failed, told
 from tuner.http.parameters import SLASH
 from tuner.http.rate import Rate
 from tuner.http.settings import ServiceSettings
@@ -63,10 +63,13 @@ class Guard:
         headers = Headers(scope=scope)
 
         started = time.monotonic()
+        answered = False
         scope = _with_slashes(scope)
 
         async def guarded(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 _add_headers(message, scope["path"])
                 seconds = time.monotonic() - started
                 self._on_answer(_method_of(scope), _route_of(scope), message["status"], seconds)
@@ -79,7 +82,13 @@ class Guard:
         except TunerError as error:
             await told(Request(scope), fault_of(error))(scope, receive, guarded)
             return
-        await self._app(scope, received, guarded)
+        try:
+            await self._app(scope, received, guarded)
+        except Exception as error:
+            # Outside of this the framework would answer, without the headers.
+            if answered:
+                raise
+            await failed(Request(scope), error)(scope, receive, guarded)
 
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """A page of another site must neither read, by a name that it points here, nor write."""

@@ -28,7 +28,6 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(StorageError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_framework)
-    app.add_exception_handler(Exception, _unknown)
 
 
 def told(request: Request, fault: Fault) -> Response:
@@ -54,8 +53,9 @@ def _to_sign_in(request: Request) -> Response:
     return RedirectResponse(f"{SIGN_IN}?next={quote(wanted, safe='')}", 303)
 
 
-async def _unknown(request: Request, error: Exception) -> Response:
-    _LOG.error("%s %s failed", request.method, request.url.path)
+def failed(request: Request, error: Exception) -> Response:
+    """What nobody expected: the log has all of it, the answer nothing."""
+    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return told(request, fault_of(error))
 
 

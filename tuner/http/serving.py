@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gc
+import logging
 import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
 
 import uvicorn
+from fastapi import FastAPI
 
 from tuner.errors import ServiceError
 from tuner.http.app import create_app
+from tuner.http.secrets import mask_record
 from tuner.http.settings import ServiceSettings
 
+_LOGS = ("tuner.http", "uvicorn.error")
 _START_SECONDS = 60.0
 _LEAVE_SECONDS = 5
 _KEEP_ALIVE_SECONDS = 30
@@ -24,7 +28,8 @@ class _Server(uvicorn.Server):
     """Tells its address once it listens."""
 
     def __init__(self, settings: ServiceSettings, on_listening: Callable[[str], None]) -> None:
-        super().__init__(_configured(settings))
+        self.app = create_app(settings)
+        super().__init__(_configured(self.app, settings))
         self._on_listening = on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -34,9 +39,9 @@ class _Server(uvicorn.Server):
             self._on_listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
-def _configured(settings: ServiceSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(settings),
+def _configured(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
+    configured = uvicorn.Config(
+        app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -48,6 +53,9 @@ def _configured(settings: ServiceSettings) -> uvicorn.Config:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LEAVE_SECONDS,
     )
+    for name in _LOGS:
+        logging.getLogger(name).addFilter(mask_record)
+    return configured
 
 
 def serve(settings: ServiceSettings, on_listening: Callable[[str], None]) -> None:
@@ -95,6 +103,7 @@ class Serving:
         self._address: str | None = None
         self._listens = threading.Event()
         self._server = _Server(settings, self._listening)
+        self.app = self._server.app
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> str:

@@ -87,6 +87,14 @@ def test_every_page_fits_and_draws_its_charts(tab: Any, site: httpx.Client, sche
     assert "the best is" in tab.locator("#words-history").inner_text()
 
 
+def test_the_dashboard_draws_the_same_study(tab: Any, site: httpx.Client) -> None:
+    tab.set_viewport_size({"width": 1280, "height": 800})
+    tab.goto(at(site, "/dashboard/"))
+    tab.click("text=running")
+    tab.wait_for_selector(".plotly svg.main-svg")
+    tab.screenshot(path=Path(__file__).parents[3] / "build/screenshots/dashboard-desktop-light.png")
+
+
 def test_a_page_follows_its_study_and_keeps_what_somebody_does(serving: Serve, tmp_path: Path, tab: Any) -> None:
     url = f"sqlite:///{tmp_path}/tuner.db"
     database = connect(url, create=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from storage import studies, tokens
 from storage.database import connect
 from tuner.client import Client
 from tuner.errors import NoAccess, ScopeTooSmall, ServiceError, SpecError, TooOften
+from tuner.http.serving import Serving
+from tuner.http.settings import ServiceSettings
 
 Serve = Callable[..., str]
 DESCRIBED: dict[str, Any] = {"spec": {}, "summary": {}, "versions": {}, "space": {"hyperparameters": []}, "budget": 3}
@@ -88,6 +91,26 @@ def test_every_answer_has_the_security_headers(http: httpx.Client) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff" and headers["X-Frame-Options"] == "DENY"
         assert "script-src 'self';" in headers["Content-Security-Policy"]
         assert "server" not in headers
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_what_nobody_expected_has_the_headers_and_its_secrets_stay_out_of_the_log(
+    url: str, accept: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    served = Serving(ServiceSettings(storage=url, port=0))
+
+    def broken() -> None:
+        raise RuntimeError("no way to postgresql://ann:s3cr3t@db/tuner?sslpassword=s3cr3t with kc_abc-def_123")
+
+    served.app.add_api_route("/broken", broken)
+    with served as address, httpx.Client(base_url=address, headers={"Accept": accept}) as http:
+        answer = http.get("/broken")
+    assert answer.status_code == 500 and "its log says why" in answer.text
+    assert answer.headers["X-Frame-Options"] == "DENY" and "Content-Security-Policy" in answer.headers
+    (record,) = caplog.records
+    logged = logging.Formatter().format(record)
+    assert "GET /broken failed" in logged and "Traceback" in logged and "postgresql://ann:***@db/tuner" in logged
+    assert "s3cr3t" not in logged + answer.text and "abc-def" not in logged + answer.text
 
 
 def test_pages_of_other_sites_can_do_nothing(http: httpx.Client) -> None:
