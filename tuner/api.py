@@ -216,11 +216,12 @@ def _launch_on_engine(
     spec = _with_workers(spec, wish.workers)
     url = storage_url(storage, spec)
     engine = _checked_engine(wish.on, spec, url)
+    orders = _orders(spec, wish.slots, wish.settings, wish.drift)
+    launches.check_counts(engine, spec.resources.workers, orders)
     with open_storage(url, create=True) as database:
         record = open_or_create(database, spec, url, say, allow_version_drift=wish.drift)
         if record.state != "running":
             return status_of(database, record.name)
-        orders = _orders(spec, wish.slots, wish.settings, wish.drift)
         launch = _begin(database, record, engine, spec, url, orders, say)
         if wish.detach:
             return status_of(database, record.name)

@@ -107,6 +107,8 @@ def _measure(report: Report, kind: str, address: str, process: psutil.Process, o
         for part in (*_PAGE, *_LATER):
             seconds = _seconds(lambda part=part: http.get(at + part).raise_for_status(), options.repeats)
             report.add(database=kind, what=f"GET ...{part}", milliseconds=1000 * median(seconds), aim="")
+        seconds = _seconds(lambda: http.get(f"{address}/studies/{STUDY}").raise_for_status(), options.repeats)
+        report.add(database=kind, what="the page itself, rendered", milliseconds=1000 * median(seconds), aim="")
     page = asyncio.run(_pages(at, options.repeats))
     report.add(database=kind, what="study page's data", milliseconds=1000 * median(page), aim="300")
     waits = sorted(asyncio.run(_crowd(f"{at}/best", options.clients, options.requests)))

@@ -62,6 +62,18 @@ def needs_of(resources: Resources) -> WorkerNeeds:
     return WorkerNeeds(resources.cpus_per_worker, resources.gpus_per_worker, resources.memory_per_worker)
 
 
+def check_counts(engine: Engine, workers: int, settings: WorkerSettings) -> None:
+    """Raises LaunchError where workers of one machine would show their counts at the same place."""
+    if engine.spans_machines() or workers < 2:
+        return
+    for option, place in (("--metrics-port", settings.metrics_port), ("--metrics-file", settings.metrics_file)):
+        if place:
+            raise LaunchError(
+                f"{option} {place} is for one worker, and {workers} would run on this machine: --metrics-port 0 gives "
+                "each a free port, which its log says"
+            )
+
+
 def begin(
     database: Database, record: StudyRecord, engine: Engine, spec: SearchSpec, url: str, settings: WorkerSettings
 ) -> Launch:
