@@ -28,6 +28,30 @@ if TYPE_CHECKING:
 BACKENDS = ("sqlite", "postgresql", "mariadb")
 _MARIADB = "mysql+pymysql://root@127.0.0.1:3306/mysql"
 _KEPT_TABLES = ("version_info", "alembic_version", "tuner_schema_version")
+# The modules that take longest. Begun last, one of them would leave the other core without work.
+_FIRST = (
+    "chaos/test_chaos.py",
+    "contracts/test_engines.py",
+    "examples/test_built_in_spaces.py",
+    "tuner/cli/test_cli_export.py",
+    "tuner/worker/test_survival.py",
+    "tuner/champion/test_kinds.py",
+    "tuner/trial/test_any_model.py",
+    "tuner/worker/test_postgresql.py",
+    "tuner/worker/test_samplers_and_pruners.py",
+    "tuner/cli/test_cli_launch.py",
+    "search_spaces/test_image_models.py",
+    "tuner/trial/test_executions.py",
+    "tuner/launch/test_ray.py",
+    "tuner/launch/test_slurm.py",
+)
+
+
+# After pytest's own order, which keeps tests of the same database together.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {Path(__file__).parent / module: place for place, module in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from tuner.launch.engine import Engine, Handle, WorkerState
 def until_states(seconds: float, engine: Engine, handle: Handle, *wanted: WorkerState) -> None:
     """Waits until the workers of a launch are in these states; a failure tells what they are and say instead."""
     try:
-        within(seconds, lambda: states(engine, handle) == [*wanted])
+        # Asking starts processes, which take time from the workers that are waited for.
+        within(seconds, lambda: states(engine, handle) == [*wanted], pause=0.5)
     except AssertionError:
         raise AssertionError(f"not {wanted} in {seconds:g} s, but {engine.workers(handle)}") from None
 

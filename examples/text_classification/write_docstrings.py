@@ -13,7 +13,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PACKAGES = ("keras", "numpy", "optuna", "scipy", "sqlalchemy")
@@ -21,9 +21,9 @@ _LEAST_WORDS, _MOST_WORDS = 8, 120
 _MOST_TEXTS = 600
 
 
-def write_docstrings(file: Path, most_texts: int = _MOST_TEXTS) -> int:
+def write_docstrings(file: Path, most_texts: int = _MOST_TEXTS, packages: Sequence[str] = PACKAGES) -> int:
     """Writes the columns ``text`` and ``package``, unless the file is there. Gives the number of texts."""
-    rows = [(text, package) for package in PACKAGES for text in _texts(package, most_texts)]
+    rows = [(text, package) for package in packages for text in _texts(package, most_texts)]
     if not file.exists():
         temporary = file.with_name(f".{file.name}.{os.getpid()}")
         with temporary.open("w", encoding="utf-8", newline="") as target:

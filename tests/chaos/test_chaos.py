@@ -22,7 +22,7 @@ from write_digits import write_digits
 
 from storage.tables import EpochRow, LeaseRow, TrialRow
 
-SCALE = Scale(trials=6, epochs=16, workers=2, lease_seconds=2.0)
+SCALE = Scale(trials=4, epochs=12, workers=2, lease_seconds=2.0)
 SEED = 3
 OUTAGE_SECONDS = 4.0
 

@@ -31,7 +31,7 @@ from tuner.worker.settings import WorkerSettings
 pytestmark = pytest.mark.slow
 
 SPACE = Path(__file__).with_name("engine_space.py")
-eventually = partial(within, 180.0)
+eventually = partial(within, 180.0, pause=0.5)
 until = partial(until_states, 180.0)
 _NAME = re.compile(r"w\d+-\d+")
 RUNNING, FINISHED, FAILED, STOPPED = (
@@ -178,7 +178,7 @@ def told_elsewhere(case: Case, handle: Handle) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_workers_share_a_study_and_leave_when_it_has_ended(case, new_study, launched):
+def test_workers_share_a_study_go_down_and_up_and_leave_when_it_has_ended(case, new_study, launched):
     study = new_study(4)
     engine, handle = launched(study, 2)
     assert json.loads(json.dumps(handle)) == handle
@@ -191,15 +191,7 @@ def test_workers_share_a_study_and_leave_when_it_has_ended(case, new_study, laun
     with pytest.raises(LaunchError, match="w1-7"):
         engine.log(handle, "w1-7")
     assert told_elsewhere(case, handle) == {"states": ["running", "running"], "log": True}
-    study.open_gate()
-    assert ended(engine, handle) == [FINISHED, FINISHED]
-    study.assert_exact()
 
-
-def test_workers_go_down_in_order_and_up_again(case, new_study, launched):
-    study = new_study(3)
-    engine, handle = launched(study, 2)
-    study.busy_workers(2)
     handle = engine.scale(handle, study.wanted(1))
     until(engine, handle, RUNNING, STOPPED)
     assert leases.counts(study.database, study.record.study_id).held == 1
@@ -210,27 +202,11 @@ def test_workers_go_down_in_order_and_up_again(case, new_study, launched):
     assert ended(engine, handle) == [FINISHED, STOPPED, FINISHED]
     study.assert_exact()
     # Leaving in order spends no attempt.
-    attempts = [leaderboard.trial(study.database, study.spec.study, number).attempts for number in range(3)]
-    assert attempts == [1, 1, 1]
+    attempts = [leaderboard.trial(study.database, study.spec.study, number).attempts for number in range(4)]
+    assert attempts == [1, 1, 1, 1]
 
 
-def test_stopped_workers_release_their_leases_and_another_process_goes_on(case, new_study, launched):
-    study = new_study(2)
-    engine, handle = launched(study, 2)
-    study.busy_workers(2)
-    engine.stop(handle, only_queued=True)
-    assert states(engine, handle) == [RUNNING, RUNNING]
-    handle = engine.stop(handle)
-    assert ended(engine, handle) == [STOPPED, STOPPED]
-    assert leases.counts(study.database, study.record.study_id).held == 0
-    assert engine.stop(handle) is not None
-    study.open_gate()
-    again = launched(study, 1)
-    assert ended(*again) == [FINISHED]
-    study.assert_exact()
-
-
-def test_a_killed_worker_has_failed_and_its_trial_is_adopted(case, new_study, launched):
+def test_of_a_killed_and_a_stopped_worker_another_launch_goes_on(case, new_study, launched):
     if case.restarts:
         pytest.skip(f"{case.engine} starts a dead worker again: its own tests say how")
     study = new_study(2)
@@ -239,9 +215,19 @@ def test_a_killed_worker_has_failed_and_its_trial_is_adopted(case, new_study, la
     kill(study.database, study.record.study_id, "w1-0")
     until(engine, handle, FAILED, RUNNING)
     assert engine.workers(handle)[0].said
+    engine.stop(handle, only_queued=True)
+    assert states(engine, handle) == [FAILED, RUNNING]
+    handle = engine.stop(handle)
+    assert ended(engine, handle) == [FAILED, STOPPED]
+    # The killed worker's lease runs out; the stopped one's was given back.
+    eventually(lambda: leases.counts(study.database, study.record.study_id).held == 0)
+    assert engine.stop(handle) is not None
     study.open_gate()
-    assert ended(engine, handle) == [FAILED, FINISHED]
+    again = launched(study, 1)
+    assert ended(*again) == [FINISHED]
     study.assert_exact()
+    attempts = [leaderboard.trial(study.database, study.spec.study, number).attempts for number in range(2)]
+    assert sorted(attempts) == [1, 2]
 
 
 def test_a_worker_that_cannot_work_says_why(case, new_study, launched):

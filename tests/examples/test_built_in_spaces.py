@@ -33,15 +33,16 @@ def test_image_classification(launch, tmp_path):
 
 def test_text_classification(launch, examples, tmp_path):
     write = runpy.run_path(str(examples / "text_classification/write_docstrings.py"))["write_docstrings"]
-    assert write(tmp_path / "docstrings.csv", most_texts=150) > 500
+    packages = {"keras", "optuna", "sqlalchemy"}
+    assert write(tmp_path / "docstrings.csv", most_texts=150, packages=sorted(packages)) == 450
     best = launch(
-        "text_classification/docstrings.yaml", f"data.path={tmp_path}/docstrings.csv", "trials=1", "training.epochs=6"
+        "text_classification/docstrings.yaml", f"data.path={tmp_path}/docstrings.csv", "trials=1", "training.epochs=3"
     )
-    assert best.value > 0.5
+    assert best.value > 0.6
     export("docstrings", tmp_path / "champion")
     (tmp_path / "text.txt").write_text("Return a new array of given shape, filled with zeros.")
     (predicted,) = api.predict(tmp_path / "champion", [tmp_path / "text.txt"])
-    assert predicted.label in {"keras", "numpy", "optuna", "scipy", "sqlalchemy"}
+    assert predicted.label in packages
 
 
 @pytest.fixture

@@ -49,17 +49,17 @@ def test_executions_differ_are_averaged_and_the_best_ones_model_is_kept(attempts
     assert trial.score(finished)["accuracy"] == pytest.approx(max(best))
 
 
-@pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_a_trial_goes_on_in_the_execution_in_which_it_was(attempts, deterministic, epoch):
+def test_a_trial_goes_on_in_the_execution_in_which_it_was(attempts, deterministic):
     training = {"training": TRAINING | {"executions_per_trial": 2}}
     undisturbed = attempts("Plain", "undisturbed", **training)
     whole = undisturbed.run()
-    trial = attempts("Plain", **training)
-    assert trial.run(stop_after(epoch)) is None
-    resumed = trial.run()
-    assert trial.desk.epochs[0].epoch == epoch
-    assert trial.heard == undisturbed.heard
-    assert (resumed.value, resumed.best_epoch, resumed.metrics) == (whole.value, whole.best_epoch, whole.metrics)
+    for epoch in (1, 2, 3):
+        trial = attempts("Plain", f"after-{epoch}", **training)
+        assert trial.run(stop_after(epoch)) is None
+        resumed = trial.run()
+        assert trial.desk.epochs[0].epoch == epoch
+        assert trial.heard == undisturbed.heard
+        assert (resumed.value, resumed.best_epoch, resumed.metrics) == (whole.value, whole.best_epoch, whole.metrics)
 
 
 def test_a_pruned_trial_has_no_further_executions(attempts):
