@@ -51,7 +51,7 @@ def _assert_probabilities(predicted: np.ndarray) -> None:
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_random_configurations_are_valid_and_bounded(shape: tuple[int, ...], summary: Summary) -> None:
     space = ImageSpace(summary(shape))
-    for seed in range(8):
+    for seed in range(6):
         model = space.build(_RandomHyperParameters(seed, {}))
         assert model.input_shape == (None, *shape)
         assert model.output_shape == (None, 3)
@@ -80,7 +80,7 @@ def test_the_largest_network_on_small_images(family: str, summary: Summary) -> N
 )
 def test_a_model_trains_and_is_the_same_when_loaded(given: dict[str, Any], summary: Summary, tmp_path: Path) -> None:
     shape = (32, 32, 3)
-    hp = _RandomHyperParameters(3, given | {"batch_size": 16})
+    hp = _RandomHyperParameters(3, given | {"batch_size": 16, "width": 16})
     model = ImageSpace(summary(shape)).build(hp)
     labels = np.eye(3, dtype="float32")[np.arange(16) % 3]
     history = model.fit(_images(shape, 16), labels, batch_size=16, epochs=2, verbose=0).history
@@ -166,10 +166,11 @@ def test_a_backbone(backbone: str, fine_tune: bool, summary: Summary, tmp_path: 
     assert config.framing.size == (96, 96)
     model = space.build_config(config)
     assert (len(model.trainable_variables) > 10) == fine_tune
-    images = _images((32, 32, 1))
-    predicted = model.predict(images, verbose=0)
-    _assert_probabilities(predicted)
+    # What is trained makes no difference to what is computed.
     if not fine_tune:
+        images = _images((32, 32, 1))
+        predicted = model.predict(images, verbose=0)
+        _assert_probabilities(predicted)
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
         np.testing.assert_allclose(loaded.predict(images, verbose=0), predicted, atol=1e-6)
