@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import boto3
+import psutil
 import pytest
 
 from tuner import api
@@ -14,7 +15,7 @@ WAITING = Path(__file__).with_name("waiting_spaces.py")
 
 
 @pytest.mark.slow
-def test_launch_resume_logs_and_export_with_artifacts_in_a_bucket(s3_bucket, place, raw_spec, images, tmp_path):
+def test_launch_sigterm_resume_logs_and_export_with_artifacts_in_a_bucket(s3_bucket, place, raw_spec, images, tmp_path):
     gate = place.folder / "gate"
     spec = place.write_spec(
         raw_spec()
@@ -32,9 +33,16 @@ def test_launch_resume_logs_and_export_with_artifacts_in_a_bucket(s3_bucket, pla
 
     launcher = place.start("launch", spec)
     place.wait_for_epoch("shapes", 2)
+    # As Slurm, Kubernetes and spot markets send it to the command that they have started.
+    family = psutil.Process(launcher.pid).children(recursive=True)
     launcher.terminate()
     _, err = launcher.communicate(timeout=60)
     assert launcher.returncode == 0, err
+    assert "Traceback" not in err
+    psutil.wait_procs(family, timeout=30)
+    assert not any(process.is_running() for process in family)
+    waiting = api.show_trial("shapes", 0, storage=place.storage)
+    assert (waiting.summary.state, waiting.attempts) == ("waiting", 0)
     trained = len(api.show_trial("shapes", 0, storage=place.storage).curve)
     assert kept(rf"trials/00000/run-001/resume/epoch-0*{trained}\..*\.npz")
 
@@ -42,6 +50,7 @@ def test_launch_resume_logs_and_export_with_artifacts_in_a_bucket(s3_bucket, pla
     resumed = place.run("launch", spec)
     assert resumed.code == 0, resumed.err
     ended = api.show_trial("shapes", 0, storage=place.storage)
+    assert ended.summary.outcome == "complete"
     assert [epoch.epoch for epoch in ended.curve] == list(range(1, len(ended.curve) + 1))
     assert ended.checkpoint == f"s3://{s3_bucket}/some/prefix/shapes/trials/00000/run-002/best.keras"
     assert kept(".*/resume/.*") == []
