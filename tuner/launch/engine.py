@@ -28,11 +28,13 @@ class WorkerNeeds:
         cpus: cores; None for the engine's default.
         gpus: GPUs, or a part of one where the engine can divide them; None for the engine's default.
         memory: such as ``16G``; None for the engine's default.
+        trials_per_gpu: how many of its trials share a GPU; of a part of one, all workers' there together.
     """
 
     cpus: int | None = None
     gpus: float | None = None
     memory: str | None = None
+    trials_per_gpu: int = 1
 
     @property
     def bytes(self) -> int | None:
@@ -124,7 +126,8 @@ class Engine(Protocol):
         """Looks, before a study exists, whether the engine is there and can give a worker what it needs.
 
         Raises:
-            LaunchError: there is no such cluster or partition, or no node has so many GPUs, cores or so much memory.
+            LaunchError: there is no such cluster or partition, no node has so many GPUs, cores or so much memory, or
+                GPUs cannot be divided like that.
         """
 
     def spans_machines(self) -> bool:

@@ -59,7 +59,12 @@ class LaunchView:
 
 
 def needs_of(resources: Resources) -> WorkerNeeds:
-    return WorkerNeeds(resources.cpus_per_worker, resources.gpus_per_worker, resources.memory_per_worker)
+    return WorkerNeeds(
+        cpus=resources.cpus_per_worker,
+        gpus=resources.gpus_per_worker,
+        memory=resources.memory_per_worker,
+        trials_per_gpu=resources.trials_per_gpu,
+    )
 
 
 def check_counts(engine: Engine, workers: int, settings: WorkerSettings) -> None:
@@ -218,7 +223,11 @@ def log_of(database: Database, record: StudyRecord, worker: str) -> Iterator[byt
     names: list[str] = []
     for launch in every:
         engine, handle = _engine(launch)
-        found = [each.name for each in engine.workers(handle)]
+        try:
+            found = [each.name for each in engine.workers(handle)]
+        except LaunchError:
+            # An engine that is gone may have left the log.
+            found = [worker] if worker.startswith(f"w{launch.number}-") else []
         if worker in found:
             return engine.log(handle, worker)
         names += found

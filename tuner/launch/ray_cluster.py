@@ -276,5 +276,12 @@ def _messages(message: Any) -> Iterator[str]:
     for field, value in message.ListFields():
         if field.name == "error_message":
             yield value
+        elif field.name == "formatted_exception_string":
+            yield f"its actor could not start: {_raised(value)}"
         elif hasattr(value, "ListFields"):
             yield from _messages(value)
+
+
+def _raised(traceback: str) -> str:
+    """The last line of a traceback: the exception itself."""
+    return next((line for line in reversed(traceback.splitlines()) if line.strip()), "it does not say why")

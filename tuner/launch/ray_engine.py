@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -56,6 +57,7 @@ class RayEngine:
         return True
 
     def check(self, needs: WorkerNeeds) -> None:
+        _trials_on_its_part(needs)
         joined = self._join()
         if self._options.autoscales:
             return
@@ -140,8 +142,7 @@ class RayEngine:
         if actor is None or actor.state == "DEAD":
             if worker["told"]:
                 return EngineWorker(name, WorkerState.STOPPED)
-            why = actor.why if actor is not None and actor.why else "its Ray cluster does not know it any more"
-            return EngineWorker(name, WorkerState.FAILED, None, why)
+            return EngineWorker(name, WorkerState.FAILED, None, _why(actor))
         if actor.state == "ALIVE":
             return EngineWorker(name, WorkerState.RUNNING, actor.node)
         said = "its node or actor died" if actor.state == "RESTARTING" else "no node has a place for it yet"
@@ -166,8 +167,17 @@ class RayEngine:
         names = [each["name"] for each in handle["workers"]]
         if worker not in names:
             raise LaunchError(f"no worker {worker} in this launch; it has {', '.join(names)}")
-        live = None if _endings(handle, [worker]) else _live_log(handle, worker)
         records = _records(handle)
+        live = None
+        try:
+            if records.ending(worker) is None:
+                live = _live_log(handle, worker)
+        except LaunchError:
+            # The cluster is gone.
+            if not records.starts(worker):
+                raise
+        except StorageError as error:
+            raise LaunchError(str(error)) from None
         try:
             kept = {start: records.log(worker, start) for start in records.starts(worker)}
         except StorageError as error:
@@ -184,19 +194,31 @@ class RayEngine:
 def _share(settings: WorkerSettings, needs: WorkerNeeds) -> dict[str, Any]:
     """What of its node's cores and GPUs a worker uses: what Ray gave it, and of a shared GPU its part of the trials."""
     changed: dict[str, Any] = {"cores": needs.cpus or 1}
-    if needs.gpus and needs.gpus < 1:
+    if (trials := _trials_on_its_part(needs)) is not None:
         resources = settings.resources
-        trials = int(resources.trials_per_gpu * needs.gpus + 1e-9)
-        if not trials:
-            raise LaunchError(
-                f"resources.gpus_per_worker {needs.gpus:g} puts several workers on a GPU, and trials_per_gpu "
-                f"{resources.trials_per_gpu} allows fewer trials there: set resources.trials_per_gpu to "
-                f"{-int(-1 // needs.gpus)}"
-            )
         if resources.slots == "auto":
             changed["resources"] = resources.model_copy(update={"slots": trials})
         changed["share_gpus"] = True
     return changed
+
+
+def _trials_on_its_part(needs: WorkerNeeds) -> int | None:
+    """How many trials a worker runs on its part of a GPU; None if it shares none."""
+    if not needs.gpus or needs.gpus >= 1:
+        return None
+    if trials := int(needs.trials_per_gpu * needs.gpus + 1e-9):
+        return trials
+    raise LaunchError(
+        f"resources.gpus_per_worker {needs.gpus:g} puts several workers on a GPU, and trials_per_gpu "
+        f"{needs.trials_per_gpu} allows fewer trials there: set resources.trials_per_gpu to {-int(-1 // needs.gpus)}"
+    )
+
+
+def _why(actor: ray_cluster.Actor | None) -> str:
+    """Why a worker is gone that noted no ending."""
+    if actor is None:
+        return "its Ray cluster does not know it any more"
+    return actor.why or "its actor died, and Ray does not say why"
 
 
 def _inside(folder: str, place: str) -> list[str]:
@@ -252,6 +274,7 @@ def _told(handle: Handle, workers: list[EngineWorker]) -> Handle:
             continue
         if worker.state is WorkerState.QUEUED:
             ray.kill(actor)
+            _note_taken_away(handle, worker.name)
         else:
             heard.append(actor.leave.remote())
     if heard:
@@ -261,6 +284,12 @@ def _told(handle: Handle, workers: list[EngineWorker]) -> Handle:
         **handle,
         "workers": [{**each, "told": each["told"] or each["name"] in names} for each in handle["workers"]],
     }
+
+
+def _note_taken_away(handle: Handle, worker: str) -> None:
+    """Notes the ending of a worker that has no process to note it; the cluster forgets it."""
+    with suppress(StorageError, OSError):
+        _records(handle).note_ending(EngineWorker(worker, WorkerState.STOPPED))
 
 
 def _live_log(handle: Handle, worker: str) -> tuple[int, bytes] | None:

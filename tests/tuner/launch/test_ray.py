@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from sqlalchemy import make_url
 
+from storage import launches as stored
 from storage import leaderboard, leases, progress
 from storage.database import connect
 from tests.contracts.ray_nodes import ray_nodes
@@ -20,7 +22,9 @@ from tuner.errors import LaunchError
 from tuner.launch import ray_cluster
 from tuner.launch.engine import WorkerNeeds, WorkerState, WorkersWanted
 from tuner.launch.engines import engine_of
-from tuner.spec import LaunchSettings, RaySettings
+from tuner.launch.launches import log_of, needs_of
+from tuner.launch.ray_records import LaunchRecords
+from tuner.spec import LaunchSettings, RaySettings, Resources
 from tuner.worker.settings import WorkerSettings
 
 PASSWORD = "not-to-be-shown"
@@ -76,7 +80,7 @@ def spec(make_spec, gate, code):
 
 @pytest.fixture
 def wanted(database, spec, cache, tmp_path):
-    def order(count, gpus=2.0, **resources):
+    def order(count, gpus=2.0, trials_per_gpu=1):
         return WorkersWanted(
             study=spec.study,
             number=1,
@@ -84,12 +88,12 @@ def wanted(database, spec, cache, tmp_path):
             settings=WorkerSettings(
                 study=spec.study,
                 cache=cache,
-                resources=spec.resources.model_copy(update=resources),
+                resources=spec.resources,
                 lease_seconds=3,
                 poll_seconds=0.2,
             ),
             count=count,
-            needs=WorkerNeeds(cpus=1, gpus=gpus, memory="200M"),
+            needs=WorkerNeeds(cpus=1, gpus=gpus, memory="200M", trials_per_gpu=trials_per_gpu),
             folder=tmp_path / "launch",
             artifacts=str(spec.artifacts),
         )
@@ -99,6 +103,13 @@ def wanted(database, spec, cache, tmp_path):
 
 def engine_at(address, **settings):
     return engine_of("ray", LaunchSettings(ray=RaySettings(address=address, **settings)))
+
+
+@pytest.fixture
+def nobodys_address():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{nobody.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -154,7 +165,7 @@ def test_a_worker_by_way_of_the_client_says_why_it_cannot_work_and_shares_a_gpu(
     """There is no study."""
     nodes.add(gpus=1, zone="a")
     engine = engine_at(nodes.client_address, labels={"zone": "a"})
-    engine.check(WorkerNeeds(gpus=0.5))
+    engine.check(WorkerNeeds(gpus=0.5, trials_per_gpu=2))
     handle = engine.start(wanted(2, gpus=0.5, trials_per_gpu=2))
     until(engine, handle, FAILED, FAILED)
     for worker in engine.workers(handle):
@@ -162,9 +173,39 @@ def test_a_worker_by_way_of_the_client_says_why_it_cannot_work_and_shares_a_gpu(
         assert "GPUs of Ray: 0\n" in log(engine, handle, worker.name)
 
 
-def test_parts_of_a_gpu_need_trials_that_share_it(engine, wanted):
+def test_parts_of_a_gpu_need_trials_that_share_it_before_a_study_is_there(engine):
+    asked = Resources(gpus_per_worker=0.25, trials_per_gpu=3)
     with pytest.raises(LaunchError, match=r"set resources\.trials_per_gpu to 4"):
-        engine.start(wanted(1, gpus=0.25))
+        engine.check(needs_of(asked))
+    with pytest.raises(LaunchError, match=r"set resources\.trials_per_gpu to 4"):
+        engine_at("auto", autoscales=True).check(needs_of(asked))
+
+
+def test_an_actor_that_cannot_start_says_why(engine, nodes, wanted):
+    nodes.add(gpus=1)
+    # No process can be given such a variable.
+    handle = engine.start(replace(wanted(1, gpus=1.0), storage="sqlite:///\0"))
+    until(engine, handle, FAILED)
+    (worker,) = engine.workers(handle)
+    assert worker.said == "its actor could not start: ValueError: embedded null byte"
+
+
+def test_how_a_queued_worker_ended_and_kept_logs_need_no_cluster(
+    engine, wanted, spec, create_study, database, nobodys_address
+):
+    record = create_study(spec)
+    handle = engine.start(wanted(1, gpus=9.0))
+    assert states(engine, handle) == [QUEUED]
+    stopped = {**engine.stop(handle), "address": nobodys_address}
+    assert states(engine, stopped) == [STOPPED]
+    # A worker that ran and whose cluster went before it could note its end.
+    lost = {**handle, "address": nobodys_address, "launch": "ray-lost"}
+    LaunchRecords(handle["artifacts"], spec.study, 1, "ray-lost").keep_log("w1-0", 1, b"what it printed\n")
+    launch = stored.begin(database, record.study_id, "ray")
+    stored.note(database, launch, wanted={"launch": LaunchSettings().model_dump(mode="json")}, handle=lost)
+    assert b"".join(log_of(database, record, "w1-0")) == b"what it printed\n"
+    with pytest.raises(LaunchError, match="no Ray cluster at"):
+        engine.workers(lost)
 
 
 @pytest.mark.parametrize(
