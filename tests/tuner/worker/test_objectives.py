@@ -141,7 +141,7 @@ def test_what_a_dead_worker_did_not_tell_is_told_the_same(create_study, run_work
 
 
 def test_an_adopted_trial_has_the_measures_that_it_would_have_had(
-    create_study, start_worker, make_spec, database, tmp_path, eventually
+    create_study, start_worker, run_worker, make_spec, database, tmp_path, eventually
 ):
     gate = tmp_path / "gate"
     spec = make_spec(
@@ -157,7 +157,7 @@ def test_an_adopted_trial_has_the_measures_that_it_would_have_had(
     eventually(lambda: [each for each in leaderboard.trials(database, record.name) if each.epochs == 1])
     first.kill()
     gate.touch()
-    assert start_worker(spec).wait(90)
+    run_worker(spec)
     (trial,) = leaderboard.trials(database, record.name)
     assert leaderboard.trial(database, record.name, 0).attempts == 2
     told = in_optuna(database, record)[1][0]
