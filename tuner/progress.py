@@ -168,6 +168,7 @@ class _EndedTrials:
         self._read_newest = read_newest
         self._done: int | None = None
         self._seen = -1
+        self._told: set[int] = set()
 
     def since_last(self, status: StudyStatus, vanished: set[int]) -> list[int]:
         """Numbers in order. ``vanished`` ran at the last look and do not now."""
@@ -182,7 +183,10 @@ class _EndedTrials:
         ended = {trial.trial for trial in newest if trial.outcome is not None and trial.trial > self._seen}
         ended |= vanished - {trial.trial for trial in newest if trial.outcome is None}
         self._seen = max(self._seen, *ended) if ended else self._seen
-        return sorted(ended)
+        # One that ended after the status was read still runs in it, and vanishes from the next.
+        new = ended - self._told
+        self._told |= ended
+        return sorted(new)
 
 
 class _Rate:

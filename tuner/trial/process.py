@@ -31,8 +31,14 @@ def trial_main(connection: Connection, scratch: str, assignment_json: str) -> No
 
     channel = Channel(connection)
 
+    heard = False
+
     def stop(number: int, frame: FrameType | None) -> None:
-        channel.stop_requested.set()
+        # A second signal in the middle of this would wait for the event's lock for ever.
+        nonlocal heard
+        if not heard:
+            heard = True
+            channel.stop_requested.set()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -28,6 +28,7 @@ class Leaving:
     def __init__(self, follow_stdin: bool) -> None:
         self.requested = threading.Event()
         self.draining = threading.Event()
+        self._heard = False
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -47,7 +48,11 @@ class Leaving:
         self._writer.close()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.requested.set()
+        # A second signal may come in the middle of the first one's handler, and the event's lock is not re-entrant:
+        # Slurm sends two at once when it takes a job back.
+        if not self._heard:
+            self._heard = True
+            self.requested.set()
 
     def hear(self, source: Any) -> None:
         """Reads what woke the worker up: a signal's byte, or the launcher's word or end."""

@@ -169,6 +169,26 @@ class _Study:
         )
 
 
+def test_a_trial_that_ended_after_its_status_was_read_is_told_of_once(capsys):
+    study = _Study()
+    progress = Progress([Objective(metric="acc", direction="maximize")], 3, study.read, study.newest)
+    with progress:
+        progress.status(study.status())
+        study.set(0, epoch=1)
+        study.set(1, epoch=1)
+        progress.status(study.status())
+        study.set(0, "complete", 0.5, 3)
+        status = study.status()
+        study.set(1, "complete", 0.4, 3)
+        progress.status(status)
+        progress.status(study.status())
+    lines = [line for line in capsys.readouterr().err.splitlines() if "complete" in line]
+    assert lines == [
+        "trial 0  complete  acc 0.5  3 epochs  best so far",
+        "trial 1  complete  acc 0.4  3 epochs",
+    ]
+
+
 def test_progress_tells_of_trials_that_begin_and_end_between_two_looks(capsys):
     study = _Study()
     study.set(0, "complete", 0.5, 3)

@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from storage import leases
 from tuner.data.cache import prepare
+from tuner.worker.leaving import Leaving
 
 
 def _forked(worker):
@@ -18,6 +19,21 @@ def _forked(worker):
     children = psutil.Process(worker.pid).children(recursive=True)
     forkservers = {child.pid for child in children if child.ppid() == worker.pid}
     return [child for child in children if child.ppid() in forkservers]
+
+
+def test_a_signal_in_the_middle_of_another(monkeypatch):
+    with Leaving(follow_stdin=False) as leaving:
+        event = leaving.requested
+        finish = event.set
+
+        def set_meanwhile():
+            # The handler of the second one runs at once, in this thread, as in the middle of the event's own code.
+            signal.raise_signal(signal.SIGTERM)
+            finish()
+
+        monkeypatch.setattr(event, "set", set_meanwhile)
+        signal.raise_signal(signal.SIGTERM)
+        assert event.is_set()
 
 
 @pytest.mark.parametrize("tell", [os.kill, os.killpg])
