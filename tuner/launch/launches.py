@@ -68,15 +68,12 @@ def needs_of(resources: Resources) -> WorkerNeeds:
 
 
 def check_counts(engine: Engine, workers: int, settings: WorkerSettings) -> None:
-    """Raises LaunchError where workers of one machine would show their counts at the same place."""
-    if engine.spans_machines() or workers < 2:
-        return
-    for option, place in (("--metrics-port", settings.metrics_port), ("--metrics-file", settings.metrics_file)):
-        if place:
-            raise LaunchError(
-                f"{option} {place} is for one worker, and {workers} would run on this machine: --metrics-port 0 gives "
-                "each a free port, which its log says"
-            )
+    """Raises LaunchError where workers of one machine would write their counts to the same file."""
+    if settings.metrics_file is not None and workers > 1 and not engine.spans_machines():
+        raise LaunchError(
+            f"--metrics-file {settings.metrics_file} is for one worker, and {workers} would run on this machine: "
+            "--metrics-port gives each a port, which its log says"
+        )
 
 
 def begin(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,19 +78,21 @@ class WorkerMetrics:
         Gauge("tuner_slots_busy", "Trials that it runs now", registry=self.registry).set_function(busy)
 
     def serve(self, host: str, port: int) -> str:
-        """Answers scrapes from a thread until the process ends; port 0 takes any.
+        """Answers scrapes from a thread until the process ends, at any free port if ``port`` is taken.
 
         Returns:
             The address.
 
         Raises:
-            LaunchError: the port is taken, or the host is not this machine's.
+            LaunchError: the host is not this machine's, or the port not everybody's.
         """
         try:
             server, _ = start_http_server(port, host, self.registry)
         except OSError as error:
-            said = f"metrics cannot be served at {host}:{port}: {error.strerror or error}"
-            raise LaunchError(f"{said}; --metrics-port 0 takes any free port") from None
+            # Another worker of this node has it: counts are no reason to lose a worker.
+            if port and error.errno == errno.EADDRINUSE:
+                return self.serve(host, 0)
+            raise LaunchError(f"metrics cannot be served at {host}:{port}: {error.strerror or error}") from None
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{server.server_port}/metrics"
 

@@ -68,13 +68,20 @@ def test_a_file_has_what_the_study_has(make_spec, create_study, run_worker, data
     assert now.training_share == pytest.approx(share, rel=0.01)
 
 
-def test_a_port_that_is_taken_ends_the_worker_with_the_reason(make_spec, create_study, run_worker):
-    spec = make_spec()
-    create_study(spec)
+def test_a_port_that_is_taken_costs_no_worker():
+    metrics = WorkerMetrics()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(LaunchError, match=f"metrics cannot be served at 127.0.0.1:{port}: .*--metrics-port 0"):
-            run_worker(spec, metrics_port=port)
+        address = metrics.serve("127.0.0.1", port)
+    assert address != f"http://127.0.0.1:{port}/metrics"
+    assert b"tuner_slots 0.0" in urlopen(address).read()
+
+
+def test_a_host_that_is_not_this_machines_ends_the_worker_with_the_reason(make_spec, create_study, run_worker):
+    spec = make_spec()
+    create_study(spec)
+    with pytest.raises(LaunchError, match=r"metrics cannot be served at 192\.0\.2\.1:0: "):
+        run_worker(spec, metrics_port=0, metrics_host="192.0.2.1")
 
 
 def test_a_file_that_cannot_be_written_is_said_once(tmp_path, caplog):
