@@ -74,7 +74,7 @@ def test_a_port_that_is_taken_costs_no_worker():
         port = taken.getsockname()[1]
         address = metrics.serve("127.0.0.1", port)
     assert address != f"http://127.0.0.1:{port}/metrics"
-    assert b"tuner_slots 0.0" in urlopen(address).read()
+    assert b"tuner_trials_total" in urlopen(address).read()
 
 
 def test_a_host_that_is_not_this_machines_ends_the_worker_with_the_reason(make_spec, create_study, run_worker):
