@@ -128,7 +128,7 @@ def position_of(summary: TrialSummary, sort: str) -> Position:
     return Position(summary.trial, None if isinstance(value, float) and isnan(value) else value)
 
 
-def best(db: Database, study: str, k: int | None) -> list[TrialSummary]:
+def best(db: Database, study: str, k: int | None, usual: int | None = None) -> list[TrialSummary]:
     """The ``k`` best complete trials, the best first; ties by lower number. Values that are not finite do not count.
 
     With several objectives they are of the Pareto front, the best by the leading objective first. Trials that break a
@@ -136,12 +136,15 @@ def best(db: Database, study: str, k: int | None) -> list[TrialSummary]:
 
     Args:
         k: at most so many; None for all.
+        usual: in place of None, for a study with one objective.
 
     Raises:
         UnknownStudy: there is none of this name.
     """
     with db.reading() as session:
-        return summaries(session, best_ids(session, find_study(session, study), k))
+        key = find_study(session, study)
+        most = usual if k is None and len(key.maximize) == 1 else k
+        return summaries(session, best_ids(session, key, most))
 
 
 def number_of_objectives(db: Database, study: str) -> int:

@@ -266,6 +266,11 @@ def priority_of(spec: Mapping[str, Any]) -> int:
     return int(spec.get("priority", 0))
 
 
+def has_constraints(spec: Mapping[str, Any]) -> bool:
+    """Whether a study's stored spec bounds what its trials are measured by."""
+    return bool(spec.get("constraints"))
+
+
 def _from_now(timeout: float | None) -> database_clock | None:
     return None if timeout is None else database_clock(timeout)
 

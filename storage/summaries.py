@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb.models import (
@@ -24,13 +24,14 @@ from optuna.storages._rdb.models import (
 )
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, literal, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from storage.columns import database_clock, seconds_between
 from storage.errors import UnknownStudy
 from storage.ranking import Standing, front
 from storage.results import SUCCESSES
+from storage.studies import has_constraints
 from storage.tables import EpochRow, LeaseRow, StudyRow, TrialRow
 
 _CONDITIONS = re.compile(r"\[[^\[\]]*\]$")
@@ -82,6 +83,11 @@ class StudyKey:
     name: str
     maximize: tuple[bool, ...]
     row: StudyRow | None
+
+    @property
+    def constrained(self) -> bool:
+        """Whether its trials may break constraints. Optuna's own are not told to anybody here."""
+        return self.row is not None and has_constraints(self.row.spec)
 
 
 def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,10 +180,12 @@ def best_ids(session: Session, study: StudyKey, k: int | None) -> list[int]:
 
     With several objectives: of the Pareto front. Trials that keep the constraints come before those that do not.
     """
+    worth = _by_worth(study.maximize, study.constrained)
+    ours = {"study": study.study_id}
     if len(study.maximize) == 1:
-        return list(session.scalars(_by_worth(study)[0].limit(k)))
-    statement, values = _by_worth(study)
-    rows = session.execute(statement.add_columns(TrialModel.number, _violation(), *values)).all()
+        return list(session.scalars(worth.ids.limit(k), ours))
+    violation = _violation() if study.constrained else literal(0.0)
+    rows = session.execute(worth.ids.add_columns(TrialModel.number, violation, *worth.values), ours).all()
     standings = [
         Standing(trial_id, number, _turned(study, each), violation) for trial_id, number, violation, *each in rows
     ]
@@ -186,17 +194,30 @@ def best_ids(session: Session, study: StudyKey, k: int | None) -> list[int]:
 
 def champion_id(session: Session, study: StudyKey) -> int | None:
     """Id of the first of ``best_ids``, read alone; None if no complete trial keeps the constraints."""
-    return session.scalars(_by_worth(study)[0].where(_violation() <= 0).limit(1)).first()
+    ids = _by_worth(study.maximize, study.constrained).ids
+    keeping = ids.where(_violation() <= 0) if study.constrained else ids
+    return session.scalars(keeping.limit(1), {"study": study.study_id}).first()
 
 
-def _by_worth(study: StudyKey) -> tuple[Select[int], list[Any]]:
-    """Ids of the complete trials with finite values in the order of ``Standing``, and the columns of their values."""
+class _Worth(NamedTuple):
+    """Ids of the complete trials of the study ``study`` with finite values, in the order of ``Standing``."""
+
+    ids: Select[Any]
+    values: tuple[Any, ...]
+
+
+# Putting a statement together costs more than its answer.
+@lru_cache
+def _by_worth(maximize: tuple[bool, ...], constrained: bool) -> _Worth:
     statement = select(TrialModel.trial_id).where(
-        TrialModel.study_id == study.study_id, TrialModel.state == TrialState.COMPLETE
+        TrialModel.study_id == bindparam("study"), TrialModel.state == TrialState.COMPLETE
     )
-    statement = statement.outerjoin(TrialRow, TrialRow.trial_id == TrialModel.trial_id)
     values, orders = [], []
-    for objective, maximize in enumerate(study.maximize):
+    if constrained:
+        # It takes as long as all the rest.
+        statement = statement.outerjoin(TrialRow, TrialRow.trial_id == TrialModel.trial_id)
+        orders.append(_violation().asc())
+    for objective, more in enumerate(maximize):
         stored = aliased(TrialValueModel)
         same = and_(stored.trial_id == TrialModel.trial_id, stored.objective == objective)
         # PostgreSQL holds NaN above every number, SQLite stores it as NULL: the bounds leave both out.
@@ -205,8 +226,8 @@ def _by_worth(study: StudyKey) -> tuple[Select[int], list[Any]]:
         )
         statement = statement.join(stored, same).where(finite)
         values.append(stored.value)
-        orders.append(stored.value.desc() if maximize else stored.value.asc())
-    return statement.order_by(_violation(), *orders, TrialModel.number), values
+        orders.append(stored.value.desc() if more else stored.value.asc())
+    return _Worth(statement.order_by(*orders, TrialModel.number), tuple(values))
 
 
 def _violation() -> ColumnElement[float]:
@@ -223,19 +244,7 @@ def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         params = _params(session, chunk)
-        columns = joined(
-            TrialModel.trial_id,
-            TrialModel.number,
-            value_column().label("value"),
-            state_column().label("state"),
-            TrialRow.outcome,
-            TrialRow.metrics,
-            epochs_column().label("epochs"),
-            seconds_column().label("seconds"),
-            TrialRow.measures,
-            TrialRow.violation,
-        )
-        for row in session.execute(columns.where(TrialModel.trial_id.in_(chunk))):
+        for row in session.execute(_summary_rows(), {"ids": chunk}):
             found[row.trial_id] = TrialSummary(
                 trial=row.number,
                 value=with_infinities(row.value),
@@ -251,6 +260,23 @@ def summaries(session: Session, ids: Sequence[int]) -> list[TrialSummary]:
     return [found[trial_id] for trial_id in ids]
 
 
+@cache
+def _summary_rows() -> Select[Any]:
+    """What is told of the trials ``ids``."""
+    return joined(
+        TrialModel.trial_id,
+        TrialModel.number,
+        value_column().label("value"),
+        state_column().label("state"),
+        TrialRow.outcome,
+        TrialRow.metrics,
+        epochs_column().label("epochs"),
+        seconds_column().label("seconds"),
+        TrialRow.measures,
+        TrialRow.violation,
+    ).where(TrialModel.trial_id.in_(bindparam("ids", expanding=True)))
+
+
 def storable(value: float) -> float:
     """As ``value_column`` has it: infinities are the largest finite numbers."""
     return max(-_LARGEST, min(_LARGEST, value))
@@ -263,12 +289,19 @@ def with_infinities(value: Any) -> Any:
     return value
 
 
-def _params(session: Session, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    rows = session.execute(stored_params().where(TrialParamModel.trial_id.in_(ids)).order_by(TrialParamModel.param_id))
+def _params(session: Session, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    rows = session.execute(_params_of_trials(), {"ids": ids})
     params: dict[int, dict[str, Any]] = {}
     for trial_id, name, value, distribution in rows:
         params.setdefault(trial_id, {})[name] = external(distribution, value)
     return params
+
+
+@cache
+def _params_of_trials() -> Select[Any]:
+    """``stored_params`` of the trials ``ids``."""
+    ours = TrialParamModel.trial_id.in_(bindparam("ids", expanding=True))
+    return stored_params().where(ours).order_by(TrialParamModel.param_id)
 
 
 def stored_params() -> Select[Any]:

@@ -202,11 +202,7 @@ def best_trials(study: str, k: int | None = None, *, storage: Storage = None) ->
         k: at most so many; None for 5, or for the whole front.
     """
     with open_storage(storage) as database:
-        return leaderboard.best(database, study, k if k is not None else _usual_number(database, study))
-
-
-def _usual_number(database: Database, study: str) -> int | None:
-    return None if leaderboard.number_of_objectives(database, study) > 1 else USUAL_BEST
+        return leaderboard.best(database, study, k, USUAL_BEST)
 
 
 def list_trials(

@@ -18,6 +18,8 @@ from storage.studies import StudyRecord
 NewStudy = Callable[..., StudyRecord]
 OBJECTIVES = [{"metric": "val_accuracy", "direction": "maximize"}, {"metric": "parameters", "direction": "minimize"}]
 
+CONSTRAINED = {"constraints": {"parameters": "<= 1000"}}
+
 
 def run(
     database: Database, study: StudyRecord, values: list[float], violation: float | None = None, **known: Any
@@ -58,7 +60,7 @@ def test_the_front_of_a_plain_study_agrees_with_optuna(database: Database, direc
 
 
 def test_trials_within_the_constraints_come_first(database: Database, new_study: NewStudy) -> None:
-    study = new_study(budget=5)
+    study = new_study(budget=5, spec=CONSTRAINED)
     for value, violation in ((0.9, 0.5), (0.5, 0.0), (0.95, 0.1), (0.7, 0.0)):
         run(database, study, [value], violation, checkpoint="kept.keras", checkpoint_size=1)
     best = leaderboard.best(database, "digits", 9)
@@ -69,7 +71,7 @@ def test_trials_within_the_constraints_come_first(database: Database, new_study:
 
 
 def test_a_study_without_a_trial_within_the_constraints_has_no_best(database: Database, new_study: NewStudy) -> None:
-    study = new_study(budget=2)
+    study = new_study(budget=2, spec=CONSTRAINED)
     run(database, study, [0.9], 0.5)
     now = leaderboard.status(database, "digits")
     assert (now.complete, now.best_trial, now.best_value) == (1, None, None)
@@ -77,7 +79,7 @@ def test_a_study_without_a_trial_within_the_constraints_has_no_best(database: Da
 
 
 def test_the_front_of_a_launched_study_and_its_measures(database: Database, new_study: NewStudy) -> None:
-    study = new_study(budget=7, objectives=OBJECTIVES)
+    study = new_study(budget=7, objectives=OBJECTIVES, spec=CONSTRAINED)
     values = [(0.5, 10.0), (0.9, 30.0), (0.9, 20.0), (0.7, 20.0), (0.99, 5.0)]
     for number, each in enumerate(values):
         run(database, study, list(each), 0.2 if number == 4 else 0.0, checkpoint="kept.keras", checkpoint_size=1)
