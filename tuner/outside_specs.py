@@ -28,12 +28,14 @@ class SpecPolicy:
         data_roots: folders that data may be in; relative paths are relative to the first one.
         launchers: engines that may be asked to run workers.
         max_workers: of one launch.
+        max_trials: of one study.
     """
 
     spaces: frozenset[str] = frozenset()
     data_roots: tuple[Path, ...] = ()
     launchers: frozenset[str] = frozenset()
     max_workers: int = 16
+    max_trials: int = 10_000
 
     def check_launcher(self, name: str, workers: int) -> None:
         """Raises SpecError for an engine that is not allowed, or for more workers than are."""
@@ -42,6 +44,11 @@ class SpecPolicy:
             raise SpecError("request", [Problem("on", f"{name!r} may not be used here; allowed: {allowed}")])
         if workers > self.max_workers:
             raise SpecError("request", [Problem("workers", f"at most {self.max_workers} here (it is {workers})")])
+
+    def check_trials(self, trials: int) -> None:
+        """Raises SpecError for a larger budget than is allowed."""
+        if problems := _trials_problems(trials, self):
+            raise SpecError("request", problems)
 
 
 def check_outside_spec(raw: Mapping[str, Any], policy: SpecPolicy) -> SearchSpec:
@@ -58,7 +65,7 @@ def check_outside_spec(raw: Mapping[str, Any], policy: SpecPolicy) -> SearchSpec
     given = [key for key in _OPERATORS_KEYS if getattr(spec, key) != fields[key].default]
     operators = [Problem(key, "is the operator's to decide; leave it out") for key in given]
     named = [problem for found in _named_in(spec) if (problem := _refusal(found, policy)) is not None]
-    if problems := [*_space_problems(spec, policy), *named, *operators]:
+    if problems := [*_space_problems(spec, policy), *named, *_trials_problems(spec.trials, policy), *operators]:
         raise SpecError("spec", problems)
     return spec
 
@@ -116,6 +123,10 @@ def _space_problems(spec: SearchSpec, policy: SpecPolicy) -> Sequence[Problem]:
     if spec.space.name in allowed:
         return ()
     return [Problem("space", f"may not be used here; allowed: {_listed(allowed)}")]
+
+
+def _trials_problems(trials: int, policy: SpecPolicy) -> Sequence[Problem]:
+    return [Problem("trials", f"at most {policy.max_trials} here (it is {trials})")] if trials > policy.max_trials else []
 
 
 def _listed(names: Any) -> str:

@@ -61,7 +61,10 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
 # YAML's `true` is not the number 1.
 PositiveInt = Annotated[int, Strict(), Field(gt=0)]
 Count = Annotated[int, Strict(), Field(ge=0)]
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+# Each is a row in the database from the start.
+MOST_TRIALS = 1_000_000
+_TEN_YEARS = 10 * 365 * 86400
+Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_TEN_YEARS)]
 ResolvedPath = Annotated[Path, AfterValidator(_resolve)]
 Memory = Annotated[str, Field(pattern=r"^\d+[KMGT]$")]
 Comparison = Annotated[str, BeforeValidator(normal_comparison)]
@@ -376,7 +379,7 @@ class SearchSpec(_Section):
     space: Space
     objectives: Annotated[tuple[Objective, ...], Field(validation_alias="objective")]
     constraints: dict[str, Comparison] = {}
-    trials: PositiveInt = 30
+    trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = 30
     timeout: Duration | None = None
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
     sampler: Sampler = Sampler(name="tpe")

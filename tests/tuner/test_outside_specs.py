@@ -88,6 +88,11 @@ def test_code_of_the_callers_choosing_is_refused(space: Any, policy: SpecPolicy)
     assert refused(policy, space=space) == ["space"]
 
 
+def test_a_budget_is_as_large_as_the_operator_allows(policy: SpecPolicy) -> None:
+    assert check_outside_spec(raw(trials=10_000), policy).trials == 10_000
+    assert refused(policy, trials=10_001) == ["trials"]
+
+
 def test_every_problem_is_named_at_its_key(policy: SpecPolicy) -> None:
     keys = refused(
         policy,

@@ -15,6 +15,8 @@ BASE = "study: s\ndata: {kind: image_directory, path: .}\nspace: image\nobjectiv
     [
         ("trials: true", "trials: must be an integer"),
         ("trials: '3'", "trials: must be an integer"),
+        ("trials: 3000000000", "trials: must be less than or equal to 1000000"),
+        ("timeout: 99999d", "timeout: must be less than or equal to 315360000"),
         ("resources: {slots: true}", "resources.slots: must be an integer, or 'auto'"),
         ("trials: 2\ntrials: 1", "duplicate key 'trials'"),
         ("training: {epochs: 1, epochs: 2}", "duplicate key 'epochs'"),

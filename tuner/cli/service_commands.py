@@ -48,6 +48,7 @@ def serve(
     max_workers: Annotated[
         int, typer.Option("--max-workers", min=1, help="That one launch over HTTP may ask an engine for.")
     ] = 16,
+    max_trials: Annotated[int, typer.Option("--max-trials", min=1, help="That a study over HTTP may have.")] = 10_000,
     name: Annotated[
         list[str], typer.Option("--name", metavar="HOST", help="A further name that the service is reached by.")
     ] = [],  # noqa: B006
@@ -84,6 +85,7 @@ def serve(
         launchers=tuple(allow_launcher),
         engines=LaunchSettings() if engine_settings is None else load_launch_settings(engine_settings),
         max_workers=max_workers,
+        max_trials=max_trials,
         requests_per_minute=rate,
     )
     _check_database(url, settings.on_loopback, host)

@@ -16,7 +16,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPBearer
 
 from storage import tokens
-from storage.errors import StorageError
+from storage.errors import DatabaseUnavailable, StorageError
 from storage.tokens import SCOPES, Scope, Token
 from tuner.errors import NoAccess, ScopeTooSmall
 from tuner.http.reads import Reads
@@ -56,10 +56,17 @@ class Access:
         Without a token: on loopback everybody is an administrator while the database has no token, and a reader after
         that.
 
+        While the database is away, what was known last counts.
+
         Raises:
             NoAccess: the token does not count, or there must be one.
+            DatabaseUnavailable: nothing is known, or not of this token.
         """
-        await self._look(self._settings.known_seconds)
+        try:
+            await self._look(self._settings.known_seconds)
+        except DatabaseUnavailable:
+            if self._looked == float("-inf"):
+                raise
         if secret is None:
             return self._anonymous(), False
         token = self._known.get(tokens.hashed(secret))

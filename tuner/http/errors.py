@@ -17,6 +17,9 @@ from storage import errors as storage_errors
 from tuner import errors
 
 RETRY_SECONDS = 5
+_STORE = "the study's artifacts"
+# Of a list in an error's details.
+_MOST_NAMES = 100
 
 # The nearest class counts: what is not here has its base's status.
 STATUSES: Mapping[type[Exception], int] = {
@@ -93,6 +96,7 @@ def fault_of(error: Exception) -> Fault:
     status = status_of(error)
     if status == 500:
         return Fault(500, "InternalError", "the service failed; its log says why")
+    error = _without_places(error)
     problems = getattr(error, "problems", ()) if isinstance(error, errors.SpecError) else ()
     where = tuple({"key": each.key, "message": each.message} for each in problems)
     headers = {}
@@ -105,12 +109,30 @@ def fault_of(error: Exception) -> Fault:
     return Fault(status, type(error).__name__, str(error), where, _details(error), headers)
 
 
+def _without_places(error: Exception) -> Exception:
+    """The same error, if it says where the operator keeps things, without that; the log has it."""
+    match error:
+        case storage_errors.DatabaseUnavailable():
+            return type(error)("of the service", "it is away; the service goes on by itself once it is back")
+        case storage_errors.SchemaTooNew() | storage_errors.SchemaTooOld():
+            return type(error)("of the service", error.found, error.known)
+        case storage_errors.ArtifactsUnavailable():
+            return type(error)("the service's store", "it is away or refuses; the service's log says why")
+        case storage_errors.MissingArtifact():
+            return type(error)(_STORE, error.key)
+        case storage_errors.DamagedArtifact():
+            return type(error)(_STORE, error.key, error.reason)
+    return error
+
+
 def _details(error: Exception) -> dict[str, Any]:
-    """The error's attributes, as far as they are JSON. URLs in them are masked, as in its message."""
+    """The error's attributes, as far as they are JSON."""
     found = {}
     for name, value in vars(error).items():
         if name == "problems":
             continue
+        if isinstance(value, list | tuple):
+            value = value[:_MOST_NAMES]
         try:
             found[name] = json.loads(json.dumps(value))
         except (TypeError, ValueError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from storage.database import Database
-from storage.errors import StorageError
+from storage.errors import StorageError, UnknownStudy
 from storage.leaderboard import TrialSummary
 from storage.progress import StudyStatus
 from tuner.errors import TooOften
@@ -17,6 +18,7 @@ from tuner.http.errors import fault_of
 from tuner.http.reads import Reads
 from tuner.wire import as_json
 
+_LOG = logging.getLogger("tuner.http")
 _HEARTBEAT_SECONDS = 15.0
 _FULL_WAIT_SECONDS = 30
 # A reader who is so far behind is let go; its browser comes again and begins with the status of that moment.
@@ -105,7 +107,11 @@ class Feeds:
                 break
             try:
                 events = await self._reads.run(feed.look)
+            except UnknownStudy:
+                # It was deleted: readers who come again are told.
+                break
             except StorageError as error:
+                _LOG.warning("%s", error)
                 self._tell(watched, [b"event: away\ndata: " + bytes(fault_of(error).as_json().body) + b"\n\n"])
                 continue
             if events:

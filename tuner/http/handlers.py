@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -42,7 +42,10 @@ def _is_for_browser(request: Request) -> bool:
 async def _known(request: Request, error: Exception) -> Response:
     if isinstance(error, NoAccess) and _is_for_browser(request) and request.method == "GET":
         return _to_sign_in(request)
-    return told(request, fault_of(error))
+    fault = fault_of(error)
+    if fault.status == 503:
+        _LOG.warning("%s", error)
+    return told(request, fault)
 
 
 def _to_sign_in(request: Request) -> Response:
@@ -61,13 +64,14 @@ def failed(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    where = tuple({"key": _key(each["loc"]), "message": str(each["msg"])} for each in error.errors())
+    where = tuple({"key": _key(each), "message": str(each["msg"])} for each in error.errors())
     said = "; ".join(f"{each['key']}: {each['message']}" for each in where)
     return told(request, Fault(422, "InvalidRequest", said, where))
 
 
-def _key(place: Sequence[Any]) -> str:
-    # The first is where the value came from: query, path or body.
+def _key(problem: Mapping[str, Any]) -> str:
+    # The first is where the value came from: query, path or body. What follows in text that is no JSON is a position.
+    place = problem["loc"][:1] if problem["type"] == "json_invalid" else problem["loc"]
     return ".".join(str(each) for each in place[1:]) or str(place[0])
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from storage.database import Database
+from storage.errors import DatabaseUnavailable
 from storage.totals import totals
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,6 +26,7 @@ class ServiceMetrics:
         self._seconds = Histogram(
             "tuner_http_request_seconds", "Seconds until an answer began", ["route"], registry=self.registry
         )
+        self._database = Gauge("tuner_database_up", "Whether the database answers", registry=self.registry)
         ProcessCollector(registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -33,10 +35,16 @@ class ServiceMetrics:
         self._seconds.labels(route).observe(seconds)
 
     def text(self, database: Database) -> bytes:
-        """All of it, for Prometheus. Raises DatabaseUnavailable."""
+        """All of it, for Prometheus; without the studies while the database is away."""
         of_studies = CollectorRegistry()
         of_studies.register(_Studies(database))
-        return generate_latest(self.registry) + generate_latest(of_studies)
+        try:
+            studies = generate_latest(of_studies)
+            self._database.set(1)
+        except DatabaseUnavailable:
+            studies = b""
+            self._database.set(0)
+        return generate_latest(self.registry) + studies
 
 
 class _Studies(Collector):

@@ -47,7 +47,11 @@ class Service:
         """What specs from outside may name."""
         settings = self.settings
         return SpecPolicy(
-            frozenset(settings.spaces), settings.data_roots, frozenset(settings.launchers), settings.max_workers
+            frozenset(settings.spaces),
+            settings.data_roots,
+            frozenset(settings.launchers),
+            settings.max_workers,
+            settings.max_trials,
         )
 
     async def launching(self, function: Callable[[], _Result]) -> _Result:

@@ -14,10 +14,11 @@ from fastapi import FastAPI
 
 from tuner.errors import ServiceError
 from tuner.http.app import create_app
-from tuner.http.secrets import mask_record
+from tuner.http.log import Repeats, mask_record
 from tuner.http.settings import ServiceSettings
 
 _LOGS = ("tuner.http", "uvicorn.error")
+_REPEATS = Repeats()
 _START_SECONDS = 60.0
 _LEAVE_SECONDS = 5
 _KEEP_ALIVE_SECONDS = 30
@@ -55,6 +56,7 @@ def _configured(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     )
     for name in _LOGS:
         logging.getLogger(name).addFilter(mask_record)
+    logging.getLogger("tuner.http").addFilter(_REPEATS)
     return configured
 
 

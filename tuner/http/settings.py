@@ -23,6 +23,7 @@ class ServiceSettings(BaseModel):
         launchers: engines that the service may start for a study: local, ray, slurm. Workers of the pool need none.
         engines: what they are told; a caller decides nothing of it.
         max_workers: that one launch over HTTP may ask for.
+        max_trials: that a study over HTTP may have.
         max_body_bytes: of a request.
         requests_per_minute: of one client; 0 for no limit.
         threads: questions that are asked of the database at the same time.
@@ -43,6 +44,7 @@ class ServiceSettings(BaseModel):
     launchers: tuple[str, ...] = ()
     engines: LaunchSettings = Field(LaunchSettings(), repr=False)
     max_workers: PositiveInt = 16
+    max_trials: PositiveInt = 10_000
     max_body_bytes: PositiveInt = 1024 * 1024
     requests_per_minute: NonNegativeInt = 6000
     threads: PositiveInt = 8
