@@ -18,7 +18,9 @@ TunerError
 └── ServiceError         the HTTP service refuses, cannot start or cannot be reached
     ├── NoAccess         no token, or none that is known
     ├── ScopeTooSmall    the token may not do that
+    ├── OtherName        the service is not reached by the name that was used
     ├── TooLarge         more was sent than the service takes
+    ├── TooSlow          what was sent took too long to come
     └── TooOften         more requests than the service answers
 
 Each is a user's error: its text is one clear line (or a short list) that says what was wrong, where, and what to do.
@@ -172,6 +174,14 @@ class ScopeTooSmall(ServiceError):
 
 class TooLarge(ServiceError):
     """A request that is larger than the service takes."""
+
+
+class TooSlow(ServiceError):
+    """A request that did not come as a whole in time."""
+
+
+class OtherName(ServiceError):
+    """A request for a name that the service is not reached by."""
 
 
 class TooOften(ServiceError):

@@ -126,7 +126,9 @@ def _space_problems(spec: SearchSpec, policy: SpecPolicy) -> Sequence[Problem]:
 
 
 def _trials_problems(trials: int, policy: SpecPolicy) -> Sequence[Problem]:
-    return [Problem("trials", f"at most {policy.max_trials} here (it is {trials})")] if trials > policy.max_trials else []
+    return (
+        [Problem("trials", f"at most {policy.max_trials} here (it is {trials})")] if trials > policy.max_trials else []
+    )
 
 
 def _listed(names: Any) -> str:

@@ -87,14 +87,20 @@ def code_hash(*places: str) -> str:
     """
     digest = hashlib.sha256()
     for name in places:
-        place = name.rpartition(":")[0]
-        file = on_this_machine(Path(place)) if place.endswith(".py") else _module_file(place)
-        if file is None or not file.is_file():
+        file = code_file(name)
+        if file is None:
             return _MISSING
         for path in sorted(_with_neighbours(file)):
             digest.update(f"{path.relative_to(file.parent)}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def code_file(name: str) -> Path | None:
+    """The file of ``package.module:Name`` or ``path/to/file.py:Name``, None if it is not here. Nothing is imported."""
+    place = name.rpartition(":")[0]
+    file = on_this_machine(Path(place)) if place.endswith(".py") else _module_file(place)
+    return file if file is not None and file.is_file() else None
 
 
 def _version(package: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from storage import tokens
 from storage.urls import mask_password
@@ -73,6 +74,9 @@ def serve(
 
     if unknown := [each for each in allow_launcher if each not in ENGINES]:
         raise ServiceError(f"--allow-launcher {unknown[0]}: there is no such engine; one of {', '.join(ENGINES)}")
+    spaces = tuple(_space(each) for each in allow_space)
+    if missing := [each for each in data_root if not each.is_dir()]:
+        raise ServiceError(f"--data-root {missing[0]}: there is no such folder")
     url = storage_url(storage)
     settings = ServiceSettings(
         storage=url,
@@ -80,7 +84,7 @@ def serve(
         port=port,
         allowed_hosts=tuple(name),
         proxies=tuple(proxy),
-        spaces=tuple(allow_space),
+        spaces=spaces,
         data_roots=tuple(each.absolute() for each in data_root),
         launchers=tuple(allow_launcher),
         engines=LaunchSettings() if engine_settings is None else load_launch_settings(engine_settings),
@@ -90,6 +94,21 @@ def serve(
     )
     _check_database(url, settings.on_loopback, host)
     run(settings, on_listening=lambda address: say(f"{mask_password(url)} is served at {address} (API: /docs)"))
+
+
+def _space(name: str) -> str:
+    """A search space as specs name it: a file's path is absolute there."""
+    from tuner.spec import Space
+    from tuner.spec_problems import problems_of
+    from tuner.versions import code_file
+
+    try:
+        found = Space(name=name).name
+    except ValidationError as error:
+        raise ServiceError(f"--allow-space {name}: {problems_of(error, Space, {})[0].message}") from None
+    if ":" in found and code_file(found) is None:
+        raise ServiceError(f"--allow-space {name}: {found.rpartition(':')[0]} is not there")
+    return found
 
 
 def _check_database(url: str, on_loopback: bool, host: str) -> None:

@@ -25,6 +25,7 @@ from tuner.http.settings import ServiceSettings
 COOKIE = "tuner_token"
 ANONYMOUS = "anonymous"
 _NOTE_SECONDS = 60.0
+_FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,16 @@ class Access:
         self._noted: dict[str, float] = {}
         self._csrf_key = secrets.token_bytes(32)
 
-    async def caller(self, secret: str | None) -> tuple[Caller, bool]:
+    async def caller(self, secret: str | None, forwarded: bool = False) -> tuple[Caller, bool]:
         """Who shows this token, and whether its use should be noted now.
 
         Without a token: on loopback everybody is an administrator while the database has no token, and a reader after
         that.
 
         While the database is away, what was known last counts.
+
+        Args:
+            forwarded: it came through a proxy, so that it may be anybody's.
 
         Raises:
             NoAccess: the token does not count, or there must be one.
@@ -68,7 +72,7 @@ class Access:
             if self._looked == float("-inf"):
                 raise
         if secret is None:
-            return self._anonymous(), False
+            return self._anonymous(forwarded), False
         token = self._known.get(tokens.hashed(secret))
         if token is None:
             # It may be newer than what is remembered.
@@ -78,9 +82,11 @@ class Access:
             raise NoAccess("the token is not known, was revoked or has expired: `tuner token create` makes one")
         return Caller(token.name, token.scope), self._is_news(token.name)
 
-    def _anonymous(self) -> Caller:
+    def _anonymous(self, forwarded: bool) -> Caller:
         if not self._settings.on_loopback:
             raise NoAccess("a token is needed: send it as Authorization: Bearer TOKEN; `tuner token create` makes one")
+        if forwarded:
+            raise NoAccess("this came through a proxy that the service was not told of: `tuner serve --proxy` names it")
         return Caller(ANONYMOUS, "read" if self._known else "admin")
 
     async def _look(self, seconds: float) -> None:
@@ -118,12 +124,17 @@ def secret_of(request: Request) -> str | None:
     return request.cookies.get(COOKIE)
 
 
+def is_forwarded(request: Request) -> bool:
+    """Whether a proxy says that it passes this request on."""
+    return any(name in request.headers for name in _FORWARDING)
+
+
 def needs(scope: Scope) -> Callable[[Request], Coroutine[Any, Any, Caller]]:
     """A dependency of routes that need a scope: gives who asks."""
 
     async def permitted(request: Request, _: object = Security(_BEARER)) -> Caller:
         service = request.app.state.service
-        caller, news = await service.access.caller(secret_of(request))
+        caller, news = await service.access.caller(secret_of(request), is_forwarded(request))
         if not caller.may(scope):
             shown = "without a token" if caller.name == ANONYMOUS else f"with token {caller.name}"
             raise ScopeTooSmall(f"this needs scope {scope}, and {shown} the scope is {caller.scope}")

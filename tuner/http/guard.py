@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuner.errors import NoAccess, ScopeTooSmall, TooLarge, TunerError
+from tuner.errors import OtherName, ScopeTooSmall, TooLarge, TooSlow, TunerError
 from tuner.http.errors import fault_of
 from tuner.http.handlers import failed, told
 from tuner.http.parameters import SLASH
@@ -94,7 +94,7 @@ class Guard:
         """A page of another site must neither read, by a name that it points here, nor write."""
         host = headers.get("host", "")
         if self._hosts and _name_of(host) not in self._hosts:
-            raise NoAccess(f"this service is not reached by the name {host[:100]!r}: `tuner serve --name` adds names")
+            raise OtherName(f"this service is not reached by the name {host[:100]!r}: `tuner serve --name` adds names")
         if scope["method"] in _READING:
             return
         origin = headers.get("origin")
@@ -120,7 +120,7 @@ class Guard:
                 if message["type"] == "http.disconnect" or not message.get("more_body"):
                     break
         if waiting.cancelled_caught:
-            raise TooLarge(f"the request took more than {_BODY_SECONDS:g} s to come")
+            raise TooSlow(f"the request took more than {_BODY_SECONDS:g} s to come")
         given = False
 
         async def again() -> Message:

@@ -17,6 +17,7 @@ from storage.errors import StorageError
 from tuner.errors import NoAccess, TunerError
 from tuner.http.errors import Fault, fault_of
 from tuner.http.pages.templating import fault_page
+from tuner.http.parameters import with_slashes
 
 SIGN_IN = "/sign-in"
 _LOG = logging.getLogger("tuner.http")
@@ -64,9 +65,15 @@ def failed(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    where = tuple({"key": _key(each), "message": str(each["msg"])} for each in error.errors())
+    where = tuple({"key": _key(each), "message": _said_of(each, request)} for each in error.errors())
     said = "; ".join(f"{each['key']}: {each['message']}" for each in where)
     return told(request, Fault(422, "InvalidRequest", said, where))
+
+
+def _said_of(problem: Mapping[str, Any], request: Request) -> str:
+    if problem["loc"] == ("body",) and "json" not in request.headers.get("content-type", ""):
+        return "must be JSON, with the header Content-Type: application/json"
+    return str(problem["msg"])
 
 
 def _key(problem: Mapping[str, Any]) -> str:
@@ -79,9 +86,9 @@ async def _of_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     if error.status_code == 404:
-        message = f"there is nothing at {request.url.path}; /docs lists what there is"
+        message = f"there is nothing at {with_slashes(request.url.path)}; /docs lists what there is"
     elif error.status_code == 405:
-        message = f"{request.method} is not for {request.url.path}; /docs lists what is"
+        message = f"{request.method} is not for {with_slashes(request.url.path)}; /docs lists what is"
     else:
         message = str(error.detail)
     code = phrase.title().replace(" ", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Path, Query
+from pydantic import AfterValidator
 
 from tuner.http.service import Service, service_of
 
@@ -13,13 +14,19 @@ SLASH = "\ufdd0"
 _MOST = 2**31 - 1
 
 
-async def _study_name(study: Annotated[str, Path(min_length=1, max_length=512, pattern=r"^[^\x00]+$")]) -> str:
-    return study.replace(SLASH, "/")
+def with_slashes(name: str) -> str:
+    """A name of a URL's path as it was meant."""
+    return name.replace(SLASH, "/")
 
 
+_AS_MEANT = AfterValidator(with_slashes)
+_NO_NUL = r"^[^\x00]+$"
 Answers = Annotated[Service, Depends(service_of)]
-Study = Annotated[str, Depends(_study_name)]
-Text = Annotated[str, Path(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+Study = Annotated[str, Path(min_length=1, max_length=512, pattern=_NO_NUL), _AS_MEANT]
+Text = Annotated[str, Path(min_length=1, max_length=256, pattern=_NO_NUL), _AS_MEANT]
+Reference = Annotated[
+    str, Path(max_length=600, pattern=_NO_NUL, description="An alias, STUDY@VERSION, or STUDY."), _AS_MEANT
+]
 Number = Annotated[int, Path(ge=0, le=_MOST, description="The trial's number.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
 Cursor = Annotated[str | None, Query(max_length=2000, description="Of the page before; none for the first.")]

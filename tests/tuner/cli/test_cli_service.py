@@ -44,6 +44,21 @@ def test_the_service_does_not_listen_to_others_without_a_token(tuner: Any, url: 
     assert "`tuner token create NAME --scope admin`" in line
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--data-root", "nowhere", "there is no such folder"),
+        ("--allow-space", "resnet", "unknown space 'resnet'; one of image, text, structured"),
+        ("--allow-space", "team.spaces:Small", "team.spaces is not there"),
+        ("--allow-space", "spaces/small.py:Small", "spaces/small.py is not there"),
+    ],
+)
+def test_what_is_allowed_must_be_there(tuner: Any, url: str, option: str, value: str, said: str) -> None:
+    refused = tuner("serve", option, value, "--port", "0", "--storage", url)
+    (line,) = refused.complaints
+    assert refused.code == 1 and line.startswith(f"error: {option} {value}: ") and said in line
+
+
 def test_a_study_is_deleted_once_its_name_was_typed(tuner: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("plane\n"))
     assert "confirm it with its name" in tuner("delete", "plain", "--storage", url).err

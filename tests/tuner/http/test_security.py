@@ -70,6 +70,11 @@ def test_errors_of_the_framework_have_the_one_shape(http: httpx.Client) -> None:
     assert error_of(invalid)["where"] == [{"key": "limit", "message": "Input should be greater than or equal to 1"}]
     bad = http.post("/api/v1/studies", content=b"{not json", headers={"Content-Type": "application/json"})
     assert bad.status_code == 422 and "JSON" in error_of(bad)["message"]
+    assert [each["key"] for each in error_of(bad)["where"]] == ["body"]
+    unnamed = http.post("/api/v1/studies", content=b'{"study": "x"}')
+    assert unnamed.status_code == 422 and "Content-Type: application/json" in error_of(unnamed)["message"]
+    named = http.get("/api/v1/champions/aliases%2Fx/nothing")
+    assert "at /api/v1/champions/aliases/x/nothing;" in error_of(named)["message"]
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(http: httpx.Client) -> None:
@@ -119,7 +124,13 @@ def test_pages_of_other_sites_can_do_nothing(http: httpx.Client) -> None:
         said = http.post("/api/v1/studies/digits/stop", headers=headers)
         assert said.status_code == 403 and error_of(said)["code"] == "ScopeTooSmall"
     # A name that was pointed at this machine.
-    assert http.get("/api/v1/studies", headers={"Host": "evil.example"}).status_code == 401
+    assert http.get("/api/v1/studies", headers={"Host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Via"])
+def test_who_comes_through_a_proxy_is_not_alone_on_this_machine(http: httpx.Client, header: str) -> None:
+    said = http.get("/api/v1/studies", headers={header: "203.0.113.9"})
+    assert said.status_code == 401 and "`tuner serve --proxy`" in error_of(said)["message"]
 
 
 def test_a_cursor_that_somebody_wrote_does_no_harm(http: httpx.Client) -> None:

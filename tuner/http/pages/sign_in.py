@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from tuner.errors import NoAccess
-from tuner.http.access import COOKIE, secret_of
+from tuner.http.access import COOKIE, is_forwarded, secret_of
 from tuner.http.handlers import SIGN_IN
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.templating import page
@@ -60,7 +60,8 @@ async def sign_out() -> Response:
 
 async def _form(request: Request, service: Service, next: str, wrong: str | None = None) -> Response:
     try:
-        caller, _ = await service.access.caller(None if wrong else secret_of(request))
+        secret = None if wrong else secret_of(request)
+        caller, _ = await service.access.caller(secret, is_forwarded(request))
     except NoAccess:
         caller = None
     return page(

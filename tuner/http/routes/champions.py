@@ -6,14 +6,14 @@ from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from storage.aliases import AliasChange
 from tuner import registry
 from tuner.http.access import Caller, needs
-from tuner.http.parameters import Answers, Cursor, Limit, Text
+from tuner.http.parameters import Answers, Cursor, Limit, Reference, Text
 from tuner.http.streams import streamed
 from tuner.paging import Page
 from tuner.queries import USUAL_PAGE
@@ -67,12 +67,7 @@ async def alias_history(service: Answers, alias: Text) -> Response:
 
 
 @router.get("/{reference}/download", response_class=Response)
-async def download(
-    service: Answers,
-    reference: Annotated[
-        str, Path(max_length=600, pattern=r"^[^\x00]+$", description="An alias, STUDY@VERSION, or STUDY.")
-    ],
-) -> Response:
+async def download(service: Answers, reference: Reference) -> Response:
     """A champion's files as a tar archive of one folder.
 
     The header Champion-Digest is SHA-256 over the sorted names and hashes of the files, as `tuner champions` shows it.
