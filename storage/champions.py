@@ -39,7 +39,7 @@ class Champion:
         id: of its row, in the whole database.
         number: the trial's number.
         version: counts the study's exports from 1.
-        path: where the export was written.
+        path: where the export was written; empty if nothing is left there.
         value: the objective that the study recorded.
         verification: what was checked, and the outcome.
         kept: its files in the study's artifacts; None for one that only ``path`` has.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -503,7 +503,7 @@ def write_report(study: str, path: Path | str | None = None, *, storage: str | N
 
 def export_champion(
     study: str,
-    to: Path | str,
+    to: Path | str | None,
     *,
     trial: int | None = None,
     prefer: str | None = None,
@@ -522,7 +522,8 @@ def export_champion(
     says so.
 
     Args:
-        to: the folder to write; an earlier export there is replaced.
+        to: the folder to write; an earlier export there is replaced. With None the study's artifacts alone have it,
+            and ``ExportReport.folder`` is gone.
         trial: a trial's number, in place of the best one's.
         prefer: one of several objectives: the best of the Pareto front by it. With several objectives this or
             ``trial`` must be given.
@@ -546,20 +547,37 @@ def export_champion(
         record = study_records.load_study(database, study)
         artifacts = study_artifacts(record.artifacts, study)
         wish = Wish(trial, prefer, top, ensemble, refit, seeds, tuple(formats))
-        report = make_champion(
-            database,
-            record,
-            artifacts,
-            wish,
-            Path(to),
-            default_cache_root(),
-            importances=lambda: importances(history(database, study)),
-        )
-        try:
-            version = register_export(database, record, artifacts, report.folder, report.champion)
-        except (StorageError, RegistryError, OSError) as error:
-            raise RegistryError(
-                f"{report.folder} is exported, but not registered: {error}. Register it later: "
-                f"`tuner champions add {shlex.quote(str(report.folder))}`"
-            ) from error
+        with nullcontext(Path(to)) if to is not None else _folder_that_goes() as folder:
+            report = make_champion(
+                database,
+                record,
+                artifacts,
+                wish,
+                folder,
+                default_cache_root(),
+                importances=lambda: importances(history(database, study)),
+            )
+            version = _registered(database, record, artifacts, report, stays=to is not None)
         return replace(report, version=version)
+
+
+@contextmanager
+def _folder_that_goes() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tuner-export-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder, "champion")
+
+
+def _registered(
+    database: Database, record: StudyRecord, artifacts: StudyArtifacts, report: ExportReport, *, stays: bool
+) -> int:
+    try:
+        return register_export(database, record, artifacts, report.folder, report.champion, stays=stays)
+    except (StorageError, RegistryError, OSError) as error:
+        if not stays:
+            raise RegistryError(
+                f"the champion of {record.name} was not registered: {error}. Export it again"
+            ) from error
+        raise RegistryError(
+            f"{report.folder} is exported, but not registered: {error}. Register it later: "
+            f"`tuner champions add {shlex.quote(str(report.folder))}`"
+        ) from error

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tuner.champion.formats.choice import ALWAYS, checked_formats
-from tuner.champion.making import Wish
+from storage.database import Database
+from storage.studies import load_study
+from tuner.champion.formats.choice import ALWAYS
+from tuner.champion.making import Wish, trials_to_export
 
-ExportState = Literal["waiting", "running", "done", "failed"]
+ExportState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
 class ExportAsked(BaseModel):
@@ -28,10 +30,19 @@ class ExportAsked(BaseModel):
     seeds: int | None = Field(None, ge=1, le=100)
     formats: tuple[Annotated[str, Field(max_length=64)], ...] = Field(ALWAYS, min_length=1, max_length=10)
 
-    def check(self) -> None:
-        """Raises ExportError for what no study can give here."""
-        Wish(**self.model_dump())
-        checked_formats(self.formats)
+    def check(self, database: Database, study: str) -> None:
+        """Looks whether a study can give that, as far as its database tells.
+
+        Raises:
+            UnknownStudy, UnknownTrial: there is none.
+            ExportError: it cannot.
+        """
+        trials_to_export(database, load_study(database, study), Wish(**self.model_dump()))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is not as usual, by name; the formats in any case."""
+        return self.model_dump(exclude_defaults=True) | {"formats": self.formats}
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class ExportEnd:
         violated: the study's constraints that the trial breaks, in words.
         unassessed: why its score could not be computed again to choose among the best trials.
         refused: formats that cannot carry the model, with the reason.
+        cancelled: somebody ended it; the fault says who.
     """
 
     version: int | None = None
@@ -58,11 +70,18 @@ class ExportEnd:
     unassessed: str | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     fault: ExportFault | None = None
+    cancelled: bool = False
+
+    @property
+    def state(self) -> ExportState:
+        if self.cancelled:
+            return "cancelled"
+        return "failed" if self.fault else "done"
 
 
 @dataclass(frozen=True)
 class ExportView:
-    """How an export stands. ``end`` is there when it is done or has failed."""
+    """How an export stands. ``end`` is there once it neither waits nor runs."""
 
     id: str
     study: str
@@ -75,4 +94,4 @@ class ExportView:
 
     def with_end(self, end: ExportEnd, at: datetime) -> ExportView:
         """The same, once it has ended."""
-        return replace(self, state="failed" if end.fault else "done", ended_at=at, end=end)
+        return replace(self, state=end.state, ended_at=at, end=end)

@@ -43,7 +43,7 @@ class RegisteredChampion:
         aliases: in alphabetical order.
         size: of its files in the study's artifacts, in bytes; None for one that only ``path`` has.
         digest: SHA-256 over its files' hashes; None likewise.
-        path: where it was exported to, on the machine that did; a service keeps nothing there.
+        path: where it was exported to, on the machine that did; None for one that went to the artifacts alone.
     """
 
     study: str
@@ -56,7 +56,7 @@ class RegisteredChampion:
     created_at: datetime
     size: int | None
     digest: str | None
-    path: str
+    path: str | None
 
 
 def list_champions(study: str | None = None, *, storage: Storage = None) -> list[RegisteredChampion]:
@@ -338,7 +338,7 @@ def _view(named: Named) -> RegisteredChampion:
         created_at=champion.created_at,
         size=champion.kept.size if champion.kept else None,
         digest=champion.kept.digest if champion.kept else None,
-        path=champion.path,
+        path=champion.path or None,
     )
 
 

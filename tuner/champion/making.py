@@ -11,6 +11,7 @@ from pathlib import Path
 from storage import leaderboard
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
+from storage.leaderboard import TrialDetail
 from storage.studies import StudyRecord
 from tuner.champion.assessment import Assessment
 from tuner.champion.child import JsonChild
@@ -21,7 +22,7 @@ from tuner.champion.formats.choice import ALWAYS, checked_formats
 from tuner.champion.placement import check_destination, staging
 from tuner.champion.request import ExportRequest
 from tuner.champion.retrained import Retraining, Run
-from tuner.champion.selection import export_request
+from tuner.champion.selection import export_request, kept_trial
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.errors import ExportError
 from tuner.trial.assignment import trial_seed
@@ -82,21 +83,9 @@ def make_champion(
     """
     to, log = to.resolve(), artifacts.export_log()
     check_destination(to)
-    if wish.refit and TEST not in record.summary["splits"]:
-        raise ExportError(
-            f"--refit trains on the validation split too, and study {record.name} has no test split to score it on: "
-            "run a study whose data has a test_split"
-        )
-    numbers = candidates(database, record, wish.trial, wish.prefer, max(wish.top, wish.ensemble or 0))
-    if wish.ensemble is not None and len(numbers) < 2:
-        raise ExportError(
-            f"an ensemble needs two trials whose models are kept, and study {record.name} has {len(numbers)}; "
-            "keep_checkpoints says how many are kept"
-        )
+    trials = trials_to_export(database, record, wish)
     with staging(to) as workspace, ExitStack() as stack:
-        requests = [
-            stack.enter_context(export_request(database, record, artifacts, number, cache)) for number in numbers
-        ]
+        requests = [stack.enter_context(export_request(record, artifacts, each, cache)) for each in trials]
         with Evaluation(log) as evaluation:
             assessed = evaluation.assess(requests)
             request = _chosen(requests, assessed)
@@ -110,6 +99,27 @@ def make_champion(
         report = export_model(request.model_copy(update={"importances": shares}), to, log, wish.formats)
     unassessed = assessed if isinstance(assessed, str) else None
     return replace(report, unassessed=unassessed, violated=broken_by(database, record, request.trial))
+
+
+def trials_to_export(database: Database, record: StudyRecord, wish: Wish) -> list[TrialDetail]:
+    """The trials that the champion is chosen from, the best first: what the database alone can tell of a wish.
+
+    Raises:
+        ExportError: there is no such model.
+        UnknownTrial: there is no such trial.
+    """
+    if wish.refit and TEST not in record.summary["splits"]:
+        raise ExportError(
+            f"--refit trains on the validation split too, and study {record.name} has no test split to score it on: "
+            "run a study whose data has a test_split"
+        )
+    numbers = candidates(database, record, wish.trial, wish.prefer, max(wish.top, wish.ensemble or 0))
+    if wish.ensemble is not None and len(numbers) < 2:
+        raise ExportError(
+            f"an ensemble needs two trials whose models are kept, and study {record.name} has {len(numbers)}; "
+            "keep_checkpoints says how many are kept"
+        )
+    return [kept_trial(database, record, number) for number in numbers]
 
 
 def _chosen(requests: Sequence[ExportRequest], assessed: Assessment | str) -> ExportRequest:

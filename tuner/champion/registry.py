@@ -22,12 +22,19 @@ from tuner.errors import RegistryError
 
 
 def register_export(
-    database: Database, study: StudyRecord, artifacts: StudyArtifacts, folder: Path, champion: Champion
+    database: Database,
+    study: StudyRecord,
+    artifacts: StudyArtifacts,
+    folder: Path,
+    champion: Champion,
+    *,
+    stays: bool = True,
 ) -> int:
     """Keeps an export's files, then registers it; gives its version. Doing it again after a failure is safe.
 
     Args:
         champion: what the folder's record says.
+        stays: whether the folder does, so that it is worth to be known.
 
     Raises:
         RegistryError: a file is not what the record says.
@@ -39,7 +46,7 @@ def register_export(
         database,
         study.study_id,
         champion.trial,
-        path=str(folder),
+        path=str(folder) if stays else "",
         value=champion.value,
         verification=champion.verification.model_dump(mode="json"),
         kept=kept,

@@ -19,22 +19,31 @@ from tuner.errors import ExportError
 from tuner.spec import SearchSpec
 
 
-@contextmanager
-def export_request(
-    database: Database, record: StudyRecord, artifacts: StudyArtifacts, trial: int, cache: Path
-) -> Iterator[ExportRequest]:
-    """What exporting a trial needs; the model is on this machine while the block lasts.
+def kept_trial(database: Database, record: StudyRecord, trial: int) -> TrialDetail:
+    """A trial whose model is kept.
 
     Raises:
-        ExportError: the trial's model is not kept, missing or damaged.
+        ExportError: it is not.
         UnknownTrial: there is no such trial.
     """
-    spec = SearchSpec.model_validate(record.spec)
     detail = leaderboard.trial(database, record.name, trial)
-    summary = detail.summary
-    if detail.checkpoint is None or summary.value is None:
-        raise ExportError(_no_model(database, record, spec, detail))
-    model = Artifact(artifacts.key_of(detail.checkpoint), detail.checkpoint_size, detail.checkpoint_sha256)
+    if detail.checkpoint is None or detail.summary.value is None:
+        raise ExportError(_no_model(database, record, detail))
+    return detail
+
+
+@contextmanager
+def export_request(
+    record: StudyRecord, artifacts: StudyArtifacts, trial: TrialDetail, cache: Path
+) -> Iterator[ExportRequest]:
+    """What exporting a kept trial needs; the model is on this machine while the block lasts.
+
+    Raises:
+        ExportError: the trial's model is missing or damaged.
+    """
+    assert trial.checkpoint is not None and trial.summary.value is not None
+    spec, summary = SearchSpec.model_validate(record.spec), trial.summary
+    model = Artifact(artifacts.key_of(trial.checkpoint), trial.checkpoint_size, trial.checkpoint_sha256)
     with _fetched(artifacts, model, summary.trial) as checkpoint:
         yield ExportRequest(
             spec=spec,
@@ -48,7 +57,7 @@ def export_request(
             class_names=tuple(record.summary["class_names"]),
             data_fingerprint=record.fingerprint,
             cache=cache,
-            history=(TrialCurve.of(detail, spec.objective),),
+            history=(TrialCurve.of(trial, spec.objective),),
         )
 
 
@@ -62,11 +71,12 @@ def _fetched(artifacts: StudyArtifacts, model: Artifact, trial: int) -> Iterator
         yield file
 
 
-def _no_model(database: Database, record: StudyRecord, spec: SearchSpec, detail: TrialDetail) -> str:
+def _no_model(database: Database, record: StudyRecord, detail: TrialDetail) -> str:
+    most = SearchSpec.model_validate(record.spec).keep_checkpoints
     kept = leases.checkpoints(database, record.study_id, record.objectives)
     listed = ", ".join(str(number) for number in kept) or "none"
     ended = detail.summary.outcome or detail.summary.state
     return (
-        f"trial {detail.summary.trial} ({ended}) has no kept model; keep_checkpoints is {spec.keep_checkpoints}, "
+        f"trial {detail.summary.trial} ({ended}) has no kept model; keep_checkpoints is {most}, "
         f"and the trials with one are: {listed}"
     )

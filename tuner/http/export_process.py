@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from storage.errors import StorageError
 from tuner import api
@@ -31,14 +29,12 @@ class Order:
 
 
 def exported(order: Order) -> ExportEnd:
-    """Exports, registers, and leaves no file but those in the study's artifacts."""
-    with tempfile.TemporaryDirectory(prefix="tuner-export-", ignore_cleanup_errors=True) as folder:
-        try:
-            to = Path(folder) / "champion"
-            report = api.export_champion(order.study, to, storage=order.storage, **order.asked.model_dump())
-        except (TunerError, StorageError) as error:
-            fault = fault_of(error)
-            return ExportEnd(fault=ExportFault(fault.code, fault.message, fault.details))
+    """Exports and registers; the files go to the study's artifacts alone."""
+    try:
+        report = api.export_champion(order.study, None, storage=order.storage, **order.asked.model_dump())
+    except (TunerError, StorageError) as error:
+        fault = fault_of(error)
+        return ExportEnd(fault=ExportFault(fault.code, fault.message, fault.details))
     return _end_of(report)
 
 

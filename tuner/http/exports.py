@@ -106,7 +106,8 @@ class Exports:
                 end = await _exported(Order(self._storage, view.study, view.asked))
         except asyncio.CancelledError:
             who = self._cancelled.pop(export, "the end of the service")
-            end = ExportEnd(fault=ExportFault("ExportError", f"the export was cancelled by {who}"))
+            fault = ExportFault("ExportError", f"the export was cancelled by {who}")
+            end = ExportEnd(fault=fault, cancelled=True)
         except Exception:
             _LOG.exception("an export of study %s failed", self._views[export].study)
             end = ExportEnd(fault=_LOST)

@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from storage import tokens
 from storage.database import Database, connect
+from storage.tables import TrialRow
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER
 from tests.tuner.http.test_study_page import text_of
@@ -21,16 +23,20 @@ from tuner.errors import ScopeTooSmall
 
 Serve = Callable[..., str]
 ODD = "<i>odd</i>/1"
+UNKEPT = 1
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """A study with complete trials whose models nobody has kept, and one without trials."""
+    """Studies with complete trials whose models are kept, though their files are gone; and one without trials."""
     made = connect(f"sqlite:///{tmp_path}/tuner.db", create=True)
     for name, ended in (("digits", 4), ("empty", 0), (ODD, 2)):
         record = seeding.new_study(made, name, 8, artifacts=str(tmp_path / "artifacts"))
         if ended:
             seeding.finish_trials(made, record, ended)
+    kept = {"checkpoint": "trials/model.keras", "checkpoint_size": 1, "checkpoint_sha256": "0" * 64}
+    with made.writing() as session:
+        session.execute(update(TrialRow).where(TrialRow.number != UNKEPT).values(**kept))
     yield made
     made.close()
 
@@ -41,12 +47,12 @@ def error_of(export: Callable[..., Any], *arguments: Any, **options: Any) -> tup
     return type(raised.value), str(raised.value)
 
 
-@pytest.mark.slow
 def test_what_is_refused_is_refused_in_the_words_of_the_api(serving: Serve, database: Database, tmp_path: Path) -> None:
     to = tmp_path / "champion"
     wishes: tuple[tuple[str, dict[str, Any]], ...] = (
         ("digits", {}),
         ("digits", {"trial": 7}),
+        ("digits", {"trial": UNKEPT}),
         ("digits", {"ensemble": 2, "trial": 1}),
         ("digits", {"formats": ("onyx",)}),
         ("empty", {}),
@@ -60,19 +66,32 @@ def test_what_is_refused_is_refused_in_the_words_of_the_api(serving: Serve, data
     assert not to.exists()
 
 
+def test_what_the_database_can_tell_is_refused_at_once(serving: Serve, database: Database) -> None:
+    with httpx.Client(base_url=serving(database.url)) as http:
+        exports = "/api/v1/studies/digits/exports"
+        for asked, status, said in (
+            ({"trial": 7}, 404, "has no trial 7: it has trials 0 to 3"),
+            ({"trial": UNKEPT}, 409, "has no kept model; keep_checkpoints is 5, and the trials with one are: "),
+            ({"prefer": "val_loss"}, 409, "it is not an objective of study digits"),
+        ):
+            answer = http.post(exports, json=asked)
+            assert (answer.status_code, said in answer.text) == (status, True), answer.text
+        assert http.get(exports).json() == []
+
+
 def test_one_at_a_time_each_wish_once_and_cancelled(serving: Serve, database: Database) -> None:
     with httpx.Client(base_url=serving(database.url), timeout=30) as http:
         exports = "/api/v1/studies/digits/exports"
         first = http.post(exports, json={}).json()
         assert (first["study"], first["state"], first["end"]) == ("digits", "waiting", None)
         assert http.post(exports, json={}).json()["id"] == first["id"]
-        second = http.post(exports, json={"trial": 1}).json()
+        second = http.post(exports, json={"trial": 0}).json()
         assert [each["id"] for each in http.get(exports).json()] == [second["id"], first["id"]]
         assert http.get("/api/v1/studies/empty/exports").json() == []
         cancelled = http.delete(f"{exports}/{second['id']}").json()
         assert cancelled["end"]["fault"]["message"] == "the export was cancelled by anonymous"
         running = http.delete(f"{exports}/{first['id']}").json()
-        assert (running["state"], running["end"]["version"]) == ("failed", None)
+        assert (running["state"], running["end"]["version"]) == ("cancelled", None)
         # It has ended: nothing is to be cancelled any more.
         assert http.delete(f"{exports}/{first['id']}").json() == running
         assert http.get(f"{exports}/{first['id']}", params={"wait": 30}).json() == running
@@ -91,7 +110,7 @@ def test_what_no_export_takes(serving: Serve, database: Database, asked: dict[st
 
 def test_so_many_wait_and_no_more(serving: Serve, database: Database) -> None:
     with httpx.Client(base_url=serving(database.url)) as http:
-        answers = [http.post("/api/v1/studies/digits/exports", json={"trial": each}) for each in range(21)]
+        answers = [http.post("/api/v1/studies/digits/exports", json={"top": each + 1}) for each in range(21)]
         assert [each.status_code for each in answers] == [202] * 20 + [429]
         assert "20 exports wait already" in answers[-1].text
 
@@ -126,7 +145,8 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(serving: Serve, da
         assert (done.status_code, done.headers["Location"]) == (303, path)
         (cancel,) = re.findall(r'action="([^"]+/cancel)"', browser.get(path).text)
         assert browser.post(cancel, data={"csrf": typed["csrf"]}).status_code == 303
-        assert "the export was cancelled by anonymous" in text_of(browser.get(path))
+        shown = text_of(browser.get(path))
+        assert "the export was cancelled by anonymous" in shown and "trial 0; keras, onnx" in shown
         assert "there is nothing to export" in browser.get("/studies/empty/export").text
         assert browser.get("/studies/nothing/export").status_code == 404
 
@@ -140,6 +160,6 @@ def test_a_service_that_ends_takes_its_exports_along(database: Database, caplog:
         httpx.Client(base_url=address) as http,
     ):
         for each in range(3):
-            assert http.post("/api/v1/studies/digits/exports", json={"trial": each}).status_code == 202
+            assert http.post("/api/v1/studies/digits/exports", json={"top": each + 1}).status_code == 202
     assert api.list_champions(storage=database.url) == []
     assert not caplog.records

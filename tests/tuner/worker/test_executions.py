@@ -8,7 +8,7 @@ import pytest
 
 from storage import leaderboard
 from storage.artifacts import StudyArtifacts
-from tuner.champion.selection import export_request
+from tuner.champion.selection import export_request, kept_trial
 from tuner.views import print_trial
 
 
@@ -31,7 +31,7 @@ def test_executions_are_recorded_compared_and_shown(create_study, run_worker, ma
     assert trial.intermediate_values == {1: values[0], 2: values[1]}
 
     artifacts = StudyArtifacts.at(record.artifacts, spec.study, cache)
-    with export_request(database, record, artifacts, 0, cache) as request:
+    with export_request(record, artifacts, kept_trial(database, record, 0), cache) as request:
         assert request.value == max(best)
 
     print_trial(spec.study, detail)

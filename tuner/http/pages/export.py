@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from storage.errors import UnknownTrial
 from tuner import queries
 from tuner.champion.formats.choice import FORMATS
 from tuner.errors import ExportError
@@ -40,6 +41,8 @@ async def sent(request: Request, service: Answers, study: Study, caller: Launche
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["msg"] for each in error.errors()}
         return await _form(request, service, study, typed, problems, 422)
+    except UnknownTrial as error:
+        return await _form(request, service, study, typed, {"trial": str(error)}, 404)
     except ExportError as error:
         return await _form(request, service, study, typed, {"": str(error)}, 409)
     return gone_to(export_address(study))

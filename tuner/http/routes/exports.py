@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from storage.studies import load_study
 from tuner.exporting import ExportAsked, ExportView
 from tuner.http.access import Caller, needs
 from tuner.http.parameters import Answers, Study, Text
@@ -20,9 +19,8 @@ Launcher = Annotated[Caller, Depends(needs("launch"))]
 
 
 async def begun(service: Service, study: str, asked: ExportAsked, who: str) -> ExportView:
-    """Begins an export of a study that is there. Raises UnknownStudy, ExportError."""
-    asked.check()
-    await service.reads.run(partial(load_study, service.database, study))
+    """Begins an export, if the study can give it. Raises as ``ExportAsked.check``."""
+    await service.reads.run(partial(asked.check, service.database, study))
     return service.exports.begin(study, asked, who)
 
 
