@@ -215,6 +215,19 @@ def settle_stopping(db: Database, study_id: int) -> bool:
 
 
 @retried
+def finish_if_done(db: Database, study_id: int) -> bool:
+    """Ends a running study whose leases are all closed. Says whether it did."""
+    with db.writing() as session:
+        # Locked as by `raise_budget`: leases that it adds are seen here, or it sees that the study has ended.
+        study = session.scalars(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update()).one()
+        left = select(exists().where(LeaseRow.study_id == study_id, LeaseRow.state != "closed"))
+        if study.state != "running" or session.scalar(left):
+            return False
+        study.state, study.reason = "finished", None
+        return True
+
+
+@retried
 def reopen(db: Database, study_id: int, *, timeout: float | None) -> bool:
     """Takes a study up again if part of its budget is left. Says whether any is.
 

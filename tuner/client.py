@@ -118,8 +118,8 @@ class Client:
         found: dict[str, str] = self._send("POST", dict[str, str], f"{_of(study)}/stop")
         return found["state"]
 
-    def resume(self, study: str) -> StudyStatus:
-        return self._send("POST", StudyStatus, f"{_of(study)}/resume")
+    def resume(self, study: str, *, trials: int | None = None) -> StudyStatus:
+        return self._send("POST", StudyStatus, f"{_of(study)}/resume", {"trials": trials})
 
     def delete_study(self, study: str, *, confirm: str, artifacts: bool = False) -> None:
         body = {"confirm": confirm, "artifacts": artifacts}

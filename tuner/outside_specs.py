@@ -45,9 +45,9 @@ class SpecPolicy:
         if workers > self.max_workers:
             raise SpecError("request", [Problem("workers", f"at most {self.max_workers} here (it is {workers})")])
 
-    def check_trials(self, trials: int) -> None:
+    def check_trials(self, trials: int | None) -> None:
         """Raises SpecError for a larger budget than is allowed."""
-        if problems := _trials_problems(trials, self):
+        if trials is not None and (problems := _trials_problems(trials, self)):
             raise SpecError("request", problems)
 
 

@@ -26,6 +26,7 @@ from storage.progress import StudyOverview, StudyStatus
 from storage.schema import upgrade_at
 from storage.studies import StudyRecord
 from storage.workers import Worker
+from tuner.budget import raise_trials
 from tuner.errors import ConfirmationError, CursorError, DataError, LaunchError, TunerError
 from tuner.paging import Page, cursor_after, paged, position_in, whole_number
 from tuner.places import storage_url, study_artifacts
@@ -443,16 +444,24 @@ def _place_of(database: Database, study: str) -> str | None:
         return None
 
 
-def resume(study: str, *, storage: Storage = None) -> StudyStatus:
+def resume(study: str, *, trials: int | None = None, storage: Storage = None) -> StudyStatus:
     """Lets a study that was stopped or has failed run again, as it was launched. Its time begins anew.
 
-    One whose trials are all done stays as it is.
+    One whose trials are all done stays as it is, unless it gets more.
+
+    Args:
+        trials: so many in all, more than it has; also of a study that runs.
 
     Raises:
+        SpecMismatch: it has more trials.
+        SpecError: a study cannot have so many.
         UnknownStudy: there is none of this name; a plain Optuna study cannot run.
     """
     with open_storage(storage) as database:
         record = studies.load_study(database, study)
+        if trials is not None:
+            raise_trials(database, record, trials)
+            record = studies.load_study(database, study)
         if record.state != "running":
             studies.reopen(database, record.study_id, timeout=dict(record.spec).get("timeout"))
         return progress.status(database, study)

@@ -30,7 +30,7 @@ from tuner import api
 from tuner.champion.record import read_champion
 from tuner.champion.registry import register_export
 from tuner.client import Client
-from tuner.errors import ConfirmationError, CursorError, LaunchError, SpecError, TunerError
+from tuner.errors import ConfirmationError, CursorError, LaunchError, SpecError, SpecMismatch, TunerError
 from tuner.places import study_artifacts
 from tuner.spec import Resources, SearchSpec
 
@@ -220,6 +220,20 @@ def test_stop_and_resume(tuner: Any, database: Database, new_study: NewStudy) ->
     new_study("digits")
     assert tuner.stop("digits") == "stopped"
     assert tuner.resume("digits").state == "running"
+
+
+def test_more_trials_are_given_and_none_taken_away(tuner: Any, database: Database, new_study: NewStudy) -> None:
+    record = new_study("digits", budget=3)
+    studies.set_state(database, record.study_id, "finished", "enough")
+    more = tuner.resume("digits", trials=5)
+    assert (more.state, more.budget, more.open) == ("running", 5, 5)
+    assert tuner.stored_spec("digits")["trials"] == 5
+    with pytest.raises(SpecMismatch, match=r"can be raised, not lowered \(5 to 4\)"):
+        tuner.resume("digits", trials=4)
+    with pytest.raises(SpecError, match="trials: at most") as refused:
+        tuner.resume("digits", trials=1_000_001)
+    assert [each.key for each in refused.value.problems] == ["trials"]
+    assert tuner.study_status("digits").budget == 5
 
 
 def test_a_study_is_deleted_once_confirmed_and_unused(

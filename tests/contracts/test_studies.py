@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import optuna
 import pytest
+from sqlalchemy import insert, select
 
 from storage import champions, leases, studies, workers
 from storage.database import Database, connect
 from storage.errors import StudyExists, UnknownStudy
 from storage.studies import StudyRecord
+from storage.tables import LeaseRow, StudyRow
 
 NewStudy = Callable[..., StudyRecord]
 Race = Callable[..., list[Any]]
@@ -110,13 +113,32 @@ def test_a_study_is_reopened_while_budget_is_left(database: Database, new_study:
     assert lease is not None
     lease = leases.start_trial(database, lease)
     assert lease.trial_id is not None
+    assert not studies.finish_if_done(database, study.study_id)
     leases.close(database, lease, leases.TrialResult(trial_id=lease.trial_id, number=0, outcome="complete"))
-    studies.set_state(database, study.study_id, "finished")
+    assert studies.finish_if_done(database, study.study_id)
     assert not studies.reopen(database, study.study_id, timeout=None)
     assert studies.load_study(database, "digits").state == "finished"
     assert studies.raise_budget(database, study.study_id, 2) == 1
     assert studies.reopen(database, study.study_id, timeout=None)
     assert studies.load_study(database, "digits").deadline is None
+
+
+def test_a_study_does_not_finish_while_its_budget_is_raised(database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=1)
+    lease = leases.acquire(database, study.study_id, "w", 60)
+    assert lease is not None
+    lease = leases.start_trial(database, lease)
+    assert lease.trial_id is not None
+    leases.close(database, lease, leases.TrialResult(trial_id=lease.trial_id, number=0, outcome="complete"))
+    with ThreadPoolExecutor() as threads:
+        with database.writing() as session:
+            ours = StudyRow.study_id == study.study_id
+            session.scalars(select(StudyRow).where(ours).with_for_update()).one()
+            ended = threads.submit(studies.finish_if_done, database, study.study_id)
+            open_lease = {"ordinal": 1, "state": "open", "rank": 2, "token": 0, "attempts": 0}
+            session.execute(insert(LeaseRow).values(study_id=study.study_id, **open_lease))
+        assert not ended.result()
+    assert studies.load_study(database, "digits").state == "running"
 
 
 def test_a_budget_is_not_lowered(database: Database, new_study: NewStudy) -> None:

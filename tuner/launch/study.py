@@ -15,6 +15,7 @@ from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import StudyExists, UnknownStudy
 from storage.studies import StudyRecord
+from tuner.budget import raise_trials
 from tuner.data.prepared import open_prepared
 from tuner.errors import Problem, SpecError, SpecMismatch
 from tuner.launch.preflight import Preflight, preflight
@@ -173,16 +174,9 @@ def _tensorboard_said(spec: SearchSpec, artifacts: StudyArtifacts) -> list[str]:
 
 def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:
     changed = _changed(record, spec)
-    if spec.trials < record.budget:
-        raise SpecMismatch(
-            record.name,
-            ["trials"],
-            f"trials: can be raised, not lowered ({record.budget} to {spec.trials})",
-        )
+    raise_trials(database, record, spec.trials)
     if changed:
         studies.update_spec(database, record.study_id, spec.stored())
-    if spec.trials > record.budget:
-        studies.raise_budget(database, record.study_id, spec.trials)
     return _reopen(database, record, spec, on_event, changed)
 
 

@@ -92,8 +92,9 @@ class TrialCloser:
 
     def end_if_all_closed(self) -> None:
         """Ends a study whose last worker died between its last trial's end and the study's."""
-        if leases.counts(self._database, self._record.study_id).all_closed:
-            self._end("finished", None)
+        study_id = self._record.study_id
+        if leases.counts(self._database, study_id).all_closed and studies.finish_if_done(self._database, study_id):
+            _log.info("the study has finished")
 
     def _tell(self, live: LiveTrial, result: TrialResult) -> None:
         state = POLICIES[Outcome(result.outcome)].told

@@ -129,6 +129,10 @@ def test_what_forms_do(serving: Serve, tmp_path: Path) -> None:
         assert ">Resume<" in client.get(address).text
         client.post(f"{address}/resume", data={"csrf": csrf})
         assert studies.load_study(database, ODD).state == "running"
+        assert client.post(f"{address}/resume", data={"csrf": csrf, "trials": "7"}).status_code == 303
+        assert studies.load_study(database, ODD).budget == 7
+        lower = client.post(f"{address}/resume", data={"csrf": csrf, "trials": "5"})
+        assert lower.status_code == 409 and "can be raised, not lowered" in lower.text
         wrong = client.post(f"{address}/delete", data={"csrf": csrf, "confirm": "odd"})
         assert wrong.status_code == 409 and "confirm it with its name" in wrong.text
         deleted = client.post(f"{address}/delete", data={"csrf": csrf, "confirm": ODD})

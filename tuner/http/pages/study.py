@@ -70,6 +70,7 @@ async def study(
         workers=workers[:_LIVE],
         more_workers=len(workers[_LIVE:]),
         spec=stored,
+        max_trials=service.settings.max_trials,
     )
 
 
@@ -121,8 +122,11 @@ async def stop(service: Answers, study: Study) -> Response:
 
 
 @router.post("/resume", dependencies=_LAUNCHING)
-async def resume(service: Answers, study: Study) -> Response:
-    await service.reads.run(partial(queries.resume, study, storage=service.database))
+async def resume(
+    service: Answers, study: Study, trials: Annotated[int | None, Form(ge=1, lt=2**31)] = None
+) -> Response:
+    service.policy.check_trials(trials)
+    await service.reads.run(partial(queries.resume, study, trials=trials, storage=service.database))
     return gone_to(study_address(study))
 
 

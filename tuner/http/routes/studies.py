@@ -43,6 +43,17 @@ class Scaling(BaseModel):
     workers: int = Field(ge=1, lt=2**31)
 
 
+class Resuming(BaseModel):
+    """``trials``: so many in all, more than the study has."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    trials: int | None = Field(None, ge=1, lt=2**31)
+
+
+_AS_IT_WAS = Resuming()
+
+
 @router.get("", response_model=Page[StudyOverview])
 async def list_studies(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
     """A page of the studies, the newest first."""
@@ -98,9 +109,10 @@ async def stop(service: Answers, study: Study) -> Response:
 
 
 @router.post("/{study}/resume", response_model=StudyStatus, dependencies=_LAUNCHING)
-async def resume(service: Answers, study: Study) -> Response:
-    """Lets a stopped study go on: it runs as soon as a worker comes. One whose trials are all done stays as it is."""
-    return await service.done(StudyStatus, queries.resume, study)
+async def resume(service: Answers, study: Study, resuming: Resuming = _AS_IT_WAS) -> Response:
+    """Lets a stopped study go on: it runs as soon as a worker comes. One whose trials are all done needs more."""
+    service.policy.check_trials(resuming.trials)
+    return await service.done(StudyStatus, queries.resume, study, trials=resuming.trials)
 
 
 @router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING)
