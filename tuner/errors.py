@@ -2,9 +2,10 @@
 
 TunerError
 ├── SpecError            a search spec is wrong: every problem with its key's path
-├── DataError            the data cannot be read, split or matched to the study
-├── SpaceError           the search space cannot be loaded or built
-├── PreflightError       the first model or batch failed, before any trial
+├── RefusedKey           what a key of the spec describes cannot be used
+│   ├── DataError        the data cannot be read, split or matched to the study
+│   ├── SpaceError       the search space cannot be loaded or built
+│   └── PreflightError   the first model or batch failed, before any trial
 ├── SpecMismatch         a study exists with another spec
 ├── VersionDrift         a study was launched with other versions, code or data than are here
 ├── PresetError          hyperparameter values to try that the search space does not have
@@ -29,7 +30,8 @@ Each is a user's error: its text is one clear line (or a short list) that says w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -62,24 +64,53 @@ class SpecError(TunerError):
         super().__init__(f"{source}: " + "; ".join(str(problem) for problem in problems))
 
 
-class DataError(TunerError):
+class RefusedKey(TunerError):
+    """What a spec describes cannot be used, though the spec is well-formed.
+
+    Attributes:
+        key: the dotted key of the spec that the mistake belongs to.
+    """
+
+    def __init__(self, message: str, key: str) -> None:
+        self.key = key
+        super().__init__(message)
+
+
+class DataError(RefusedKey):
     """Data that cannot be used.
 
     Attributes:
         files: the first offending files, if files are to blame.
     """
 
-    def __init__(self, message: str, files: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, files: Sequence[str] = (), key: str = "data") -> None:
         self.files = tuple(files)
-        super().__init__(message)
+        super().__init__(message, key)
 
 
-class SpaceError(TunerError):
+@contextmanager
+def data_at(key: str) -> Iterator[None]:
+    """What is wrong with the data in the block belongs to that key of the spec, unless a nearer one is known."""
+    try:
+        yield
+    except DataError as error:
+        if error.key == "data":
+            error.key = key
+        raise
+
+
+class SpaceError(RefusedKey):
     """A search space that cannot be imported, constructed or explored."""
 
+    def __init__(self, message: str, key: str = "space") -> None:
+        super().__init__(message, key)
 
-class PreflightError(TunerError):
+
+class PreflightError(RefusedKey):
     """The model with default values, or its first batch, failed before the study was created."""
+
+    def __init__(self, message: str, key: str = "space") -> None:
+        super().__init__(message, key)
 
 
 class SpecMismatch(TunerError):

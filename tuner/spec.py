@@ -93,6 +93,10 @@ class SplitSettings(_Section):
     seed: Count = 0
     on_error: Literal["fail", "skip"] = "fail"
 
+    def key_of(self, source: str) -> str:
+        """The dotted key of the spec that says where that split's examples come from."""
+        return "data.path"
+
     @property
     def given_splits(self) -> frozenset[str]:
         """The splits beside ``train`` that the data itself names."""
@@ -126,6 +130,9 @@ class _Places(SplitSettings):
     @property
     def given_splits(self) -> frozenset[str]:
         return frozenset(name for name in ("validation", "test") if getattr(self, name))
+
+    def key_of(self, source: str) -> str:
+        return "data.path" if source == "train" and self.path is not None else f"data.{source}"
 
     @property
     def places(self) -> dict[str, Path]:
@@ -218,6 +225,9 @@ class Python(SplitSettings):
     source: CodePlace
     args: dict[str, Any] = {}
     task: LabelledTask = "auto"
+
+    def key_of(self, source: str) -> str:
+        return "data.source"
 
 
 DataSpec = ImageDirectory | TextDirectory | Csv | Npz | Python

@@ -11,18 +11,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tuner.errors import TunerError
+from tuner.errors import DataError, SpaceError
 from tuner.shipped_code import on_this_machine
 
 _LIBRARY = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<")
 _OURS = Path(__file__).resolve().parent
 
 
-def find_object(name: str, what: str, error_type: type[TunerError]) -> Any:
+def find_object(name: str, what: str, error_type: type[DataError | SpaceError]) -> Any:
     """What ``package.module:attribute`` or ``path/to/file.py:attribute`` names.
 
     Args:
-        what: what it is in the spec, for errors.
+        what: the key of the spec that names it.
 
     Raises:
         error_type: the module cannot be imported, or lacks the attribute.
@@ -34,9 +34,10 @@ def find_object(name: str, what: str, error_type: type[TunerError]) -> Any:
         else:
             module = importlib.import_module(place)
     except Exception as error:
-        raise error_type(f"{what} {name}: {place} cannot be imported: {type(error).__name__}: {error}") from error
+        said = f"{what} {name}: {place} cannot be imported: {type(error).__name__}: {error}"
+        raise error_type(said, key=what) from error
     if not hasattr(module, attribute):
-        raise error_type(f"{what} {name}: {place} has no {attribute!r}")
+        raise error_type(f"{what} {name}: {place} has no {attribute!r}", key=what)
     return getattr(module, attribute)
 
 

@@ -29,6 +29,7 @@ _Summary = NumberSummary | CategorySummary | TextSummary
 
 # Of larger targets, such as images, nobody needs the mean of every number.
 _MOST_MOMENTS = 4096
+_TASK = "data.task"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +151,13 @@ def _listed(found: Sequence[tuple[str, tuple[int, ...], str]]) -> str:
 def _target(data: Npz | Python, arrays: ArrayData, name: str) -> ArrayTarget:
     several = len(arrays.given[TRAIN].targets) > 1
     if several and data.task != "auto":
-        raise DataError(f"{arrays.shown}: data.task: {data.task} is for one target; with several, leave it out")
+        raise DataError(
+            f"{arrays.shown}: data.task: {data.task} is for one target; with several, leave it out", key=_TASK
+        )
     try:
         return array_target(name, [each.targets[name] for each in arrays.given.values()], data.task)
     except DataError as error:
-        raise DataError(f"{arrays.shown}: {error}") from None
+        raise DataError(f"{arrays.shown}: {error}", key="data" if data.task == "auto" else _TASK) from None
 
 
 def _weights(arrays: ArrayData) -> npt.NDArray[np.float32] | None:

@@ -64,4 +64,5 @@ def bad_files_error(what: str, where: str, bad: Sequence[BadFile]) -> DataError:
     return DataError(
         f"{count} under {printable(where)} {what}: {shown}{more}. Repair or remove them, or set data.on_error to skip",
         [item.file for item in bad[:LISTED]],
+        key="data.on_error",
     )

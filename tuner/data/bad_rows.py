@@ -50,4 +50,5 @@ class BadRows:
             f"{count} {self._what}{'s' if count != 1 else ''} of {printable(os.fspath(where))} cannot be used: {shown}"
             f"{more}. {self._what.capitalize()}s {counted}. Repair or remove them, or set data.on_error to skip",
             [bad.file for bad in self.first],
+            key="data.on_error",
         )

@@ -15,7 +15,8 @@ from filelock import FileLock
 from tuner.data.bad_files import printable
 from tuner.data.prepared import PreparedData, Split, open_prepared, write_meta
 from tuner.data.source import DataSource, Progress, find_source
-from tuner.errors import DataError
+from tuner.data.splits import TRAIN
+from tuner.errors import DataError, data_at
 from tuner.spec import DataSpec
 
 __all__ = ["PreparedData", "Progress", "Split", "open_prepared", "prepare"]
@@ -38,7 +39,7 @@ def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) 
     root = cache_root.absolute()
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _scratch(root) as scratch:
+        with _scratch(root) as scratch, data_at(data.key_of(TRAIN)):
             source = find_source(data, scratch)
             folder = root / source.folder_name
             with FileLock(folder.with_name(f"{folder.name}.lock")):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.data.bad_files import BadFile, bad_files_error, printable
 from tuner.data.splits import TRAIN
-from tuner.errors import DataError
+from tuner.errors import DataError, data_at
 from tuner.spec import ImageDirectory, TextDirectory
 
 FolderSpec = ImageDirectory | TextDirectory
@@ -89,13 +89,14 @@ def scan(data: FolderSpec, kind: FileKind) -> Scan:
     """
     roots = source_roots(data)
     labelled = isinstance(data, TextDirectory) or data.labels == "folders"
-    class_names = _class_names(roots, kind) if labelled else ()
+    class_names = _class_names(data, kind) if labelled else ()
     sources: dict[str, tuple[LabelledFile, ...]] = {}
     rejected: list[BadFile] = []
     for source, root in roots.items():
         prefix = "" if len(roots) == 1 else f"{source}/"
         bad: list[BadFile] = []
-        sources[source] = _files_of(kind, root, class_names, prefix, bad)
+        with data_at(data.key_of(source)):
+            sources[source] = _files_of(kind, root, class_names, prefix, bad)
         if bad and data.on_error == "fail":
             raise bad_files_error("are not supported", root, bad)
         rejected.extend(bad)
@@ -107,10 +108,13 @@ def source_roots(data: FolderSpec) -> dict[str, str]:
     return {source: os.fspath(folder) for source, folder in data.places.items()}
 
 
-def _class_names(roots: Mapping[str, str], kind: FileKind) -> tuple[str, ...]:
-    classes = {source: _class_folders(root, kind) for source, root in roots.items()}
-    for source, found in classes.items():
-        _check_same_classes(found, classes[TRAIN], roots[source], roots[TRAIN])
+def _class_names(data: FolderSpec, kind: FileKind) -> tuple[str, ...]:
+    roots = source_roots(data)
+    classes: dict[str, tuple[str, ...]] = {}
+    for source, root in roots.items():
+        with data_at(data.key_of(source)):
+            classes[source] = _class_folders(root, kind)
+            _check_same_classes(classes[source], classes[TRAIN], root, roots[TRAIN])
     return classes[TRAIN]
 
 

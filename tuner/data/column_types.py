@@ -82,16 +82,21 @@ class ColumnProfile:
             DataError: it holds nothing, or something else than its type in a row.
         """
         if not self._present:
-            raise DataError(f"column {self._name!r} is empty in every row: name it in data.ignore")
+            raise DataError(f"column {self._name!r} is empty in every row: name it in data.ignore", key="data.ignore")
         found = self._declared or self._inferred()
         if found in ("number", "integer") and self._other:
-            raise DataError(self._mistaken(found, self._other))
+            raise DataError(self._mistaken(found, self._other), key=self._key)
         if found == "number" and self._infinite:
             raise DataError(
                 f"column {self._name!r}: {self._infinite}, which is infinite or beyond float32's range: "
-                f"repair it, or set data.columns: {{{self._name}: category}}"
+                f"repair it, or set data.columns: {{{self._name}: category}}",
+                key=self._key,
             )
         return found
+
+    @property
+    def _key(self) -> str:
+        return f"data.columns.{self._name}"
 
     def _inferred(self) -> ColumnType:
         if self._floats:
@@ -129,4 +134,6 @@ def missing_column(name: str, key: str, names: Collection[str], file: str) -> Da
     near = get_close_matches(name, names, n=1)
     meant = f"did you mean {near[0]!r}? " if near else ""
     listed = ", ".join(map(repr, list(names)[:30])) + (", ..." if len(names) > 30 else "")
-    return DataError(f"{printable(file)} has no column {name!r} (data.{key}); {meant}It has {listed}")
+    return DataError(
+        f"{printable(file)} has no column {name!r} (data.{key}); {meant}It has {listed}", key=f"data.{key}"
+    )

@@ -227,7 +227,8 @@ class ParquetTable:
         if not any(getattr(pyarrow.types, check)(inner) for check in (*checks, "is_binary", "is_large_binary")):
             raise DataError(
                 f"{printable(str(self.path))}: column {name!r} has the type {kind}, which is neither number nor text: "
-                "convert it, or name it in data.ignore"
+                "convert it, or name it in data.ignore",
+                key="data.ignore",
             )
 
 

@@ -16,8 +16,10 @@ from tuner.data.column_types import ColumnProfile, missing_column
 from tuner.data.splits import TRAIN, VALIDATION, Indices
 from tuner.data.table_file import Rows, TableFile
 from tuner.data.targets import LabelColumn, Target, example_weights
-from tuner.errors import DataError
+from tuner.errors import DataError, data_at
 from tuner.spec import ColumnType, Csv
+
+_LABELS = "data.label_column"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def used_columns(data: Csv, table: TableFile) -> tuple[str, ...]:
     """
     keys = ("text_column", "label_column", "weight_column", "split_column")
     named = [(key, getattr(data, key)) for key in keys if getattr(data, key) is not None]
-    named += [("columns", name) for name in data.columns] + [("ignore", name) for name in data.ignore]
+    named += [(f"columns.{name}", name) for name in data.columns] + [("ignore", name) for name in data.ignore]
     for key, name in named:
         if name not in table.names:
             raise missing_column(name, key, table.names, str(table.path))
@@ -75,11 +77,12 @@ def used_columns(data: Csv, table: TableFile) -> tuple[str, ...]:
     other = {data.label_column, data.weight_column, data.split_column, *data.ignore}
     inputs = tuple(name for name in table.names if name not in other)
     if not inputs:
-        raise DataError(f"{printable(str(table.path))} has no column left that could be an input")
+        raise DataError(f"{printable(str(table.path))} has no column left that could be an input", key="data.ignore")
     if "" in inputs:
         raise DataError(
             f"{printable(str(table.path))}: column {table.names.index('') + 1} has no name: name it, or set "
-            'data.ignore: [""]'
+            'data.ignore: [""]',
+            key="data.ignore",
         )
     return inputs
 
@@ -128,11 +131,12 @@ class _Scanner:
         done = 0
         for source, table in self._tables.items():
             count = 0
-            for rows in table.rows(wanted_columns(self._data, self._inputs), self._on_ragged(source, table)):
-                self._add(source, table, rows)
-                count += len(rows.places)
-            if not count and not self._ragged:
-                raise DataError(f"{printable(str(table.path))} has a header and no rows")
+            with data_at(self._data.key_of(source)):
+                for rows in table.rows(wanted_columns(self._data, self._inputs), self._on_ragged(source, table)):
+                    self._add(source, table, rows)
+                    count += len(rows.places)
+                if not count and not self._ragged:
+                    raise DataError(f"{printable(str(table.path))} has a header and no rows")
             files[source] = (done, done + count)
             done += count
         return self._result(files)
@@ -169,7 +173,8 @@ class _Scanner:
     def _add_others(self, strings: Mapping[str, Any], refuse: Callable[[Mask, str], None]) -> None:
         data = self._data
         if self._labels is not None:
-            self._labels.add(strings[data.label_column or ""])
+            with data_at(_LABELS):
+                self._labels.add(strings[data.label_column or ""])
         if data.weight_column is not None:
             weights, bad = example_weights(strings[data.weight_column])
             refuse(bad, f"the weight in column {data.weight_column!r} is not a number of at least 0")
@@ -206,7 +211,8 @@ class _Scanner:
     def _target(self, files: Mapping[str, tuple[int, int]], places: Indices, usable: Mask) -> Target | None:
         if self._labels is None:
             return None
-        target = self._labels.target()
+        with data_at(_LABELS):
+            target = self._labels.target()
         for source, (start, end) in files.items():
             self._bad.add(source, places[start:end][target.unusable[start:end]], target.reason)
         np.logical_and(usable, ~target.unusable, out=usable)
@@ -241,7 +247,8 @@ class _Scanner:
         raise DataError(
             f"no usable row has the value {values.get(name, name)!r} in the split column {self._data.split_column!r}, "
             f"which would make it {name} data; there are {held or 'none'}. Say which is which with data.split_values, "
-            "such as {train: train, validation: test}"
+            "such as {train: train, validation: test}",
+            key="data.split_values",
         )
 
 

@@ -20,13 +20,30 @@ from tuner.data.prepared import LAYOUT, InputFacts, PreparedData, RowOrigin, Spl
 from tuner.data.source import Progress
 from tuner.data.split_files import write_rows, write_target, write_weights
 from tuner.data.splits import TRAIN, Indices
-from tuner.data.table_file import Rows, open_table
+from tuner.data.table_file import Rows, TableFile, open_table
 from tuner.data.table_scan import TableScan, check_columns, scan, used_columns, wanted_columns
-from tuner.errors import DataError
+from tuner.errors import DataError, data_at
 from tuner.spec import Csv
 
 _PLACES = ("path", "train", "validation", "test")
 _Writers = dict[str, list[InputWriter]]
+
+
+def tables_of(data: Csv) -> tuple[dict[str, TableFile], tuple[str, ...]]:
+    """The files by their sources, and the input columns; of the files only headers are read.
+
+    Raises:
+        DataError: a file is missing or unreadable, or lacks a column.
+    """
+    tables = {}
+    for source, path in data.places.items():
+        with data_at(data.key_of(source)):
+            tables[source] = open_table(path, data.delimiter)
+    inputs = used_columns(data, tables[TRAIN])
+    for source, table in tables.items():
+        with data_at(data.key_of(source)):
+            check_columns(table, wanted_columns(data, inputs), tables[TRAIN])
+    return tables, inputs
 
 
 class TableSource:
@@ -38,10 +55,7 @@ class TableSource:
 
     def __init__(self, data: Csv) -> None:
         self._data = data
-        self._tables = {source: open_table(path, data.delimiter) for source, path in data.places.items()}
-        self._inputs = used_columns(data, self._tables[TRAIN])
-        for table in self._tables.values():
-            check_columns(table, wanted_columns(data, self._inputs), self._tables[TRAIN])
+        self._tables, self._inputs = tables_of(data)
         # The order and the names of columns are in the files.
         settings = data.model_dump(mode="json", exclude=set(_PLACES))
         self._before = self._contents()
@@ -56,7 +70,8 @@ class TableSource:
             try:
                 found[source] = f"{suffix}:{file_sha256(table.path)}"
             except OSError as error:
-                raise DataError(f"{printable(str(table.path))} {unreadable_reason(error)}") from None
+                said = f"{printable(str(table.path))} {unreadable_reason(error)}"
+                raise DataError(said, key=self._data.key_of(source)) from None
         return found
 
     def write(self, folder: Path, progress: Progress | None) -> PreparedData:

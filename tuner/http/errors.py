@@ -99,8 +99,7 @@ def fault_of(error: Exception) -> Fault:
     if status == 500:
         return Fault(500, "InternalError", "the service failed; its log says why")
     error = _without_places(error)
-    problems = getattr(error, "problems", ()) if isinstance(error, errors.SpecError) else ()
-    where = tuple({"key": each.key, "message": each.message} for each in problems)
+    where = tuple({"key": each.key, "message": each.message} for each in problems_of(error))
     headers = {}
     if status == 503:
         headers["Retry-After"] = str(RETRY_SECONDS)
@@ -125,6 +124,13 @@ def _without_places(error: Exception) -> Exception:
         case storage_errors.DamagedArtifact():
             return type(error)(_STORE, error.key, error.reason)
     return error
+
+
+def problems_of(error: Exception) -> tuple[errors.Problem, ...]:
+    """What is wrong with a spec or a request, each with its key; empty for any other error."""
+    if isinstance(error, errors.SpecError):
+        return error.problems
+    return (errors.Problem(error.key, str(error)),) if isinstance(error, errors.RefusedKey) else ()
 
 
 def _details(error: Exception) -> dict[str, Any]:

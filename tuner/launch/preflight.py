@@ -24,7 +24,7 @@ from tuner.trial.messages import (
 
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
 _NOT_THEIRS = ("<", str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
-_ERRORS = {"space": SpaceError, "preflight": PreflightError}
+_ERRORS: dict[str, type[SpaceError | PreflightError]] = {"space": SpaceError, "preflight": PreflightError}
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def _error(refused: Refused, log: Path) -> Exception:
         with log.open("a") as file:
             file.write(refused.traceback)
     if refused.kind == "data":
-        return DataError(refused.message, refused.files)
-    return _ERRORS[refused.kind](refused.message + _where(refused))
+        return DataError(refused.message, refused.files, refused.key)
+    return _ERRORS[refused.kind](refused.message + _where(refused), refused.key)
 
 
 def _where(refused: Refused) -> str:

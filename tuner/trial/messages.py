@@ -156,11 +156,12 @@ class Checked(_Message):
 
 
 class Refused(_Message):
-    """Why the study cannot run; ``kind`` says which of the service's errors it is."""
+    """Why the study cannot run; ``kind`` says which of the service's errors it is, ``key`` where in the spec."""
 
     type: Literal["refused"] = "refused"
     kind: Literal["data", "space", "preflight"]
     message: str
+    key: str
     files: list[str] = []
     traceback: str | None = None
 

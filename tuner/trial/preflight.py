@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from tuner.errors import DataError, PreflightError, SpaceError, TunerError
+from tuner.errors import DataError, PreflightError, RefusedKey, SpaceError, TunerError
 from tuner.objective import MEASURES
 from tuner.quick_imports import import_keras
 from tuner.spec import SearchSpec
@@ -66,7 +66,7 @@ def run(request: Request, say: Say) -> None:
     except Exception as error:
         text = " ".join(str(error).split())
         message = f"{type(error).__name__}: {text}"
-        say(Refused(kind="preflight", message=message, traceback=traceback.format_exc()))
+        say(Refused(kind="preflight", key="space", message=message, traceback=traceback.format_exc()))
 
 
 def refusal(error: TunerError) -> Refused:
@@ -74,7 +74,8 @@ def refusal(error: TunerError) -> Refused:
     files = list(error.files) if isinstance(error, DataError) else []
     origin = error.__cause__
     trace = "".join(traceback.format_exception(origin)) if origin else None
-    return Refused(kind=kind, message=str(error), files=files, traceback=trace)  # type: ignore[arg-type]
+    key = error.key if isinstance(error, RefusedKey) else "space"
+    return Refused(kind=kind, key=key, message=str(error), files=files, traceback=trace)  # type: ignore[arg-type]
 
 
 def _run(request: Request, say: Say) -> None:
@@ -117,7 +118,8 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
     _check_names(spec, metrics)
     obstacle = why_not_saved(model.network)
     if obstacle is not None and "export_bytes" in spec.wanted:
-        raise PreflightError(f"export_bytes cannot be measured, for the model cannot be saved: {obstacle}")
+        key = "constraints" if "export_bytes" in spec.constraints else "objective"
+        raise PreflightError(f"export_bytes cannot be measured, for the model cannot be saved: {obstacle}", key)
     weights = batch_format(space, hp, spec, data, model).class_weights
     return Checked(
         parameters=parameters_of(model.network),
@@ -133,7 +135,8 @@ def _check_names(spec: SearchSpec, metrics: Mapping[str, float]) -> None:
     named += [("constraints", name) for name in spec.constraints]
     for key, name in named:
         if name not in metrics and name not in MEASURES:
-            raise PreflightError(f"{key}: no epoch logs {name!r}; logged are {', '.join(sorted(metrics)) or 'none'}")
+            logged = ", ".join(sorted(metrics)) or "none"
+            raise PreflightError(f"{key}: no epoch logs {name!r}; logged are {logged}", key)
 
 
 def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> tuple[Any, Any]:
@@ -187,7 +190,7 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     try:
         return witness.metrics | returned_metrics(result, objective)
     except (TypeError, ValueError) as error:
-        raise PreflightError(f"objective: {error}") from error
+        raise PreflightError(f"objective: {error}", "objective") from error
 
 
 def _short(error: Exception) -> str:

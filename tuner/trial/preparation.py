@@ -32,6 +32,7 @@ def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: st
         say(
             Refused(
                 kind="data",
+                key="data",
                 message=f"{type(error).__name__}: {error}",
                 traceback=traceback.format_exc(),
             )

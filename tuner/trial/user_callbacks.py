@@ -16,6 +16,8 @@ from tuner.spec import SearchSpec
 from tuner.trial.callbacks import scalars
 from tuner.user_code import find_object
 
+_KEY = "training.callbacks"
+
 
 @dataclass(frozen=True)
 class CallbackContext:
@@ -50,12 +52,12 @@ def user_callbacks(spec: SearchSpec, context: CallbackContext) -> list[keras.cal
 
 
 def _made_by(name: str, context: CallbackContext) -> keras.callbacks.Callback:
-    factory = find_object(name, "training.callbacks", SpaceError)
+    factory = find_object(name, _KEY, SpaceError)
     if not callable(factory):
-        raise SpaceError(f"training.callbacks {name}: {factory!r} cannot be called")
+        raise SpaceError(f"{_KEY} {name}: {factory!r} cannot be called", _KEY)
     made = factory(context) if _needs_an_argument(factory) else factory()
     if not isinstance(made, keras.callbacks.Callback):
-        raise SpaceError(f"training.callbacks {name}: it gave {type(made).__name__}, not a keras.callbacks.Callback")
+        raise SpaceError(f"{_KEY} {name}: it gave {type(made).__name__}, not a keras.callbacks.Callback", _KEY)
     return made
 
 

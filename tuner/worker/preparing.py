@@ -35,7 +35,7 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
                 continue
             message = FROM_PREPARATION.validate_json(process.connection.recv_bytes())
             if isinstance(message, Refused):
-                raise DataError(message.message, message.files)
+                raise DataError(message.message, message.files, message.key)
             if isinstance(message, Prepared):
                 break
     except EOFError:

@@ -176,8 +176,11 @@ def test_separate_files(table, tmp_path):
     assert prepared.splits["validation"].inputs[0].values.tolist() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
     assert prepared.splits["validation"].origin.source == str(tmp_path / "test.csv")
     (tmp_path / "test.csv").write_text("y,m\na,q\n")
-    with pytest.raises(DataError, match=r"test.csv has no column 'n', which .*train.csv has; it has 'y', 'm'"):
+    with pytest.raises(
+        DataError, match=r"test.csv has no column 'n', which .*train.csv has; it has 'y', 'm'"
+    ) as caught:
         table("unused", **keys)
+    assert caught.value.key == "data.validation"
 
 
 def test_a_split_column_and_its_values(table):
@@ -262,7 +265,7 @@ def test_many_categories_are_kept_one_by_one(table, monkeypatch):
 
 BAD_TABLES = {
     "no such label": (["n,price,y", "1,2,a"], {"label_column": "prize"}, "no column 'prize' (data.label_column); did"),
-    "no such type": (["n,y", "1,a"], {"columns": {"m": "number"}}, "has no column 'm' (data.columns)"),
+    "no such type": (["n,y", "1,a"], {"columns": {"m": "number"}}, "has no column 'm' (data.columns.m)"),
     "duplicate": (["n,n,y", "1,2,a"], {"label_column": "y"}, "has more than one column 'n'"),
     "nameless": ([",n,y", "0,1,a"], {"label_column": "y"}, 'column 1 has no name: name it, or set data.ignore: [""]'),
     "empty label": (["n,y", "1,a", "2,", "3,b"], {"label_column": "y"}, "1 row of {file} cannot be used: row 2 (the"),
@@ -291,6 +294,16 @@ BAD_TABLES = {
     "header not UTF-8": ([], {"raw": b"\xff,y\n1,a\n"}, "the header is not UTF-8 text"),
     "damaged gzip": ([], {"raw": b"n,y\n", "name": "table.parquet"}, "{file} cannot be read: "),
 }  # fmt: skip
+# The keys of the spec that they are mistakes of, where that is not the path.
+KEYS = {
+    "no such label": "label_column",
+    "no such type": "columns.m",
+    **dict.fromkeys(("nameless", "no values", "no inputs"), "ignore"),
+    **dict.fromkeys(("word among numbers", "declared number", "declared integer", "infinite input"), "columns.n"),
+    **dict.fromkeys(("empty label", "not UTF-8", "empty text", "ragged", "infinite target"), "on_error"),
+    "negative weight": "on_error",
+    "one class": "label_column",
+}
 
 
 @pytest.mark.parametrize("case", BAD_TABLES)
@@ -299,6 +312,7 @@ def test_bad_tables_are_refused(table, tmp_path, case):
     with pytest.raises(DataError) as caught:
         table(*lines, **keys)
     assert message.format(file=tmp_path / keys.get("name", "table.csv")) in str(caught.value)
+    assert caught.value.key == f"data.{KEYS.get(case, 'path')}"
 
 
 def test_damaged_and_missing_files(table, tmp_path):

@@ -167,7 +167,7 @@ def test_a_study_is_launched(form: Form, client: httpx.Client, url: str) -> None
     wrong = typed | {"data.path": "."}
     form.send(wrong)
     refused = form.send(wrong, "launch")
-    assert refused.status_code == 422 and form.problem_at("kind")
+    assert refused.status_code == 422 and form.problem_at("image_directory-data-path")
     form.send(typed)
     many = form.send(typed, "launch", on="local", workers="99")
     assert many.status_code == 422 and "at most 16 here" in form.problem_at("workers")

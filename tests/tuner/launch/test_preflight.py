@@ -21,43 +21,49 @@ MODELS = Path(__file__).parents[1] / "trial" / "models.py"
 
 
 def refusal(make_spec, cache, tmp_path, space, **keys):
-    """What the preflight finds of a space of models.py, or the message with which it refuses it."""
+    """The key of the spec at which the preflight refuses a space of models.py, and its message."""
     options = keys.pop("options", {})
     spec = make_spec(**keys)
     named = spec.space.model_validate({"name": f"{MODELS}:{space}", **options})
     with pytest.raises((PreflightError, SpaceError)) as refused:
         preflight(spec.model_copy(update={"space": named}), cache, tmp_path / "preflight.log")
     assert "\n" not in str(refused.value)
-    return str(refused.value)
+    return refused.value.key, str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("space", "objective", "said"),
+    ("space", "objective", "key", "said"),
     [
-        ("GanSpace", "val_loss", "objective: no epoch logs 'val_loss'; logged are d_loss, g_loss"),
+        ("GanSpace", "val_loss", "objective", "objective: no epoch logs 'val_loss'; logged are d_loss, g_loss"),
         (
             "CannotBeTested",
             "loss",
+            "space",
             "the model with default values failed on its first validation batch, after a training batch: ValueError: ",
         ),
         (
             "ReturnsNothing",
             {"metric": "score", "direction": "maximize"},
+            "objective",
             "objective: fit returned NoneType, and its epochs do not log score; pass callbacks to model.fit, or return "
             "a History, a dict of metrics or the objective's value",
         ),
     ],
 )
-def test_what_would_fail_in_every_trial_is_said_in_a_line(make_spec, cache, tmp_path, images, space, objective, said):
+def test_what_would_fail_in_every_trial_is_said_in_a_line(
+    make_spec, cache, tmp_path, images, space, objective, key, said
+):
     data = {"kind": "image_directory", "path": str(images), "image_size": [8, 8], "color_mode": "grayscale"}
     labels = {"labels": "none"} if space == "GanSpace" else {}
-    message = refusal(make_spec, cache, tmp_path, space, data=data | labels, objective=objective)
+    found, message = refusal(make_spec, cache, tmp_path, space, data=data | labels, objective=objective)
     assert message.startswith(said), message
+    assert found == key
 
 
 def test_a_factory_of_callbacks_that_is_none_is_said(make_spec, cache, tmp_path):
     training = {"epochs": 1, "callbacks": [f"{MODELS}:nothing"]}
-    message = refusal(make_spec, cache, tmp_path, "Plain", training=training)
+    key, message = refusal(make_spec, cache, tmp_path, "Plain", training=training)
+    assert key == "training.callbacks"
     assert message == f"training.callbacks {MODELS}:nothing: it gave NoneType, not a keras.callbacks.Callback"
 
 

@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from storage.errors import StorageError, StudyExists
 from storage.standing import standing_pools
-from tuner.errors import DataError, LaunchError, PreflightError, Problem, SpaceError, SpecError, TunerError
+from tuner.errors import LaunchError, Problem, SpecError, TunerError
 from tuner.http.access import needs, secret_of
-from tuner.http.errors import fault_of
+from tuner.http.errors import fault_of, problems_of
 from tuner.http.launching import launched
 from tuner.http.pages.data_folders import Listing, listing
 from tuner.http.pages.forms import gone_to
@@ -34,11 +34,8 @@ from tuner.spec import SPACES, SearchSpec
 
 router = APIRouter(include_in_schema=False)
 _POOL = "pool"
-# The fields that what is found wrong before a study exists is shown at.
+# The fields at which errors are shown that are not about a key of the spec.
 _PLACES: Mapping[type[Exception], str] = {
-    DataError: KIND,
-    SpaceError: "space",
-    PreflightError: "space",
     StudyExists: "study",
     LaunchError: "on",
 }
@@ -125,7 +122,7 @@ def _place(typed: Mapping[str, str]) -> tuple[str | None, int | None]:
 def _told(service: Service, typed: Mapping[str, str], error: Exception) -> _Shown:
     """What went wrong, each at its field."""
     fault = fault_of(error)
-    problems = error.problems if isinstance(error, SpecError) else [Problem(_place_of(error), fault.message)]
+    problems = problems_of(error) or (Problem(_place_of(error), fault.message),)
     fields = {*fields_of(kind_of(typed), _spaces(service)), KIND, OVER, WHOLE, "on", "workers"}
     if WHOLE in typed:
         fields = {WHOLE, "on", "workers"}
