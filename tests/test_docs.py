@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from storage.artifacts import StudyArtifacts
 from tuner import api
 from tuner.cli import app
+from tuner.client import Client
 from tuner.spec import DATA_KINDS, PRUNERS, SAMPLERS, SPACES, ImageDirectory, SearchSpec, load_spec
 from tuner.trial.outcome import Outcome
 
@@ -79,6 +80,13 @@ def test_the_template_has_every_key_of_a_spec_that_a_comment_does_not() -> None:
         key for key in spec_keys(SearchSpec, ImageDirectory) if not re.search(rf"\b{key.rpartition('.')[2]}:", text)
     ]
     assert missing == []
+
+
+def test_what_the_client_lacks_is_in_its_table() -> None:
+    rows = (ROOT / "docs/service.md").read_text(encoding="utf-8").partition("| function of `tuner.api` |")[2]
+    listed = {name for row in re.findall(r"^\|([^|]+)\|", rows, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    functions = {name for name in api.__all__ if inspect.isfunction(getattr(api, name))}
+    assert listed == {name for name in functions if not hasattr(Client, name)}
 
 
 def test_every_command_is_in_the_guide_and_every_command_in_the_documents_exists() -> None:

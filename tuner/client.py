@@ -5,6 +5,8 @@
 
 Methods have the names, arguments and results of ``tuner.api``, and raise its errors. Lists are read in pages. Needs
 the extra ``client``.
+
+What ``tuner.api`` does with this machine's files and workers has no method: docs/service.md lists it.
 """
 
 from __future__ import annotations
@@ -97,9 +99,11 @@ class Client:
         self, spec: SearchSpec | Mapping[str, Any], *, on: str | None = None, workers: int | None = None
     ) -> StudyStatus:
         """As ``tuner.api.create_study``; the service refuses what its operator did not allow."""
-        raw = spec.stored() if isinstance(spec, SearchSpec) else dict(spec)
         asked = {"on": on, "workers": workers}
-        return self._send("POST", StudyStatus, "/studies", raw, asked=asked, seconds=_LAUNCH_SECONDS)
+        return self._send("POST", StudyStatus, "/studies", _as_written(spec), asked=asked, seconds=_LAUNCH_SECONDS)
+
+    def search_space(self, spec: SearchSpec | Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self._send("POST", list[dict[str, Any]], "/space", _as_written(spec), seconds=_LAUNCH_SECONDS)
 
     def scale(self, study: str, workers: int) -> LaunchView:
         body = {"workers": workers}
@@ -352,6 +356,10 @@ def _received(answer: httpx.Response, url: str) -> Iterator[bytes]:
 
 def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _as_written(spec: SearchSpec | Mapping[str, Any]) -> dict[str, Any]:
+    return spec.stored() if isinstance(spec, SearchSpec) else dict(spec)
 
 
 def _of(study: str) -> str:

@@ -89,6 +89,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(docs.router)
     for routes in (trials, charts, events, studies, exports, workers, champions, metric_routes, dashboard):
         app.include_router(routes.router, dependencies=[Depends(needs("read"))])
+    app.include_router(studies.spaces, dependencies=[Depends(needs("read"))])
     app.include_router(static_files.router)
     app.include_router(sign_in.router)
     for pages in FOR_READERS:

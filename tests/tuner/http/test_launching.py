@@ -42,11 +42,13 @@ def test_an_allowed_engine_starts_the_workers(serving: Serve, tmp_path: Path, im
     url = f"sqlite:///{tmp_path}/tuner.db"
     allowed = {"spaces": (SPACE,), "data_roots": (images,), "launchers": ("local",), "engines": secret}
     with Client(serving(url, **allowed)) as client:
+        names = {each["name"] for each in client.search_space(spec(images))}
         status = client.create_study(spec(images), on="local", workers=1)
         assert (status.study, status.state) == ("shapes", "running")
         assert client.scale("shapes", 1).engine == "local"
         ended: StudyStatus = client.watch("shapes", lambda status: None)
         assert (ended.state, ended.complete) == ("finished", 2)
+        assert {*client.show_trial("shapes", 0).summary.params} <= names != set()
         assert "secret" not in str(client.stored_spec("shapes"))
         (launch,) = client.list_launches("shapes")
         left = threading.Event()
@@ -66,6 +68,8 @@ def test_an_engine_is_the_operators_to_allow(serving: Serve, tmp_path: Path, ima
             assert [problem.key for problem in error.value.problems] == [key]
         with pytest.raises(SpecError, match="at most 2 here"):
             client.create_study(spec(images, resources={"workers": 3}), on="local")
+        with pytest.raises(SpecError, match="space: may not be used here"):
+            client.search_space(spec(images, space="os:system"))
         with pytest.raises(SpecError, match="is the operator's to decide"):
             client.create_study(spec(images, launch={"slurm": {"setup": ["touch /tmp/x"]}}), on="local")
         assert client.list_studies() == []

@@ -18,11 +18,13 @@ from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
 from tuner.http.streams import streamed
 from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
+from tuner.outside_specs import check_outside_spec
 from tuner.paging import Page
 from tuner.queries import USUAL_PAGE, WorkerView
 from tuner.wire import as_json
 
 router = APIRouter(prefix="/api/v1/studies", tags=["studies"])
+spaces = APIRouter(prefix="/api/v1/space", tags=["studies"])
 _LAUNCHING = [Depends(needs("launch"))]
 
 
@@ -78,6 +80,19 @@ async def create_study(
     """
     created = await service.launching(lambda: as_json(StudyStatus, launched(service, spec, on, workers)))
     return Response(created, 201, media_type="application/json")
+
+
+@spaces.post("", response_model=list[dict[str, Any]], dependencies=_LAUNCHING)
+async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]) -> Response:
+    """Every hyperparameter of a spec's search space, and no study: name, kind, range, scale, default, condition.
+
+    The spec names only what the operator allowed.
+    """
+
+    def listed() -> bytes:
+        return as_json(list[dict[str, Any]], api.search_space(check_outside_spec(spec, service.policy)))
+
+    return Response(await service.launching(listed), media_type="application/json")
 
 
 @router.get("/{study}", response_model=StudyStatus)
