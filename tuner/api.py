@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -415,11 +415,29 @@ def study_spec(study: str, *, storage: Storage = None) -> SearchSpec:
         return SearchSpec.model_validate(study_records.load_study(database, study).spec)
 
 
-def watch(study: str, on_status: OnStatus, *, storage: str | None = None, seconds: float = LOOK_SECONDS) -> StudyStatus:
-    """Tells ``on_status`` of every change of a study, looked at every ``seconds``, until it neither runs nor stops."""
+def watch(
+    study: str,
+    on_status: OnStatus,
+    *,
+    storage: str | None = None,
+    on_away: Callable[[str], None] | None = None,
+    seconds: float = LOOK_SECONDS,
+) -> StudyStatus:
+    """Tells ``on_status`` of every change of a study, looked at every ``seconds``, until it neither runs nor stops.
+
+    Args:
+        on_away: told why the database cannot be asked, once each time that it goes away. It is waited for, and
+            ``on_status`` told as soon as it is back.
+
+    Raises:
+        UnknownStudy: there is none of this name, or no more.
+        DatabaseUnavailable: it cannot be asked at first.
+    """
     with open_storage(storage) as database:
         for event in follow(study, storage=database, seconds=seconds):
-            if event.kind == "status":
+            if event.away is not None and on_away is not None:
+                on_away(str(event.away))
+            elif event.kind == "status":
                 on_status(event.status)
         return event.status
 

@@ -132,12 +132,22 @@ class Client:
     def enqueue(self, study: str, values: Mapping[str, Any]) -> Enqueued:
         return self._send("POST", Enqueued, f"{_of(study)}/enqueue", dict(values), seconds=_LAUNCH_SECONDS)
 
-    def watch(self, study: str, on_status: Callable[[StudyStatus], None]) -> StudyStatus:
-        """Tells ``on_status`` of every change of a study until it neither runs nor stops."""
+    def watch(
+        self,
+        study: str,
+        on_status: Callable[[StudyStatus], None],
+        *,
+        on_away: Callable[[str], None] | None = None,
+    ) -> StudyStatus:
+        """As ``tuner.api.watch``: the database that may go away is the service's."""
+        is_away = False
         for kind, data in self._events(study):
             if kind == "away":
-                continue
-            if kind != "trial":
+                if on_away is not None and not is_away:
+                    on_away(str(json.loads(data)["error"]["message"]))
+                is_away = True
+            elif kind != "trial":
+                is_away = False
                 status: StudyStatus = from_json(StudyStatus, data)
                 if kind == "end":
                     return status

@@ -9,6 +9,7 @@ from typing import Literal
 
 from storage import leaderboard, progress
 from storage.database import Database
+from storage.errors import DatabaseUnavailable
 from storage.leaderboard import TrialSummary
 from storage.progress import StudyStatus
 from tuner.queries import Storage, open_storage
@@ -24,13 +25,17 @@ class FeedEvent:
     """Something that happened.
 
     Attributes:
-        kind: ``status`` when a study's state, counts, workers or running trials have changed, and at first; ``trial``
-            when a trial has ended; ``end`` when the study neither runs nor stops, after which nothing comes.
+        kind: ``status`` when a study's state, counts, workers or running trials have changed, at first, and when the
+            database is back; ``trial`` when a trial has ended; ``end`` when the study neither runs nor stops, after
+            which nothing comes; ``away`` when the database cannot be asked any more.
+        status: how the study stands; with ``away`` how it stood at last.
+        away: why.
     """
 
-    kind: Literal["status", "trial", "end"]
+    kind: Literal["status", "trial", "end", "away"]
     status: StudyStatus
     trial: TrialSummary | None = None
+    away: DatabaseUnavailable | None = None
 
 
 class Feed:
@@ -44,6 +49,7 @@ class Feed:
         self._study = study
         self._storage = storage
         self._last: StudyStatus | None = None
+        self._is_away = False
 
     def look(self) -> list[FeedEvent]:
         """What is new, in order.
@@ -52,17 +58,34 @@ class Feed:
             UnknownStudy: there is none of this name, or no more.
             DatabaseUnavailable: it cannot be looked at now; the next look tells what was missed.
         """
-        with open_storage(self._storage) as database:
-            status = progress.status(database, self._study)
-            ended = _ended(status) - (_ended(self._last) if self._last is not None else _ended(status))
-            trials = self._newly_ended(database, ended, status) if ended > 0 else []
+        try:
+            status, trials = self._found()
+        except DatabaseUnavailable:
+            self._is_away = True
+            raise
         events = [FeedEvent("trial", status, trial) for trial in trials]
-        if self._last is None or _steady(status) != _steady(self._last):
+        if self._last is None or self._is_away or _steady(status) != _steady(self._last):
             events.insert(0, FeedEvent("status", status))
-        self._last = status
+        self._last, self._is_away = status, False
         if status.state not in _ONGOING:
             events.append(FeedEvent("end", status))
         return events
+
+    def look_on(self) -> list[FeedEvent]:
+        """``look``, but that a database is away which was there is an event, told once. Raises as ``look`` at first."""
+        was_away = self._is_away
+        try:
+            return self.look()
+        except DatabaseUnavailable as error:
+            if self._last is None:
+                raise
+            return [] if was_away else [FeedEvent("away", self._last, away=error)]
+
+    def _found(self) -> tuple[StudyStatus, list[TrialSummary]]:
+        with open_storage(self._storage) as database:
+            status = progress.status(database, self._study)
+            ended = _ended(status) - (_ended(self._last) if self._last is not None else _ended(status))
+            return status, self._newly_ended(database, ended, status) if ended > 0 else []
 
     def _newly_ended(self, database: Database, count: int, status: StudyStatus) -> list[TrialSummary]:
         before = {each.trial for each in self._last.running_trials} if self._last else set()
@@ -76,10 +99,17 @@ class Feed:
 
 
 def follow(study: str, *, storage: Storage = None, seconds: float = LOOK_SECONDS) -> Iterator[FeedEvent]:
-    """What happens in a study until it neither runs nor stops, looked at every ``seconds``. Raises as ``look``."""
+    """What happens in a study until it neither runs nor stops, looked at every ``seconds``.
+
+    A database that goes away is waited for.
+
+    Raises:
+        UnknownStudy: there is none of this name, or no more.
+        DatabaseUnavailable: it cannot be asked at first.
+    """
     feed = Feed(study, storage)
     while True:
-        for event in feed.look():
+        for event in feed.look_on():
             yield event
             if event.kind == "end":
                 return

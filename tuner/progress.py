@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -15,12 +16,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from storage.errors import DatabaseUnavailable
 from storage.leaderboard import TrialDetail
 from storage.progress import RunningTrial, StudyStatus
 from storage.summaries import TrialSummary
 from tuner.api import Event
 from tuner.objective import Objective
 from tuner.tables import printable, show
+from tuner.views import status_line
 
 ReadTrial = Callable[[int], TrialDetail]
 ReadNewest = Callable[[int], list[TrialSummary]]
@@ -38,18 +41,26 @@ class Progress:
         objectives: of the study, the leading one first.
         read_trial: reads the trial of a number.
         read_newest: reads that many trials, the last number first.
+        joins: whether the study was there before, so that it is first said how it stands.
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], epochs: int, read_trial: ReadTrial, read_newest: ReadNewest
+        self,
+        objectives: Sequence[Objective],
+        epochs: int,
+        read_trial: ReadTrial,
+        read_newest: ReadNewest,
+        *,
+        joins: bool = False,
     ) -> None:
         self._objective = objectives[0]
         self._others = [each.metric for each in objectives[1:]]
         self._epochs = epochs
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=8) if sys.stderr.isatty() else None
-        self._read_trial = read_trial
-        self._ended = _EndedTrials(read_newest)
+        self._to_begin_with = joins and self._live is None
+        self._is_away = False
+        self._ended = _EndedTrials(read_trial, read_newest)
         self._running: dict[int, RunningTrial] = {}
         self._best: dict[int, float] = {}
         self._champion: float | None = None
@@ -79,11 +90,30 @@ class Progress:
             self._decoding_said = now
             self._say(line)
 
+    def away(self, why: str) -> None:
+        """Says that the database is not there, until the next status."""
+        self._is_away = True
+        line = Text(f"The database is away, and is waited for: {printable(why)}")
+        if self._live is None:
+            self._say(line)
+        else:
+            self._live.update(line)
+
     def status(self, status: StudyStatus) -> None:
-        """Shows the study as it stands."""
+        """Shows the study as it stands. What cannot be read while the database goes away is shown the next time."""
+        if self._is_away and self._live is None:
+            self._say(Text("The database is back"))
+        self._is_away = False
+        if self._to_begin_with:
+            self._to_begin_with = False
+            self._say(Text(status_line(status)))
+        with suppress(DatabaseUnavailable):
+            self._show(status)
+
+    def _show(self, status: StudyStatus) -> None:
         running = {trial.trial: trial for trial in status.running_trials}
-        for number in self._ended.since_last(status, set(self._running) - set(running)):
-            self._print_ended(number)
+        for detail in self._ended.since_last(status, set(self._running) - set(running)):
+            self._print_ended(detail)
         if self._champion is None:
             self._champion = status.best_value
         for trial in running.values():
@@ -103,8 +133,7 @@ class Progress:
             line = f"trial {trial.trial}  epoch {trial.epoch}/{self._epochs}  {self._objective.metric} {show(value)}"
             self._say(Text(line))
 
-    def _print_ended(self, number: int) -> None:
-        detail = self._read_trial(number)
+    def _print_ended(self, detail: TrialDetail) -> None:
         trial = detail.summary
         if trial.outcome is None:
             return
@@ -115,7 +144,7 @@ class Progress:
         mark = f"  best{which} so far" if self._is_best(trial) else ""
         why = f"  {printable(detail.reason)}" if detail.reason else ""
         why += "  breaks a constraint" if trial.violation else ""
-        line = f"trial {number}  {trial.outcome}{value}{epochs}{mark}{why}"
+        line = f"trial {trial.trial}  {trial.outcome}{value}{epochs}{mark}{why}"
         self._say(Text(line, style="green" if mark else ""))
 
     def _is_best(self, trial: TrialSummary) -> bool:
@@ -164,29 +193,35 @@ class Progress:
 class _EndedTrials:
     """Finds the trials that have ended since the last look, those too that began after it."""
 
-    def __init__(self, read_newest: ReadNewest) -> None:
+    def __init__(self, read_trial: ReadTrial, read_newest: ReadNewest) -> None:
+        self._read_trial = read_trial
         self._read_newest = read_newest
         self._done: int | None = None
         self._seen = -1
         self._told: set[int] = set()
 
-    def since_last(self, status: StudyStatus, vanished: set[int]) -> list[int]:
-        """Numbers in order. ``vanished`` ran at the last look and do not now."""
-        before, self._done = self._done, _done(status)
-        if before is None:
+    def since_last(self, status: StudyStatus, vanished: set[int]) -> list[TrialDetail]:
+        """In the order of their numbers. ``vanished`` ran at the last look and do not now.
+
+        Raises:
+            DatabaseUnavailable: they cannot be read now; the next call gives them.
+        """
+        done = _done(status)
+        if self._done is None:
             self._seen = max((trial.trial for trial in self._read_newest(1)), default=-1)
-            return []
-        if self._done == before:
+            self._done = done
+        if self._done == done:
             return []
         # Every trial that began since, and more: those that run and those that wait to be gone on with.
-        newest = self._read_newest(self._done - before + status.running + len(vanished))
+        newest = self._read_newest(done - self._done + status.running + len(vanished))
         ended = {trial.trial for trial in newest if trial.outcome is not None and trial.trial > self._seen}
         ended |= vanished - {trial.trial for trial in newest if trial.outcome is None}
-        self._seen = max(self._seen, *ended) if ended else self._seen
         # One that ended after the status was read still runs in it, and vanishes from the next.
-        new = ended - self._told
+        details = [self._read_trial(number) for number in sorted(ended - self._told)]
+        self._done = done
+        self._seen = max(self._seen, *ended) if ended else self._seen
         self._told |= ended
-        return sorted(new)
+        return details
 
 
 class _Rate:

@@ -91,6 +91,14 @@ def status_facts(status: StudyStatus, spec: SearchSpec | None) -> dict[str, str 
     }
 
 
+def status_line(status: StudyStatus) -> str:
+    """A study's state, progress and best value, on one line."""
+    done = status.complete + status.pruned + status.failed
+    best = f", best {show(status.best_value)} (trial {status.best_trial})" if status.best_trial is not None else ""
+    counts = f"{done} of {status.budget} trials done, {status.running} running, {status.open} open"
+    return f"study {status.study} {status.state}: {counts}{best}"
+
+
 def print_status(status: StudyStatus, spec: SearchSpec | None, launches: Sequence[LaunchView] = ()) -> None:
     """Progress and counts, then the trials that run and the workers that live. A plain Optuna study has no spec.
 

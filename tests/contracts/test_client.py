@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 
 import optuna
 import pytest
+from disruption.proxy import Proxy
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from storage import leases, studies, workers
-from storage.database import Database
+from storage.database import Database, connect
 from storage.errors import (
     StudyExists,
     StudyInUse,
@@ -26,6 +28,7 @@ from storage.errors import (
     UnknownStudy,
     UnknownTrial,
 )
+from tests.tuner.http import seeding
 from tuner import api
 from tuner.champion.record import read_champion
 from tuner.champion.registry import register_export
@@ -319,6 +322,33 @@ def test_a_watcher_hears_of_the_end(tuner: Any, database: Database, new_study: N
 
     assert tuner.watch("digits", on_status).reason == "enough"
     assert heard[0] == "running"
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_watcher_goes_on_after_an_outage(over_http: bool, new_postgres_url: str, serving: Any) -> None:
+    database = connect(new_postgres_url, create=True)
+    record = seeding.new_study(database, "digits", 3)
+    there = database.engine.url
+    proxy = Proxy(there.host or "", there.port or 5432)
+    url = there.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+    heard: list[str] = []
+
+    def on_status(status: Any) -> None:
+        heard.append(status.state)
+        if len(heard) == 1:
+            proxy.cut()
+        else:
+            studies.set_state(database, record.study_id, "finished", "enough")
+
+    def on_away(why: str) -> None:
+        heard.append(why)
+        proxy.restore()
+
+    with Client(serving(url)) if over_http else nullcontext(InProcess(url)) as tuner:
+        assert tuner.watch("digits", on_status, on_away=on_away).reason == "enough"
+    database.close()
+    assert heard[0] == heard[2] == "running" and heard[3:] in ([], ["finished"])
+    assert ("cannot use the database" in heard[1]) and (str(proxy.port) in heard[1]) is not over_http
 
 
 def test_the_client_has_the_functions_of_the_api_with_their_arguments() -> None:

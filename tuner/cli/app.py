@@ -105,7 +105,7 @@ Overrides = Annotated[
 ]
 
 
-def followed(spec: SearchSpec, study: str, storage: str | None) -> Progress:
+def followed(spec: SearchSpec, study: str, storage: str | None, *, joins: bool = False) -> Progress:
     from tuner.progress import Progress
 
     return Progress(
@@ -113,6 +113,7 @@ def followed(spec: SearchSpec, study: str, storage: str | None) -> Progress:
         spec.training.epochs * spec.training.executions_per_trial,
         read_trial=lambda number: queries.show_trial(study, number, storage=storage),
         read_newest=lambda count: queries.list_trials(study, descending=True, limit=count, storage=storage),
+        joins=joins,
     )
 
 

@@ -39,8 +39,8 @@ def status(
     from tuner import api
 
     if watch:
-        with followed(api.study_spec(study, storage=storage), study, storage) as progress:
-            now = api.watch(study, progress.status, storage=storage)
+        with followed(api.study_spec(study, storage=storage), study, storage, joins=True) as progress:
+            now = api.watch(study, progress.status, storage=storage, on_away=progress.away)
     else:
         now = queries.study_status(study, storage=storage)
     record = asdict(now)

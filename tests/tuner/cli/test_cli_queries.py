@@ -10,6 +10,12 @@ import sys
 from importlib.metadata import version
 
 import pytest
+from disruption.proxy import Proxy
+
+from storage import leases, studies
+from storage.database import connect
+from storage.leases import TrialResult
+from tests.tuner.http import seeding
 
 BEST_KEYS = {"trial", "value", "state", "params", "metrics", "epochs", "seconds", "measures", "violation"}
 STATUS_KEYS = {
@@ -96,6 +102,29 @@ def test_status_has_the_keys_that_programs_rely_on(finished, tuner):
 def test_status_watch_of_a_study_that_has_ended_ends(finished, tuner):
     ran = tuner("status", "shapes", "--watch", "--format", "json", cwd=finished[0].folder)
     assert (ran.code, ran.json["state"]) == (0, "finished")
+
+
+def test_status_watch_says_how_it_stands_and_goes_on_after_an_outage(new_postgres_url, place):
+    database = connect(new_postgres_url, create=True)
+    record = seeding.new_study(database, "digits", 4)
+    (lease,) = seeding.begin_trials(database, record, 1)
+    there = database.engine.url
+    proxy = Proxy(there.host, there.port or 5432)
+    url = there.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+    watching = place.start("status", "digits", "--watch", "--storage", url)
+    assert watching.stderr.readline() == "study digits running: 0 of 4 trials done, 1 running, 3 open\n"
+    assert watching.stderr.readline().startswith("trial 0  epoch 2/8")
+    proxy.cut()
+    assert watching.stderr.readline().startswith("The database is away, and is waited for: cannot use the database")
+    leases.close(database, lease, TrialResult(lease.trial_id, 0, "pruned", value=0.5, epochs=2))
+    proxy.restore()
+    assert watching.stderr.readline() == "The database is back\n"
+    assert watching.stderr.readline() == "trial 0  pruned  val_accuracy 0.5  2 epochs\n"
+    studies.set_state(database, record.study_id, "finished", "enough")
+    out, err = watching.communicate(timeout=60)
+    database.close()
+    assert (watching.returncode, err) == (0, "")
+    assert out.startswith("study       digits: finished (enough)\n")
 
 
 def test_workers_are_listed_with_all_that_they_are(finished, tuner):
