@@ -189,6 +189,11 @@ def _where_they_go(workers: Collection[Any]) -> list[Any]:
     return [row for row in workers if newest[_turn_of(row.id)[0]] == _turn_of(row.id)[1]]
 
 
+def where_pools_go(session: Session, db: Database) -> dict[str, int]:
+    """Of each pool that has a study, or is on its way to one: that study's id, by the pool's name."""
+    return {_turn_of(row.id)[0]: row.study_id for row in _where_they_go(_live_workers(session, db))}
+
+
 def _turn_of(worker_id: str) -> tuple[str, int]:
     name, _, turn = worker_id.rpartition(".")
     return (name, int(turn)) if name and turn.isdecimal() else (worker_id, 0)

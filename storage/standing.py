@@ -10,8 +10,8 @@ from sqlalchemy import delete, select
 
 from storage.columns import seconds_between
 from storage.database import Database, retried
-from storage.pool import PoolMember
-from storage.tables import PoolRow
+from storage.pool import PoolMember, where_pools_go
+from storage.tables import PoolRow, StudyRow
 from storage.workers import LIVE_SECONDS
 
 
@@ -21,6 +21,7 @@ class StandingPool:
 
     Attributes:
         studies: the pattern of the names that it serves.
+        study: the one that it works on or is on its way to; None while none waits for it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class StandingPool:
     version: str
     started_at: datetime
     seen_seconds: float
+    study: str | None
 
     def serves(self, study: str) -> bool:
         return fnmatchcase(study, self.studies)
@@ -61,7 +63,13 @@ def standing_pools(db: Database) -> list[StandingPool]:
     ago = seconds_between(PoolRow.seen_at, db.now())
     wanted = select(PoolRow, ago).where(ago <= LIVE_SECONDS).order_by(PoolRow.started_at, PoolRow.name)
     with db.reading() as session:
-        return [
-            StandingPool(row.name, row.host, row.pid, row.studies, row.version, row.started_at, float(seconds))
-            for row, seconds in session.execute(wanted)
-        ]
+        rows = session.execute(wanted).all()
+        going = where_pools_go(session, db) if rows else {}
+        named = select(StudyRow.study_id, StudyRow.name).where(StudyRow.study_id.in_(set(going.values())))
+        names = {row.study_id: row.name for row in session.execute(named)} if going else {}
+        return [_view(row, float(seconds), names.get(going.get(row.name, -1))) for row, seconds in rows]
+
+
+def _view(row: PoolRow, seen_seconds: float, study: str | None) -> StandingPool:
+    stored = (row.name, row.host, row.pid, row.studies, row.version, row.started_at)
+    return StandingPool(*stored, seen_seconds=seen_seconds, study=study)

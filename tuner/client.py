@@ -31,6 +31,7 @@ from storage.leaderboard import TrialDetail, TrialSummary
 from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
 from storage.samples import Points
+from storage.standing import StandingPool
 from tuner import errors
 from tuner.champion.formats.choice import ALWAYS
 from tuner.champion.placement import check_destination
@@ -195,6 +196,9 @@ class Client:
 
     def worker_page(self, *, limit: int = USUAL_PAGE, cursor: str | None = None) -> Page[LiveWorker]:
         return self._get(Page[LiveWorker], "/workers", limit=limit, cursor=cursor)
+
+    def list_pools(self) -> list[StandingPool]:
+        return self._get(list[StandingPool], "/pools")
 
     def list_workers(self, study: str) -> list[WorkerView]:
         return self._get(list[WorkerView], f"{_of(study)}/workers")

@@ -24,6 +24,7 @@ from storage.leaderboard import SORT_COLUMNS, Position, TrialDetail, TrialSummar
 from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
 from storage.schema import upgrade_at
+from storage.standing import StandingPool, standing_pools
 from storage.studies import StudyRecord
 from storage.workers import Worker
 from tuner.budget import raise_trials
@@ -175,6 +176,12 @@ def worker_page(*, limit: int = USUAL_PAGE, cursor: str | None = None, storage: 
         found = workers.list_live(database, after=after or "", limit=limit + 1)
     items, more = paged([LiveWorker(**vars(_worker_view(*each)), study=each[0].name) for each in found], limit)
     return Page(items, cursor_after(listing, items[-1].worker) if more else None)
+
+
+def list_pools(*, storage: Storage = None) -> list[StandingPool]:
+    """The standing workers (``work_any``) that are there, in the order of their start, those too that have no study."""
+    with open_storage(storage) as database:
+        return standing_pools(database)
 
 
 def _worker_view(record: StudyRecord, worker: Worker) -> WorkerView:

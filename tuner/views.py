@@ -12,6 +12,7 @@ from rich.text import Text
 
 from storage.leaderboard import TrialDetail
 from storage.progress import StudyStatus
+from storage.standing import StandingPool
 from tuner.tables import Format, Record, fits, print_records, print_table, show, table_of, wide_console
 
 if TYPE_CHECKING:
@@ -99,11 +100,17 @@ def status_line(status: StudyStatus) -> str:
     return f"study {status.study} {status.state}: {counts}{best}"
 
 
-def print_status(status: StudyStatus, spec: SearchSpec | None, launches: Sequence[LaunchView] = ()) -> None:
+def print_status(
+    status: StudyStatus,
+    spec: SearchSpec | None,
+    launches: Sequence[LaunchView] = (),
+    pools: Sequence[StandingPool] = (),
+) -> None:
     """Progress and counts, then the trials that run and the workers that live. A plain Optuna study has no spec.
 
     Args:
         launches: a line is printed for each, and one for each of their workers that failed.
+        pools: the standing workers, for a study that runs without a worker.
     """
     console = wide_console()
     reason = f" ({status.reason})" if status.reason else ""
@@ -112,6 +119,7 @@ def print_status(status: StudyStatus, spec: SearchSpec | None, launches: Sequenc
         {
             "study": f"{status.study}: {status.state}{reason}",
             **status_facts(status, spec),
+            "workers": f"none; {who_would_take(status.study, pools)}" if lacks_workers(status) else None,
             "front": f"`tuner best {status.study}` shows the Pareto front" if _has_front(status) else None,
         },
     )
@@ -157,6 +165,38 @@ def print_workers(records: Sequence[Record]) -> None:
     ]
     differing = any(row["differs"] for row in rows)
     print_table(wide_console(), table_of(rows, [name for name in rows[0] if differing or name != "differs"]))
+
+
+def print_pools(pools: Sequence[StandingPool]) -> None:
+    """The standing workers that are there."""
+    rows = [
+        {
+            "host": pool.host,
+            "pid": pool.pid,
+            "serves": pool.studies,
+            "study": pool.study,
+            "seen": f"{ago(pool.seen_seconds)} ago",
+            "version": pool.version,
+        }
+        for pool in pools
+    ]
+    print_table(wide_console(), table_of(rows, list(rows[0])))
+
+
+def lacks_workers(status: StudyStatus) -> bool:
+    """Whether the study runs, and nobody works on it."""
+    return status.state == "running" and not any(worker.live for worker in status.workers)
+
+
+def who_would_take(study: str, pools: Sequence[StandingPool]) -> str:
+    """How many standing workers serve a study that has no worker."""
+    serving = [pool for pool in pools if pool.serves(study)]
+    if not serving:
+        return "no standing worker serves this study"
+    free = sum(pool.study is None for pool in serving)
+    if len(serving) == 1:
+        return f"1 standing worker serves this study, and is {'free' if free else 'at work on another one'}"
+    return f"{len(serving)} standing workers serve this study, {free or 'none'} of them free"
 
 
 def ago(seconds: float) -> str:

@@ -17,7 +17,7 @@ from disruption.proxy import Proxy
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from storage import leases, studies, workers
+from storage import leases, standing, studies, workers
 from storage.database import Database, connect
 from storage.errors import (
     StudyExists,
@@ -28,6 +28,7 @@ from storage.errors import (
     UnknownStudy,
     UnknownTrial,
 )
+from storage.pool import PoolMember
 from tests.tuner.http import seeding
 from tuner import api
 from tuner.champion.record import read_champion
@@ -292,6 +293,14 @@ def test_a_champion_is_promoted_and_fetched(
     assert fetched.digest == champion.digest and fetched.aliases == ("production",)
     same = (tmp_path / "fetched/saved_model/variables/variables.index").read_bytes()
     assert same == b"variables" and (tmp_path / "fetched/model.keras").read_bytes() == b"a model"
+
+
+def test_standing_workers_are_listed(tuner: Any, database: Database) -> None:
+    assert tuner.list_pools() == []
+    standing.note(database, PoolMember("pool-1", "n1", 7, "1"), "d*")
+    (pool,) = tuner.list_pools()
+    assert (pool.name, pool.host, pool.pid, pool.studies, pool.study) == ("pool-1", "n1", 7, "d*", None)
+    assert pool.serves("digits") and not pool.serves("other")
 
 
 def test_charts_are_data(tuner: Any, database: Database, new_study: NewStudy) -> None:

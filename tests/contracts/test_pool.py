@@ -6,7 +6,7 @@ from collections import Counter
 
 from sqlalchemy import select
 
-from storage import leases, pool, studies, workers
+from storage import leases, pool, standing, studies, workers
 from storage.database import connect
 from storage.pool import PoolMember, PoolView, Served
 from storage.tables import LeaseRow
@@ -60,6 +60,20 @@ def test_a_worker_that_leaves_counts_where_it_goes(database, new_study):
     assert [each.state for each in workers.list_workers(database, first.study_id)] == ["left"]
     assert workers.list_workers(database, second.study_id) == []
     assert named(pool.look(database), "first").since > first.created_at
+
+
+def test_those_that_stand_by_say_what_they_work_on(database, new_study):
+    first = new_study("first", budget=4)
+    for name, studies_served in (("busy", "*"), ("idle", "f*"), ("other", "x*"), ("gone", "*")):
+        standing.note(database, member(name), studies_served)
+    standing.leave(database, member("gone"))
+    pool.announce(database, member("busy"), 1, 1, lambda view: named(view, "first"))
+    workers.register(database, "alone", first.study_id, host="node", pid=9, slots=1, gpus=[], version="1")
+    pools = {each.name: each for each in standing.standing_pools(database)}
+    assert {name: each.study for name, each in pools.items()} == {"busy": "first", "idle": None, "other": None}
+    assert {name: each.serves("first") for name, each in pools.items()} == {"busy": True, "idle": True, "other": False}
+    pool.withdraw(database, member("busy"), 1)
+    assert [each.study for each in standing.standing_pools(database)] == [None, None, None]
 
 
 def test_announcing_again_moves_the_announcement(database, new_study):

@@ -14,7 +14,16 @@ from tuner import queries
 from tuner.cli.app import Storage, Study, Style, Trial, app, busy, followed, say, spec_of
 from tuner.paging import Page
 from tuner.tables import Format, print_json, print_records
-from tuner.views import print_best, print_status, print_trial, print_trials, print_workers
+from tuner.views import (
+    lacks_workers,
+    print_best,
+    print_pools,
+    print_status,
+    print_trial,
+    print_trials,
+    print_workers,
+    who_would_take,
+)
 
 if TYPE_CHECKING:
     from tuner.launch.launches import LaunchView
@@ -50,7 +59,8 @@ def status(
     elif style is Format.CSV:
         print_records([{k: v for k, v in record.items() if not isinstance(v, list)}], (), style)
     else:
-        print_status(now, spec_of(study, storage), launches)
+        pools = queries.list_pools(storage=storage) if lacks_workers(now) else []
+        print_status(now, spec_of(study, storage), launches, pools)
 
 
 def _launches(study: str, storage: str | None) -> list[LaunchView]:
@@ -182,7 +192,20 @@ def workers(study: Study, storage: Storage = None, style: Style = Format.TABLE) 
     if style is Format.TABLE and records:
         print_workers(records)
     else:
-        print_records(records, (), style, empty="no worker yet")
+        missing = f"no worker yet; {who_would_take(study, queries.list_pools(storage=storage))}" if not records else ""
+        print_records(records, (), style, empty=missing)
+
+
+@app.command()
+def pools(storage: Storage = None, style: Style = Format.TABLE) -> None:
+    """List the standing workers: host, process, the studies that each serves, the one that it works on now."""
+    found = queries.list_pools(storage=storage)
+    if style is Format.TABLE and found:
+        print_pools(found)
+    else:
+        print_records(
+            [asdict(each) for each in found], (), style, empty="no standing worker; `tuner work --any` starts one"
+        )
 
 
 @app.command()

@@ -185,7 +185,7 @@ def _drawn(draw: random.Random, distribution: BaseDistribution) -> float:
 def begin_trials(database: Database, record: StudyRecord, count: int, epochs: int = 2) -> list[Lease]:
     """A worker has so many trials under way; gives their leases."""
     begun = []
-    worker = f"worker-of-{record.study_id}"
+    worker = _worker_of(record)
     workers.register(
         database, worker, record.study_id, host="node-1", pid=4711, slots=count, gpus=["0"], version="0.1.0"
     )
@@ -201,3 +201,12 @@ def begin_trials(database: Database, record: StudyRecord, count: int, epochs: in
             )
         begun.append(lease)
     return begun
+
+
+def seen_again(database: Database, record: StudyRecord) -> None:
+    """The worker of ``begin_trials`` gives a sign of life."""
+    workers.seen(database, _worker_of(record))
+
+
+def _worker_of(record: StudyRecord) -> str:
+    return f"worker-of-{record.study_id}"

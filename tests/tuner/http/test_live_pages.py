@@ -12,8 +12,9 @@ import httpx
 import pytest
 from disruption.servers import PostgresServer
 
-from storage import leases
+from storage import leases, standing, studies
 from storage.database import connect
+from storage.pool import PoolMember
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import ODD
 
@@ -31,6 +32,7 @@ PAGES = {
     "study-workers": "/studies/running/workers",
     "export-none": "/studies/running/export",
     "trial-running": "/studies/running/trials/20",
+    "study-new": "/studies/new",
     "study-failed": "/studies/failed",
     "study-of-optuna": "/studies/plain",
     "study-odd-name": f"/studies/{quote(ODD, safe='')}",
@@ -58,14 +60,26 @@ def at(site: httpx.Client, path: str) -> str:
     return f"{site.base_url}".rstrip("/") + path
 
 
+def stand_by(url: str) -> None:
+    """Workers of every kind were seen just now."""
+    database = connect(url)
+    seeding.seen_again(database, studies.load_study(database, "running"))
+    for pid, served in ((815, "team-*"), (816, "*")):
+        standing.note(database, PoolMember(f"pool-node-2-{pid}-3fa2c1", "node-2", pid, "0.1.0"), served)
+    database.close()
+
+
 def _failed(answer: Any) -> bool:
     return answer.status >= 400 and answer.status != 503 and not MAY_FAIL.search(answer.url)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_and_draws_its_charts(tab: Any, site: httpx.Client, scheme: str, width: int) -> None:
+def test_every_page_fits_and_draws_its_charts(
+    tab: Any, site: httpx.Client, filled_url: str, scheme: str, width: int
+) -> None:
     """And is photographed for people to look at."""
+    stand_by(filled_url)
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": width, "height": 800})
     for name, path in PAGES.items():

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from storage import studies, tokens
+from storage import pool, standing, studies, tokens
 from storage.database import connect
+from storage.pool import PoolMember
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER, ODD
 
@@ -85,6 +86,31 @@ def test_trials_are_sorted_filtered_and_paged_by_the_url(site: httpx.Client) -> 
     assert "nonsense" in text_of(site.get("/studies/large?sort=nonsense"))
     other = following.replace("/studies/large", "/studies/running")
     assert site.get(html.unescape(other)).status_code == 400
+
+
+def test_who_stands_by_is_shown_and_whether_anybody_takes_a_study(serving: Serve, tmp_path: Path) -> None:
+    database = connect(f"sqlite:///{tmp_path}/tuner.db", create=True)
+    seeding.new_study(database, "digits", 3)
+    seeding.new_study(database, "texts", 3)
+    with httpx.Client(base_url=serving(f"sqlite:///{tmp_path}/tuner.db"), headers=BROWSER) as client:
+
+        def said(path: str) -> str:
+            return text_of(client.get(path))
+
+        assert "no standing worker serves this study" in said("/studies/digits")
+        assert "Nobody stands by. tuner work --any starts" in said("/workers")
+        for pid, served in ((1, "*"), (2, "<i>*"), (3, "d*")):
+            standing.note(database, PoolMember(f"pool-{pid}", "node-2", pid, "0.1.0"), served)
+        assert "2 standing workers serve this study, 2 of them free" in said("/studies/digits")
+        assert "1 standing worker serves this study, and is free" in said("/studies/texts")
+        member = PoolMember("pool-1", "node-2", 1, "0.1.0")
+        pool.announce(database, member, 1, 1, lambda view: next(each for each in view.studies if each.name == "digits"))
+        assert "1 standing worker serves this study, and is at work on another one" in said("/studies/texts")
+        assert "standing worker" not in said("/studies/digits")
+        shown = client.get("/workers")
+        assert "node-2:1 pool-1 every study digits" in text_of(shown)
+        assert "node-2:2 pool-2 <i>* none" in text_of(shown) and "<i>" not in shown.text
+    database.close()
 
 
 @pytest.mark.parametrize("path", ["", "/workers"])

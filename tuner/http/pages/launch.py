@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from storage.errors import StorageError, StudyExists
-from storage.standing import standing_pools
+from tuner import queries
 from tuner.errors import LaunchError, Problem, SpecError, TunerError
 from tuner.http.access import needs, secret_of
 from tuner.http.errors import fault_of, problems_of
@@ -185,7 +185,7 @@ async def _standing(service: Service, checked: str | None) -> int | None:
         return None
     study = yaml.safe_load(checked)["study"]
     with suppress(StorageError):
-        pools = await service.reads.ask("pools", lambda: standing_pools(service.database))
+        pools = await service.found(queries.list_pools)
         return sum(each.serves(study) for each in pools)
     return None
 

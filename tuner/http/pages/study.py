@@ -21,7 +21,7 @@ from tuner.http.parameters import Answers, Cursor, Study
 from tuner.http.service import Service
 from tuner.report.facts import spec_yaml
 from tuner.spec import SearchSpec
-from tuner.views import running_row, status_facts
+from tuner.views import lacks_workers, running_row, status_facts, who_would_take
 
 router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
 _LAUNCHING = [Depends(needs("launch")), OWN_FORM]
@@ -42,7 +42,7 @@ async def study(
         service.found(queries.study_status, study), _spec(service, study), _stored(service, study)
     )
     order = Order(sort or usual_sort(status), state or None)
-    trials, front = await asyncio.gather(
+    trials, front, would_take = await asyncio.gather(
         service.found(
             queries.trial_page,
             study,
@@ -53,6 +53,7 @@ async def study(
             cursor=cursor,
         ),
         _front(service, status),
+        _who_would_take(service, status),
     )
     workers = [each for each in status.workers if each.live]
     return page(
@@ -63,6 +64,7 @@ async def study(
         known=status_facts(status, spec),
         done=status.complete + status.pruned + status.failed,
         running=[running_row(vars(each), spec) for each in status.running_trials],
+        would_take=would_take,
         front=front,
         trials=leaderboard(status, trials, order),
         states=queries.TRIAL_STATES,
@@ -96,6 +98,13 @@ async def _front(service: Service, status: StudyStatus) -> list[dict[str, Any]]:
         return []
     found = await service.found(queries.best_trials, status.study, _FRONT)
     return [{"trial": each.trial, **each.measures} for each in found]
+
+
+async def _who_would_take(service: Service, status: StudyStatus) -> str | None:
+    """How many standing workers serve a study that lacks workers; None for any other."""
+    if not lacks_workers(status):
+        return None
+    return who_would_take(status.study, await service.found(queries.list_pools))
 
 
 @router.get("/workers")

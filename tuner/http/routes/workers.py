@@ -1,19 +1,26 @@
-"""Workers of every study."""
+"""Workers of every study, and those that wait for one."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from storage.standing import StandingPool
 from tuner import queries
 from tuner.http.parameters import Answers, Cursor, Limit
 from tuner.paging import Page
 from tuner.queries import USUAL_PAGE, LiveWorker
 
-router = APIRouter(prefix="/api/v1/workers", tags=["workers"])
+router = APIRouter(prefix="/api/v1", tags=["workers"])
 
 
-@router.get("", response_model=Page[LiveWorker])
+@router.get("/workers", response_model=Page[LiveWorker])
 async def list_live_workers(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
     """A page of the workers that live, each with the study that it works on."""
     return await service.answer(Page[LiveWorker], queries.worker_page, limit=limit, cursor=cursor)
+
+
+@router.get("/pools", response_model=list[StandingPool])
+async def list_pools(service: Answers) -> Response:
+    """The standing workers (`tuner work --any`) that are there, each with the study that it works on if it has one."""
+    return await service.answer(list[StandingPool], queries.list_pools)
