@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from tuner.launch.study import Event, OnEvent
 from tuner.launch.working import LOOK_SECONDS, leave_in_order, sigterm_calls
 from tuner.places import default_cache_root
 from tuner.spec import SearchSpec
+from tuner.termination import SignalEvent
 from tuner.worker.patience import Patience
 from tuner.worker.settings import WorkerSettings
 
@@ -66,7 +66,7 @@ class Pool:
         self._orders = orders
         self._url = url
         self._say = say
-        self._leaving = threading.Event()
+        self._leaving = SignalEvent()
         self._patiently = Patience(self._leaving, "this pool waits for it")
         self._setbacks = Setbacks(orders.retry_seconds)
         self._member = _member()
@@ -83,7 +83,7 @@ class Pool:
             StorageError: the database refuses, rather than being away.
             KeyboardInterrupt: after the worker has left in order.
         """
-        with sigterm_calls(self._leaving.set), suppress(DatabaseUnavailable):
+        with sigterm_calls(self._leaving.set_by_handler), suppress(DatabaseUnavailable):
             self._database: Database = self._patiently(connect, self._url, create=True)
             try:
                 self._loop()

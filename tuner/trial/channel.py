@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 
+from tuner.termination import SignalEvent
 from tuner.trial.messages import (
     EpochDone,
     Stop,
@@ -34,7 +35,7 @@ class Channel:
         self._connection = connection
         self._suggestions: queue.SimpleQueue[Suggested] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
-        self.stop_requested = threading.Event()
+        self.stop_requested = SignalEvent()
         threading.Thread(target=self._listen, name="worker-listener", daemon=True).start()
 
     def _listen(self) -> None:

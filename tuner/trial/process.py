@@ -8,7 +8,6 @@ import sys
 import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 
 from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
@@ -31,16 +30,7 @@ def trial_main(connection: Connection, scratch: str, assignment_json: str) -> No
 
     channel = Channel(connection)
 
-    heard = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # A second signal in the middle of this would wait for the event's lock for ever.
-        nonlocal heard
-        if not heard:
-            heard = True
-            channel.stop_requested.set()
-
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, channel.stop_requested.set_by_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         finished = _attempt(assignment, channel)

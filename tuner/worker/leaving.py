@@ -7,9 +7,9 @@ import signal
 import socket
 import sys
 import threading
-from types import FrameType
 from typing import Any
 
+from tuner.termination import SignalEvent
 from tuner.trial.process import LEAVE_SIGNALS
 from tuner.worker.settings import DRAIN_WORD
 
@@ -26,9 +26,8 @@ class Leaving:
     """
 
     def __init__(self, follow_stdin: bool) -> None:
-        self.requested = threading.Event()
+        self.requested = SignalEvent()
         self.draining = threading.Event()
-        self._heard = False
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -37,7 +36,7 @@ class Leaving:
     def __enter__(self) -> Leaving:
         # A signal alone would not end a wait: Python resumes it.
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-        self._former = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        self._former = {number: signal.signal(number, self.requested.set_by_handler) for number in _SIGNALS}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -47,17 +46,11 @@ class Leaving:
         self._reader.close()
         self._writer.close()
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # A second signal may come in the middle of the first one's handler, and the event's lock is not re-entrant:
-        # Slurm sends two at once when it takes a job back.
-        if not self._heard:
-            self._heard = True
-            self.requested.set()
-
     def hear(self, source: Any) -> None:
         """Reads what woke the worker up: a signal's byte, or the launcher's word or end."""
         if source is self._reader:
             source.recv(4096)
+            self.requested.set()
         elif not (words := os.read(source.fileno(), 4096)):
             self.requested.set()
             self.sources.remove(source)
