@@ -35,6 +35,7 @@ def test_it_shows_the_studies(serving: Serve, url: str) -> None:
         page = http.get("/dashboard/studies/1")
         assert page.status_code == 200 and '<script defer src="/dashboard/static/bundle.js">' in page.text
         assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"].partition("style-src")[0]
+        assert "The dashboard only looks" in page.text
         packed = http.get("/dashboard/static/bundle.js")
         assert packed.headers["Content-Encoding"] == "gzip" and len(packed.content) > 1_000_000
         plain = http.get("/dashboard/static/bundle.js", headers={"Accept-Encoding": "identity"})

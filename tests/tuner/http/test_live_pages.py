@@ -98,6 +98,8 @@ def test_every_page_fits_and_draws_its_charts(
     for chart in ("history", "curves", "importances", "parallel"):
         tab.locator(f"#chart-{chart}").scroll_into_view_if_needed()
         tab.wait_for_selector(f"#chart-{chart} svg.main-svg")
+        wide = "element => element.parentElement.scrollWidth - element.parentElement.clientWidth"
+        assert tab.locator(f"#chart-{chart}").evaluate(wide) <= 0, chart
     assert "the best is" in tab.locator("#words-history").inner_text()
 
 

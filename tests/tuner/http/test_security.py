@@ -56,7 +56,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
 def test_the_documentation_needs_no_other_server(http: httpx.Client) -> None:
     page = http.get("/docs").text
     places = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(places) == 3 and all(http.get(each).status_code == 200 for each in places)
+    assert len(places) == 5 and all(http.get(each).status_code == 200 for each in places)
     assert "://" not in page and "<script>" not in page
     assert http.get("/docs/..%2F__init__.py").status_code == 404
     assert "/api/v1/studies/{study}/trials" in http.get("/openapi.json").json()["paths"]

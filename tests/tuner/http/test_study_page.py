@@ -48,6 +48,7 @@ def test_every_study_has_its_pages(site: httpx.Client, name: str) -> None:
     if name != "plain":
         assert site.get(f"{address}/workers").status_code == 200
     for source in re.findall(r'data-source="([^"]+)"', shown.text):
+        assert re.search(rf'<noscript>[^/]*<a href="{re.escape(source)}">', shown.text), source
         assert site.get(source).status_code == 200, source
 
 
@@ -55,6 +56,7 @@ def test_a_study_is_told_as_the_command_tells_it(site: httpx.Client) -> None:
     shown = text_of(site.get("/studies/running"))
     assert "20 of 30 done:" in shown and "2 running, 8 open" in shown
     assert re.search(r"best val_accuracy 0\.\d+ \(trial \d+\)", shown)
+    assert "No trial has begun yet" in text_of(site.get("/studies/new"))
     assert "20 2/8 0.6" in shown, "the running trial with its epoch and metric"
     assert "node-1:4711" in shown and "kind: image_directory" in shown
     failed = site.get("/studies/failed")

@@ -21,6 +21,13 @@ _LOOKS = ScopeTooSmall(
     "`tuner` change studies"
 )
 _SCRIPT = "/static/bundle.js"
+# In a corner that its own bar of symbols leaves free.
+_NOTE = (
+    '<p style="position: fixed; right: 0; bottom: 0; z-index: 1300; box-sizing: border-box; '
+    "max-width: min(24rem, calc(100vw - 65px)); margin: 0; padding: .4rem .8rem; color: #fff; background: #333; "
+    'font: 14px/1.4 system-ui, sans-serif">The dashboard only looks. '
+    '<a href="/" style="color: #9cc4ff">The other pages</a> change studies.</p>'
+)
 _WRITING = ["POST", "PUT", "PATCH", "DELETE"]
 _Id = Annotated[int, Path(ge=0, lt=2**31)]
 
@@ -39,7 +46,8 @@ async def script(request: Request) -> Response:
 async def page() -> Response:
     """Its one page, whatever of it is looked at."""
     text = (dashboard_folder() / "index.html").read_text(encoding="utf-8")
-    return HTMLResponse(text.replace(f'"{_SCRIPT}"', f'"/dashboard{_SCRIPT}"'))
+    text = text.replace(f'"{_SCRIPT}"', f'"/dashboard{_SCRIPT}"')
+    return HTMLResponse(text.replace("</body>", f"{_NOTE}</body>"))
 
 
 @router.get("/api/meta")

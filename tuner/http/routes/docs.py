@@ -16,15 +16,26 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Keras Champion: API</title>
 <link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="stylesheet" href="/docs/start.css">
 </head>
 <body>
+<p><a href="/">Keras Champion: studies</a></p>
 <div id="api"></div>
 <script src="/docs/swagger-ui-bundle.js"></script>
 <script src="/docs/start.js"></script>
 </body>
 </html>
+"""
+# Its own style is light; turned over it is dark, with the same hues.
+_STYLE = """body { margin: 0; font: 16px system-ui, sans-serif; }
+body > p { margin: 0; padding: .8rem 1.25rem; }
+@media (prefers-color-scheme: dark) {
+  :root { background: #14161a; }
+  #api { filter: invert(.95) hue-rotate(180deg); }
+}
 """
 _START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#api", deepLinking: true});\n'
 
@@ -37,6 +48,11 @@ async def page() -> Response:
 @router.get("/docs/start.js")
 async def start() -> Response:
     return Response(_START, media_type="text/javascript")
+
+
+@router.get("/docs/start.css")
+async def style() -> Response:
+    return Response(_STYLE, media_type="text/css")
 
 
 @router.get("/docs/{name}")

@@ -2,10 +2,15 @@
 (() => {
   "use strict";
   const BLUE = "#3b82f6", ORANGE = "#f59e0b", GREY = "rgba(128,128,128,0.45)";
-  const COLORS = [BLUE, ORANGE, "#10a37f", "#a855f7", "#ec4899"];
+  // Told apart on light and on dark ground; after the last one they come again, with another dash.
+  const COLORS = [BLUE, ORANGE, "#10a37f", "#ef4444", "#a855f7", "#06b6d4", "#84cc16", "#ec4899", "#a16207", "#64748b"];
+  const DASHES = ["solid", "dash", "longdashdot"];
+  const colorOf = (index) => COLORS[index % COLORS.length];
   const PAUSE = 2000, SLOW_PAUSE = 30000;
   const outcomes = JSON.parse(document.body.dataset.outcomes ?? "{}");
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  // As in pages.css, which gives the parallel coordinates another height there.
+  const narrow = matchMedia("(max-width: 40rem)");
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // Plotly takes tags in labels for markup.
@@ -18,7 +23,9 @@
   const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 
   // An axis of whole numbers, which shows no halves of them.
-  const counting = (name, most) => ({ title: { text: name }, ...(most < 10 ? { dtick: 1 } : {}) });
+  const counting = (name, most) => ({
+    title: { text: name }, ...(most < 10 ? { dtick: 1 } : {}), ...(most < 2 ? { range: [-0.5, most + 0.5] } : {}),
+  });
 
   const themed = (layout) => {
     const axis = { gridcolor: style("--line"), linecolor: style("--line"), zeroline: false, automargin: true };
@@ -26,7 +33,7 @@
       margin: { l: 56, r: 12, t: 28, b: 44 }, hovermode: "closest", showlegend: true,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-      dragmode: innerWidth < 700 ? false : "zoom",
+      dragmode: narrow.matches ? false : "zoom",
       font: { color: style("--ink"), family: "system-ui, sans-serif", size: 12 },
       ...layout,
       xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
@@ -75,7 +82,7 @@
       return {
         type: "scatter", mode: points.length > 1 ? "lines" : "markers", name: `trial ${curve.trial}${pruned(curve) ? ", pruned" : ""}`,
         x: points.map((point) => point[0]), y: points.map((point) => point[1]), opacity: pruned(curve) ? 0.6 : 0.9,
-        line: { width: curve.ended === "running" ? 3 : 1.5, color: COLORS[index % COLORS.length], dash: pruned(curve) ? "dot" : "solid" },
+        line: { width: curve.ended === "running" ? 3 : 1.5, color: colorOf(index), dash: pruned(curve) ? "dot" : DASHES[Math.floor(index / COLORS.length) % DASHES.length] },
         hovertemplate: `trial ${curve.trial} (${label(curve.ended)}), epoch %{x}: %{y:.5g}<extra></extra>`, showlegend: found.length < 6,
       };
     });
@@ -93,7 +100,7 @@
     const data = names.map((name, index) => {
       const points = epochs.map((epoch, place) => [epoch, metrics[place][name]]).filter((point) => isNumber(point[1]));
       return { type: "scatter", mode: points.length > 1 ? "lines" : "markers", name: label(name), x: points.map((point) => point[0]), y: points.map((point) => point[1]),
-        line: { color: COLORS[index % COLORS.length], width: 2 }, hovertemplate: `${label(name)} in epoch %{x}: %{y:.5g}<extra></extra>` };
+        line: { color: colorOf(index), width: 2 }, hovertemplate: `${label(name)} in epoch %{x}: %{y:.5g}<extra></extra>` };
     });
     const last = names.slice(0, 6).map((name) => `${name} ${isNumber(metrics.at(-1)[name]) ? shown(metrics.at(-1)[name]) : metrics.at(-1)[name] ?? "-"}`);
     return { data, layout: { xaxis: counting("epoch", epochs.at(-1)) }, words: `In epoch ${epochs.at(-1)}: ${last.join(", ")}. The table has every epoch.` };
@@ -107,7 +114,7 @@
     if (!order.length) return { words: "Too few complete trials to tell." };
     const data = objectives.map((objective, index) => ({
       type: "bar", orientation: "h", name: label(objective), y: order.map(label), x: order.map((name) => found[objective][name] ?? 0),
-      marker: { color: COLORS[index % COLORS.length] }, hovertemplate: "%{y}: %{x:.1%}<extra></extra>",
+      marker: { color: colorOf(index) }, hovertemplate: "%{y}: %{x:.1%}<extra></extra>",
     }));
     const first = [...order].reverse().slice(0, 3).map((name) => `${name} (${Math.round(100 * total[name] / objectives.length)}%)`);
     // The place has room for as many bars as there may be; a few would look like walls.
@@ -128,7 +135,8 @@
     return { place: (value) => (value == null ? -0.12 : (to(value) - to(low)) / span), ticks: low === high ? [[0, low]] : [[0, low], [1, high]] };
   };
 
-  // Lines of SVG and not plotly's parcoords: those need WebGL, and cannot show a value that is not there.
+  // Lines of SVG and not plotly's parcoords: those need WebGL, and cannot show a value that is not there. On a phone the
+  // axes lie, one below the other.
   const parallel = ({ metric, maximize, dimensions, dots }) => {
     const there = dots.filter((dot) => isNumber(dot.value));
     if (there.length < 2 || !dimensions.length) return { words: "Too few complete trials to compare." };
@@ -136,26 +144,36 @@
     const shownDimensions = dimensions.slice(0, 10);
     const axes = shownDimensions.map((each) => axisOf(ranked.map((dot) => dot.params[each.name]), each));
     const worth = axisOf(ranked.map((dot) => dot.value));
+    const lying = narrow.matches;
+    const at = (index, place) => (lying ? { x: place, y: -index } : { x: index, y: place });
     const cut = (from, to) => ranked.slice(Math.ceil(from * ranked.length), Math.ceil(to * ranked.length));
     const groups = [["the other half", cut(0.5, 1), GREY, 0.6], ["best half", cut(0.1, 0.5), ORANGE, 0.8], ["best tenth", cut(0, 0.1), BLUE, 1.8]];
     const data = groups.map(([name, members, color, width]) => {
       const x = [], y = [];
+      const push = (point) => { x.push(point.x); y.push(point.y); };
       for (const dot of members) {
-        shownDimensions.forEach((each, index) => { x.push(index); y.push(axes[index].place(dot.params[each.name])); });
-        x.push(axes.length, null);
-        y.push(worth.place(dot.value), null);
+        shownDimensions.forEach((each, index) => push(at(index, axes[index].place(dot.params[each.name]))));
+        push(at(axes.length, worth.place(dot.value)));
+        push({ x: null, y: null });
       }
       return { type: "scatter", mode: "lines", name, x, y, line: { color, width }, opacity: 0.7, hoverinfo: "skip" };
     });
     const all = [...axes, worth];
-    const annotations = all.flatMap((axis, index) => axis.ticks.map(([y, text]) => ({ x: index, y, text: label(text), showarrow: false, xanchor: "left", xshift: 3 })));
-    const shapes = all.map((_, index) => ({ type: "line", x0: index, x1: index, y0: 0, y1: 1, line: { color: "rgba(128,128,128,0.8)", width: 1 } }));
-    const names = [...shownDimensions.map((each) => each.name), metric];
+    const names = [...shownDimensions.map((each) => each.name), metric].map((name) => label(name));
+    const beside = (place) => (lying ? { xanchor: place < 0.2 ? "left" : place > 0.8 ? "right" : "center", yshift: -9 } : { xanchor: "left", xshift: 3 });
+    const annotations = all.flatMap((axis, index) => axis.ticks.map(([place, text]) => ({ ...at(index, place), text: label(text), showarrow: false, ...beside(place) })));
+    if (lying) annotations.push(...names.map((text, index) => ({ ...at(index, 0), text: `<b>${text}</b>`, showarrow: false, xanchor: "left", yshift: 11 })));
+    const shapes = all.map((_, index) => {
+      const { x: x0, y: y0 } = at(index, 0), { x: x1, y: y1 } = at(index, 1);
+      return { type: "line", x0, x1, y0, y1, line: { color: "rgba(128,128,128,0.8)", width: 1 } };
+    });
     const best = ranked[0], said = Object.entries(best.params).slice(0, 6).map(([name, value]) => `${name} ${isNumber(value) ? shown(value) : value}`);
     return { data, layout: { annotations, shapes,
-      xaxis: { tickvals: names.map((_, index) => index), ticktext: names.map((name) => label(name).slice(0, 18)), range: [-0.2, axes.length + 0.7], showgrid: false },
-      yaxis: { visible: false, range: [-0.2, 1.08] } },
-      words: `The best trial, ${best.trial}, has ${said.join(", ")}. Below the axes run trials without the hyperparameter.` };
+      ...(lying
+        ? { margin: { l: 4, r: 4, t: 28, b: 8 }, xaxis: { visible: false, range: [-0.16, 1.04] }, yaxis: { visible: false, range: [-axes.length - 0.5, 0.5] } }
+        : { xaxis: { tickvals: names.map((_, index) => index), ticktext: names.map((name) => name.slice(0, 18)), range: [-0.2, axes.length + 0.7], showgrid: false },
+            yaxis: { visible: false, range: [-0.2, 1.08] } }) },
+      words: `The best trial, ${best.trial}, has ${said.join(", ")}. ${lying ? "Left of" : "Below"} the axes run trials without the hyperparameter.` };
   };
 
   const front = (points, objectives) => {
@@ -218,5 +236,6 @@
     looked.forEach((place) => { if (["curve", "curves"].includes(place.dataset.chart)) again(place); });
   });
   dark.addEventListener("change", () => drawn.forEach((made, place) => draw(place, made)));
+  narrow.addEventListener("change", () => looked.forEach(load));
   drawFront();
 })();
