@@ -11,11 +11,30 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tuner.errors import Problem, SpecError
-from tuner.spec import SPACES, CodePlace, SearchSpec, validate_spec
+from tuner.spec import DATA_KINDS, SPACES, CodePlace, SearchSpec, Training, examine_spec
+from tuner.spec_problems import is_said
 
 # They say where a study's files and workers are. `launch` has shell lines and environments in it.
 _OPERATORS_KEYS = ("storage", "artifacts", "launch")
 _RESOLVES_CODE = get_args(CodePlace)[1]
+
+
+def _names_code(field: FieldInfo) -> bool:
+    return _RESOLVES_CODE in field.metadata or CodePlace in get_args(field.annotation)
+
+
+def _code_in(model: type[BaseModel]) -> Iterator[str]:
+    return (name for name, field in model.model_fields.items() if _names_code(field))
+
+
+# Keys and kinds of data that nobody outside may use.
+NOT_OFFERED = frozenset(
+    (
+        *_OPERATORS_KEYS,
+        *(f"training.{name}" for name in _code_in(Training)),
+        *(kind for kind, model in DATA_KINDS.items() if any(_code_in(model))),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -51,23 +70,22 @@ class SpecPolicy:
             raise SpecError("request", problems)
 
 
-def check_outside_spec(raw: Mapping[str, Any], policy: SpecPolicy) -> SearchSpec:
-    """A spec that came from outside, if it is one and names nothing that the operator did not allow.
+def examine_outside_spec(raw: Mapping[str, Any], policy: SpecPolicy) -> tuple[SearchSpec | None, list[Problem]]:
+    """What is wrong with a spec that came from outside, and the spec without what cannot be read of it.
 
-    Of a path, what counts is where it leads to: through links and ``..``. Links inside a folder of data are the
-    operator's.
-
-    Raises:
-        SpecError: with every problem and its key's path.
+    It may be used if nothing is wrong: then it names nothing that the operator did not allow. Of a path, what counts is
+    where it leads to: through links and ``..``. Links inside a folder of data are the operator's.
     """
-    spec = validate_spec(raw, source="spec", base=policy.data_roots[0] if policy.data_roots else Path("/"))
+    base = policy.data_roots[0] if policy.data_roots else Path("/")
+    spec, problems = examine_spec(raw, base=base, not_offered=NOT_OFFERED)
+    if spec is None:
+        return None, problems
     fields = SearchSpec.model_fields
     given = [key for key in _OPERATORS_KEYS if getattr(spec, key) != fields[key].default]
     operators = [Problem(key, "is the operator's to decide; leave it out") for key in given]
     named = [problem for found in _named_in(spec) if (problem := _refusal(found, policy)) is not None]
-    if problems := [*_space_problems(spec, policy), *named, *_trials_problems(spec.trials, policy), *operators]:
-        raise SpecError("spec", problems)
-    return spec
+    refused = [*_space_problems(spec, policy), *named, *_trials_problems(spec.trials, policy), *operators]
+    return spec, [*problems, *(each for each in refused if not is_said(each.key, problems))]
 
 
 @dataclass(frozen=True)
@@ -88,10 +106,6 @@ def _named_in(section: BaseModel, prefix: str = "") -> Iterator[_Named]:
                 yield from _named_in(each, f"{prefix}{name}.")
             elif isinstance(each, Path) or (each is not None and _names_code(field)):
                 yield _Named(f"{prefix}{name}", each, not isinstance(each, Path))
-
-
-def _names_code(field: FieldInfo) -> bool:
-    return _RESOLVES_CODE in field.metadata or CodePlace in get_args(field.annotation)
 
 
 def _refusal(found: _Named, policy: SpecPolicy) -> Problem | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -26,7 +27,7 @@ from pydantic import (
 from tuner.constraints import Constraint, normal_comparison, parse_comparison
 from tuner.errors import Problem, SpecError
 from tuner.objective import MEASURES, Objective, infer_direction
-from tuner.spec_problems import problems_of
+from tuner.spec_problems import SpecModel, contradiction, leave_out, problems_of
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
@@ -98,6 +99,11 @@ class SplitSettings(_Section):
         return "data.path"
 
     @property
+    def unlabelled(self) -> str | None:
+        """The key by which the data is without labels; None if it has some, or if only reading it can tell."""
+        return None
+
+    @property
     def given_splits(self) -> frozenset[str]:
         """The splits beside ``train`` that the data itself names."""
         return frozenset()
@@ -105,9 +111,11 @@ class SplitSettings(_Section):
     @model_validator(mode="after")
     def _something_left(self) -> Self:
         if "validation" not in self.given_splits and self.validation_split == 0:
-            raise ValueError("validation_split must be above 0 unless validation data is given")
+            message = "must be above 0 unless validation data is given"
+            raise contradiction(message, "validation_split", "validation", "split_column", "split_values")
         if self.validation_split + self.test_split >= 1:
-            raise ValueError("validation_split and test_split must leave something to train on")
+            message = "validation_split and test_split must leave something to train on"
+            raise contradiction(message, "validation_split", "test_split")
         return self
 
 
@@ -122,9 +130,10 @@ class _Places(SplitSettings):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.path is None) == (self.train is None):
-            raise ValueError("give either path (split here) or train (and validation, test)")
+            raise contradiction("give either path (split here) or train (and validation, test)", "path", "train")
         if self.path is not None and (self.validation or self.test):
-            raise ValueError("validation and test go with train, not with path")
+            other = "validation" if self.validation else "test"
+            raise contradiction("validation and test go with train, not with path", other, "path")
         return self
 
     @property
@@ -148,6 +157,10 @@ class ImageDirectory(_Places):
     labels: Literal["folders", "none"] = "folders"
     image_size: tuple[PositiveInt, PositiveInt] = (32, 32)
     color_mode: Literal["rgb", "grayscale"] = "rgb"
+
+    @property
+    def unlabelled(self) -> str | None:
+        return "labels" if self.labels == "none" else None
 
     @property
     def channels(self) -> int:
@@ -187,6 +200,10 @@ class Csv(_Places):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
 
     @property
+    def unlabelled(self) -> str | None:
+        return "label_column" if self.label_column is None else None
+
+    @property
     def given_splits(self) -> frozenset[str]:
         if self.split_column is None:
             return super().given_splits
@@ -194,19 +211,25 @@ class Csv(_Places):
 
     @model_validator(mode="after")
     def _one_use_each(self) -> Self:
-        uses = [self.label_column, self.text_column, self.weight_column, self.split_column, *self.ignore]
-        named = [name for name in uses if name is not None]
-        twice = sorted({name for name in named if named.count(name) > 1} | (set(named) & set(self.columns)))
+        uses = [(key, getattr(self, key)) for key in ("label_column", "text_column", "weight_column", "split_column")]
+        uses += [("ignore", name) for name in self.ignore] + [("columns", name) for name in self.columns]
+        named = [name for _, name in uses if name is not None]
+        twice = [(key, name) for key, name in uses if named.count(name) > 1]
         if twice:
-            raise ValueError(f"each column has one use: {', '.join(map(repr, twice))} has several")
+            listed = ", ".join(map(repr, sorted({name for _, name in twice})))
+            raise contradiction(f"each column has one use: {listed} has several", twice[-1][0])
         if self.split_column is not None and self.train is not None:
-            raise ValueError("split_column goes with path: train, validation and test are splits already")
+            message = "split_column goes with path: train, validation and test are splits already"
+            raise contradiction(message, "split_column", "train")
         if self.text_column is not None and self.columns:
-            raise ValueError("columns describes tables; with text_column an example is one text")
+            message = "columns describes tables; with text_column an example is one text"
+            raise contradiction(message, "columns", "text_column")
         if self.task == "multi_label" and self.label_separator is None:
-            raise ValueError("task: multi_label needs label_separator, which divides a row's labels")
+            message = "task: multi_label needs label_separator, which divides a row's labels"
+            raise contradiction(message, "label_separator", "task")
         if self.label_column is None and (self.label_separator or self.task != "auto"):
-            raise ValueError("label_separator and task describe the label_column; name it")
+            message = "label_separator and task describe the label_column; name it"
+            raise contradiction(message, "label_column", "label_separator", "task")
         return self
 
 
@@ -267,7 +290,8 @@ class Training(_Section):
     @model_validator(mode="after")
     def _compiled_or_not(self) -> Self:
         if self.run_eagerly and self.jit_compile is True:
-            raise ValueError("run_eagerly and jit_compile: true exclude each other")
+            message = "run_eagerly and jit_compile: true exclude each other"
+            raise contradiction(message, "jit_compile", "run_eagerly")
         return self
 
 
@@ -344,10 +368,12 @@ class _Named(BaseModel):
 
 class Sampler(_Named):
     names = SAMPLERS
+    name: str = "tpe"
 
 
 class Pruner(_Named):
     names = PRUNERS
+    name: str = "asha"
 
 
 class Space(_Named):
@@ -392,8 +418,8 @@ class SearchSpec(_Section):
     trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = 30
     timeout: Duration | None = None
     target: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    sampler: Sampler = Sampler(name="tpe")
-    pruner: Pruner = Pruner(name="asha")
+    sampler: Sampler = Sampler()
+    pruner: Pruner = Pruner()
     warm_start: WarmStart | None = None
     seed: Annotated[Count, Field(lt=2**31)] = 0
     training: Training = Training()
@@ -462,6 +488,12 @@ class SearchSpec(_Section):
             raise ValueError("a folder or s3://BUCKET/PREFIX")
         return str(_resolve(Path(value), info))
 
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> Self:
+        if self.space.name in SPACES and self.data.unlabelled is not None:
+            raise contradiction(f"the space {self.space.name} needs labels", f"data.{self.data.unlabelled}", "space")
+        return self
+
     @property
     def objective(self) -> Objective:
         """The leading objective: it decides about early stopping, the best epoch, pruning and the target."""
@@ -511,10 +543,46 @@ def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
             source,
             [Problem("", "a search spec is a mapping of keys, as `tuner init image` writes it")],
         )
-    try:
-        return SearchSpec.model_validate(dict(raw), context={"base": base})
-    except ValidationError as error:
-        raise SpecError(source, problems_of(error, SearchSpec, DATA_KINDS)) from None
+    spec, problems = examine_spec(raw, base=base)
+    if spec is None or problems:
+        raise SpecError(source, problems)
+    return spec
+
+
+# What stands for a section that is missing or wrong while the others are looked at; the data is where it may be.
+_STAND_INS = {
+    "study": "study",
+    "data": {"kind": "npz", "path": "."},
+    "space": "image",
+    "objective": "val_loss",
+}
+# Of looking again without what is wrong; the last ones find a stand-in for every section.
+_ROUNDS = 8
+
+
+def examine_spec(
+    raw: Mapping[str, Any], *, base: Path, not_offered: Collection[str] = ()
+) -> tuple[SearchSpec | None, list[Problem]]:
+    """Everything that is wrong with a spec, and the spec without that, for others to look at.
+
+    pydantic looks at what keys say together once each of them is right, so what is wrong is taken out, and the rest
+    looked at again.
+
+    Args:
+        base: the folder that relative paths are relative to.
+        not_offered: keys, with dots, and kinds of data that are not named where it is said what is allowed.
+    """
+    described = SpecModel(SearchSpec, DATA_KINDS, _STAND_INS, not_offered)
+    problems: list[Problem] = []
+    left = dict(raw)
+    for _ in range(_ROUNDS):
+        try:
+            return SearchSpec.model_validate(left, context={"base": base}), problems
+        except ValidationError as error:
+            problems += problems_of(error, described, known=problems)
+            left = deepcopy(left)
+            leave_out(left, error, described)
+    return None, problems
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -551,7 +619,7 @@ def load_launch_settings(path: Path) -> LaunchSettings:
     try:
         return LaunchSettings.model_validate({} if raw is None else raw)
     except ValidationError as error:
-        raise SpecError(str(path), problems_of(error, LaunchSettings, {})) from None
+        raise SpecError(str(path), problems_of(error, SpecModel(LaunchSettings))) from None
 
 
 def _read_yaml(path: Path) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from tuner.errors import Problem
 
@@ -18,45 +20,122 @@ _NO_KIND = ("union_tag_not_found", "union_tag_invalid")
 # The first objective may be written without the list.
 _LEADING = ("objective", "0")
 _NO_MAPPING = ("model_type", "model_attributes_type", "dict_type")
+_CONTRADICTION = "contradiction"
+_SAID_WHOLE = ("value_error", _CONTRADICTION)
 
 
-def problems_of(error: ValidationError, model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]) -> list[Problem]:
+def contradiction(message: str, *keys: str) -> ValidationError:
+    """What a section's validator raises if some of its keys do not go together.
+
+    Args:
+        keys: within the section. It is a problem of the first one, and none where one of them is wrong by itself.
+    """
+    said = PydanticCustomError(_CONTRADICTION, "{message}", {"message": message, "keys": keys})
+    return ValidationError.from_exception_data(
+        "spec", [{"type": said, "loc": tuple(keys[0].split(".")), "input": None}]
+    )
+
+
+@dataclass(frozen=True)
+class SpecModel:
+    """How a spec is described.
+
+    Attributes:
+        model: the whole of it.
+        kinds: the sections that a value of their key ``kind`` chooses; pydantic puts that value among the keys.
+        stand_ins: values that do for keys that must be there.
+        not_offered: keys and kinds that are not named where it is said what is allowed.
+    """
+
+    model: type[BaseModel]
+    kinds: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+    not_offered: Collection[str] = ()
+
+
+def problems_of(error: ValidationError, spec: SpecModel, known: Sequence[Problem] = ()) -> list[Problem]:
     """One problem per key; what the members of a union refuse is said together.
 
     Args:
-        kinds: the sections that a value of their key ``kind`` chooses; pydantic puts that value among the keys.
+        known: of the keys that these are about nothing more is said.
     """
     found: dict[tuple[str, ...], list[Any]] = {}
     for item in error.errors():
-        path = tuple(str(part) for part in item["loc"] if not _NOT_A_KEY.fullmatch(str(part)))
-        if path[:2] == _LEADING:
-            path = (_LEADING[0], *path[2:])
-        found.setdefault(path, []).append(item)
-    problems = []
-    for path, items in found.items():
-        keys = [part for place, part in enumerate(path) if not (place == 1 and part in kinds)]
-        problems.append(Problem(".".join(keys), _message(items, path, model, kinds)))
-    return problems
+        found.setdefault(_place_of(item), []).append(item)
+    return [
+        Problem(_dotted(place, spec), _message(items, place, spec))
+        for place, items in found.items()
+        if not any(is_said(key, known) for key in _keys_of(items[0], place, spec))
+    ]
 
 
-def _message(
-    items: Sequence[Any], path: Sequence[str], model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]
-) -> str:
+def is_said(key: str, known: Iterable[Problem]) -> bool:
+    """Whether there is a problem of that key, of a section that it is in, or of one that is in it."""
+    return any(f"{key}.".startswith(f"{each.key}.") or f"{each.key}.".startswith(f"{key}.") for each in known)
+
+
+def leave_out(raw: dict[str, Any], error: ValidationError, spec: SpecModel) -> None:
+    """Takes what is wrong out of a spec, so that the rest can be looked at."""
+    for item in error.errors():
+        path = _path_of(_place_of(item), spec)
+        if not _taken_out(raw, path):
+            raw.pop(path[0], None)
+            if path[0] in spec.stand_ins:
+                raw[path[0]] = spec.stand_ins[path[0]]
+
+
+def _taken_out(raw: dict[str, Any], path: Sequence[str]) -> bool:
+    """Whether there was something to take out: the value, or what is in the place of its mapping."""
+    node: Any = raw
+    holder, last = raw, path[0]
+    for part in path:
+        if not isinstance(node, dict):
+            break
+        if part not in node:
+            return False
+        holder, last, node = node, part, node[part]
+    del holder[last]
+    return True
+
+
+def _place_of(item: Any) -> tuple[str, ...]:
+    place = tuple(str(part) for part in item["loc"] if not _NOT_A_KEY.fullmatch(str(part)))
+    return (_LEADING[0], *place[2:]) if place[:2] == _LEADING else place
+
+
+def _path_of(place: Sequence[str], spec: SpecModel) -> list[str]:
+    return [part for number, part in enumerate(place) if not (number == 1 and part in spec.kinds)]
+
+
+def _dotted(place: Sequence[str], spec: SpecModel) -> str:
+    return ".".join(_path_of(place, spec))
+
+
+def _keys_of(item: Any, place: Sequence[str], spec: SpecModel) -> list[str]:
+    """The keys that something is wrong with; several that do not go together."""
+    if item["type"] != _CONTRADICTION:
+        return [_dotted(place, spec)]
+    keys = item["ctx"]["keys"]
+    section = place[: len(place) - len(keys[0].split("."))]
+    return [_dotted((*section, *key.split(".")), spec) for key in keys]
+
+
+def _message(items: Sequence[Any], place: Sequence[str], spec: SpecModel) -> str:
     item = items[0]
     if item["type"] in _NO_KIND:
-        return f"kind must be one of {', '.join(kinds)}"
+        return f"kind must be one of {', '.join(kind for kind in spec.kinds if kind not in spec.not_offered)}"
     if item["type"] == "extra_forbidden":
-        return _unknown_key(path, model, kinds)
+        return _unknown_key(place, spec)
     if item["type"] == "missing":
         return "is required"
     if item["type"] in _NO_MAPPING:
-        section = _section(path, model, kinds)
-        return f"must be a mapping with the keys {_listed(section)}" if section else "must be a mapping"
+        allowed = _allowed(place, spec)
+        return f"must be a mapping with the keys {', '.join(allowed)}" if allowed else "must be a mapping"
     message = ", or ".join(dict.fromkeys(_wanted(each["msg"]) for each in items))
-    if item["type"] != "value_error":
-        message = f"must be {message}"
-    given = item.get("input")
-    if isinstance(given, str | int | float | bool | None) and item["type"] != "value_error":
+    if item["type"] in _SAID_WHOLE:
+        return message
+    message, given = f"must be {message}", item.get("input")
+    if isinstance(given, str | int | float | bool | None):
         message += f" (it is {'null' if given is None else repr(given)})"
     return message
 
@@ -67,36 +146,38 @@ def _wanted(message: str) -> str:
     return re.sub(r"^a valid (?=[aeiou])", "an ", text).replace("a valid ", "a ")
 
 
-def _unknown_key(path: Sequence[str], model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]) -> str:
-    section = _section(path[:-1], model, kinds)
-    if section is None:
+def _unknown_key(place: Sequence[str], spec: SpecModel) -> str:
+    allowed = _allowed(place[:-1], spec)
+    if not allowed:
         return "unknown key"
-    near = get_close_matches(path[-1], _keys(section), n=1)
+    near = get_close_matches(place[-1], allowed, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
-    return f"unknown key; {meant}allowed are {_listed(section)}"
+    return f"unknown key; {meant}allowed are {', '.join(allowed)}"
 
 
-def _listed(section: type[BaseModel]) -> str:
-    return ", ".join(_keys(section))
+def _allowed(place: Sequence[str], spec: SpecModel) -> list[str]:
+    """The keys of a section; empty for what is none."""
+    section = _section(place, spec)
+    if section is None:
+        return []
+    return [key for key in _keys(section) if _dotted((*place, key), spec) not in spec.not_offered]
 
 
 def _keys(section: type[BaseModel]) -> dict[str, FieldInfo]:
     """The fields by the keys that a spec has for them."""
-    return {str(field.validation_alias or name): field for name, field in section.model_fields.items()}
+    return {str(info.validation_alias or name): info for name, info in section.model_fields.items()}
 
 
-def _section(
-    path: Sequence[str], model: type[BaseModel], kinds: Mapping[str, type[BaseModel]]
-) -> type[BaseModel] | None:
+def _section(place: Sequence[str], spec: SpecModel) -> type[BaseModel] | None:
     """The part of the spec that a path leads to."""
-    section: type[BaseModel] | None = model
-    for place, part in enumerate(path):
-        if place == 1 and part in kinds:
-            section = kinds[part]
+    section: type[BaseModel] | None = spec.model
+    for number, part in enumerate(place):
+        if number == 1 and part in spec.kinds:
+            section = spec.kinds[part]
             continue
-        field = _keys(section).get(part) if section else None
-        if field is None:
+        info = _keys(section).get(part) if section else None
+        if info is None:
             return None
-        types = (field.annotation, *get_args(field.annotation))
+        types = (info.annotation, *get_args(info.annotation))
         section = next((each for each in types if isinstance(each, type) and issubclass(each, BaseModel)), None)
     return section

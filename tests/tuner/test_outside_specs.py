@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tuner.errors import SpecError
-from tuner.outside_specs import SpecPolicy, check_outside_spec
+from tuner.outside_specs import SpecPolicy, examine_outside_spec
 from tuner.spec import SearchSpec
 
 OWN = "team.spaces:Small"
@@ -41,18 +41,21 @@ def images(path: Path | str) -> dict[str, Any]:
 
 def refused(policy: SpecPolicy, **keys: Any) -> list[str]:
     """The keys that are refused."""
-    with pytest.raises(SpecError) as error:
-        check_outside_spec(raw(**keys), policy)
-    return [problem.key for problem in error.value.problems]
+    return [problem.key for problem in examine_outside_spec(raw(**keys), policy)[1]]
+
+
+def taken(policy: SpecPolicy, **keys: Any) -> SearchSpec:
+    spec, problems = examine_outside_spec(raw(**keys), policy)
+    assert spec is not None and not problems
+    return spec
 
 
 def test_what_is_allowed_is_taken(policy: SpecPolicy, root: Path, tmp_path: Path) -> None:
-    spec = check_outside_spec(raw(storage=None, launch={}, priority=3), policy)
-    assert isinstance(spec, SearchSpec)
+    spec = taken(policy, storage=None, launch={}, priority=3)
     assert (spec.data.path, spec.priority) == (root / "digits", 3)  # type: ignore[union-attr]
-    check_outside_spec(raw(space={"name": OWN, "size": 3}), policy)
+    taken(policy, space={"name": OWN, "size": 3})
     for path in (root, tmp_path / "in/digits", root / "digits/../digits", "../data/digits"):
-        check_outside_spec(raw(**images(path)), policy)
+        taken(policy, **images(path))
 
 
 @pytest.mark.parametrize("path", ["/etc", "../data-of-others", "out", "digits/../../data-of-others", "~", "a\0b"])
@@ -89,7 +92,7 @@ def test_code_of_the_callers_choosing_is_refused(space: Any, policy: SpecPolicy)
 
 
 def test_a_budget_is_as_large_as_the_operator_allows(policy: SpecPolicy) -> None:
-    assert check_outside_spec(raw(trials=10_000), policy).trials == 10_000
+    assert taken(policy, trials=10_000).trials == 10_000
     assert refused(policy, trials=10_001) == ["trials"]
 
 
@@ -106,5 +109,40 @@ def test_every_problem_is_named_at_its_key(policy: SpecPolicy) -> None:
     assert keys == ["space", "data.source", "training.callbacks", "storage", "artifacts", "launch"]
 
 
-def test_a_spec_with_mistakes_is_refused_for_them_first(policy: SpecPolicy) -> None:
-    assert refused(policy, trials=0, storage="x") == ["trials"]
+def test_mistakes_of_every_kind_are_said_at_once(policy: SpecPolicy) -> None:
+    """Of keys, of sections as a whole, and of what is not allowed; what is wrong stands in nobody's way."""
+    data = {"kind": "csv", "path": "/etc/x.csv", "seed": -1, "validation_split": 0.6, "test_split": 0.6}
+    training = {"epochs": 0, "run_eagerly": True, "jit_compile": True, "callbacks": ["os:system"]}
+    assert refused(policy, data=data, space={"name": "os:system"}, training=training, trials=0, storage="x") == [
+        *("data.seed", "trials", "training.epochs", "data.validation_split", "training.jit_compile"),
+        *("space", "data.path", "training.callbacks", "storage"),
+    ]
+    # Nothing follows from what is missing or wrong: not that it must be there, nor what a value in its place would do.
+    for keys in [
+        {"study": 3},
+        {"objective": [{"metric": 3}]},
+        {"space": {}},
+        {"data": None},
+        {"data": {"kind": "npz"}},
+    ]:
+        wrong = refused(policy, **keys, sampler={"name": 3}, priority=5000)
+        assert {key.split(".")[0] for key in wrong} == {*keys, "sampler", "priority"}
+    table = {"kind": "csv", "path": "t.csv", "label_column": 3, "task": "regression"}
+    assert refused(policy, data=table, space="structured") == ["data.label_column"]
+    table |= {"label_column": "y", "validation": 3, "validation_split": 0.0}
+    assert refused(policy, data=table) == ["data.validation"]
+
+
+def test_what_is_not_allowed_is_not_offered(policy: SpecPolicy) -> None:
+    _, problems = examine_outside_spec(raw(trails=1, training={"epoch": 1}, data={"kind": "numpy"}), policy)
+    said = " ".join(map(str, problems))
+    assert "did you mean trials? allowed are study, data" in said and "kind must be one of image_directory" in said
+    for word in ("storage", "artifacts", "launch", "callbacks", "python"):
+        assert word not in said
+
+
+def test_the_built_in_spaces_need_labels(policy: SpecPolicy) -> None:
+    table = {"kind": "csv", "path": "t.csv"}
+    assert refused(policy, data=table, space="structured") == ["data.label_column"]
+    assert refused(policy, data={"kind": "image_directory", "path": "digits", "labels": "none"}) == ["data.labels"]
+    taken(policy, data=table, space=OWN)

@@ -99,13 +99,13 @@ def serve(
 def _space(name: str) -> str:
     """A search space as specs name it: a file's path is absolute there."""
     from tuner.spec import Space
-    from tuner.spec_problems import problems_of
+    from tuner.spec_problems import SpecModel, problems_of
     from tuner.versions import code_file
 
     try:
         found = Space(name=name).name
     except ValidationError as error:
-        raise ServiceError(f"--allow-space {name}: {problems_of(error, Space, {})[0].message}") from None
+        raise ServiceError(f"--allow-space {name}: {problems_of(error, SpecModel(Space))[0].message}") from None
     if ":" in found and code_file(found) is None:
         raise ServiceError(f"--allow-space {name}: {found.rpartition(':')[0]} is not there")
     return found

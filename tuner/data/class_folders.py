@@ -88,8 +88,7 @@ def scan(data: FolderSpec, kind: FileKind) -> Scan:
             file is of an unsupported type.
     """
     roots = source_roots(data)
-    labelled = isinstance(data, TextDirectory) or data.labels == "folders"
-    class_names = _class_names(data, kind) if labelled else ()
+    class_names = class_folders(data, kind)
     sources: dict[str, tuple[LabelledFile, ...]] = {}
     rejected: list[BadFile] = []
     for source, root in roots.items():
@@ -108,8 +107,18 @@ def source_roots(data: FolderSpec) -> dict[str, str]:
     return {source: os.fspath(folder) for source, folder in data.places.items()}
 
 
-def _class_names(data: FolderSpec, kind: FileKind) -> tuple[str, ...]:
+def class_folders(data: FolderSpec, kind: FileKind) -> tuple[str, ...]:
+    """The classes that the folders of all sources have, in the order of the names' bytes; none without classes.
+
+    Raises:
+        DataError: a folder is missing or unreadable, or its classes are not those of the others.
+    """
     roots = source_roots(data)
+    if isinstance(data, ImageDirectory) and data.labels == "none":
+        for source, root in roots.items():
+            with data_at(data.key_of(source)):
+                _entries(root)
+        return ()
     classes: dict[str, tuple[str, ...]] = {}
     for source, root in roots.items():
         with data_at(data.key_of(source)):

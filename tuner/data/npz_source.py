@@ -14,11 +14,31 @@ from tuner.data.prepared import LAYOUT, PreparedData, RowOrigin
 from tuner.data.source import Progress
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.data.values import NpzValues
-from tuner.errors import DataError
+from tuner.errors import DataError, data_at
 from tuner.spec import Npz
 
 # Of each split, what may stand behind x, y and w.
 _SUFFIXES = {TRAIN: ("_train", ""), VALIDATION: ("_val", "_validation"), TEST: ("_test",)}
+
+
+def arrays_of(data: Npz) -> dict[str, Examples]:
+    """The arrays by split; of the file only its list of names is read.
+
+    Raises:
+        DataError: it is missing or no .npz file, or its arrays have other names than they should have.
+    """
+    shown = printable(str(data.path))
+    with data_at(data.key_of(TRAIN)):
+        try:
+            with zipfile.ZipFile(data.path) as file:
+                names = [name.removesuffix(".npy") for name in file.namelist()]
+        except zipfile.BadZipFile as error:
+            raise DataError(f"{shown} is no .npz file: {error}") from None
+        except FileNotFoundError:
+            raise DataError(f"{shown} does not exist: check the path in the spec's data") from None
+        except OSError as error:
+            raise DataError(f"{shown} {unreadable_reason(error)}") from None
+        return _by_split(data.path, names)
 
 
 class NpzSource:
@@ -30,18 +50,11 @@ class NpzSource:
 
     def __init__(self, data: Npz) -> None:
         self._data = data
-        shown = printable(str(data.path))
+        self._given = arrays_of(data)
         try:
             sha256 = file_sha256(data.path)
-            with zipfile.ZipFile(data.path) as file:
-                names = [name.removesuffix(".npy") for name in file.namelist()]
-        except zipfile.BadZipFile as error:
-            raise DataError(f"{shown} is no .npz file: {error}") from None
-        except FileNotFoundError:
-            raise DataError(f"{shown} does not exist: check the path in the spec's data") from None
         except OSError as error:
-            raise DataError(f"{shown} {unreadable_reason(error)}") from None
-        self._given = _by_split(data.path, names)
+            raise DataError(f"{printable(str(data.path))} {unreadable_reason(error)}") from None
         settings = data.model_dump(mode="json", exclude={"path"})
         self.fingerprint = digest_of(settings, [("", sha256.encode("ascii"))])
         self.folder_name = f"npz-{self.fingerprint[:32]}-layout-{LAYOUT}"

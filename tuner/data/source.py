@@ -43,6 +43,26 @@ class DataSource(Protocol):
         """
 
 
+def look_at(data: DataSpec) -> None:
+    """What is wrong with data as far as it can be seen at once: places, folders of classes, headers, names of arrays.
+
+    Raises:
+        DataError: what ``find_source`` would say of that.
+    """
+    if isinstance(data, ImageDirectory | TextDirectory):
+        from tuner.data.class_folders import IMAGES, TEXTS, class_folders
+
+        class_folders(data, IMAGES if isinstance(data, ImageDirectory) else TEXTS)
+    elif isinstance(data, Csv):
+        from tuner.data.table_source import tables_of
+
+        tables_of(data)
+    elif isinstance(data, Npz):
+        from tuner.data.npz_source import arrays_of
+
+        arrays_of(data)
+
+
 def find_source(data: DataSpec, scratch: Path) -> DataSource:
     """The source that a spec's ``data`` section describes.
 

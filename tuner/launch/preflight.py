@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,33 @@ class Preflight:
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     class_weights: list[float] | None = None
+
+
+@contextmanager
+def log_of_launch(kept: Path, cache: Path) -> Iterator[Path]:
+    """Where the preflight of a launch writes its log, which is kept with the study once the block has created it.
+
+    A launch that is refused leaves nothing there. Its log may have a traceback that somebody needs, and goes to the
+    node's cache, in place of the last one.
+
+    Args:
+        kept: the log in the study's folder.
+    """
+    with scratch_folder() as scratch:
+        log = Path(scratch, kept.name)
+        try:
+            yield log
+        except BaseException:
+            _move(log, cache / kept.name)
+            raise
+        _move(log, kept)
+
+
+def _move(log: Path, to: Path) -> None:
+    # No log is worth a launch.
+    with suppress(OSError):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(log, to)
 
 
 def preflight(
@@ -107,7 +136,7 @@ def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None)
             return Preflight(**found, hyperparameters=message.hyperparameters, grid=message.grid)
         elif isinstance(message, Refused):
             raise _error(message, log)
-    raise PreflightError(f"the preflight process died; its output is in {log}")
+    raise PreflightError("the preflight process died; its output is in preflight.log in the data cache ($TUNER_CACHE)")
 
 
 def _error(refused: Refused, log: Path) -> Exception:

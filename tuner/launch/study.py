@@ -18,7 +18,7 @@ from storage.studies import StudyRecord
 from tuner.budget import raise_trials
 from tuner.data.prepared import open_prepared
 from tuner.errors import Problem, SpecError, SpecMismatch
-from tuner.launch.preflight import Preflight, preflight
+from tuner.launch.preflight import Preflight, log_of_launch, preflight
 from tuner.launch.saying import data_said
 from tuner.launch.warm_start import best_of_other, warm_started
 from tuner.places import artifacts_place, default_cache_root, study_artifacts
@@ -82,9 +82,7 @@ def join_or_create(
 
 
 def _found_or_created(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> tuple[StudyRecord, bool]:
-    make_sampler(spec, 0)
-    make_pruner(spec)
-    _check_extras(spec)
+    check_runnable(spec)
     with suppress(UnknownStudy):
         return studies.load_study(database, spec.study), False
     try:
@@ -103,6 +101,18 @@ def check_versions(record: StudyRecord) -> None:
     refuse_drift(record.name, version_differences(record.versions, here))
 
 
+def check_runnable(spec: SearchSpec) -> None:
+    """Raises SpecError for options that Optuna does not take, and for libraries that are missing here."""
+    problems: list[Problem] = []
+    for check in (lambda: make_sampler(spec, 0), lambda: make_pruner(spec), lambda: _check_extras(spec)):
+        try:
+            check()
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError("spec", problems)
+
+
 def _check_extras(spec: SearchSpec) -> None:
     if spec.training.tensorboard and find_spec("tensorboard") is None:
         missing = "needs a library that is missing: pip install 'keras-champion[tensorboard]'"
@@ -113,35 +123,36 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
     best = best_of_other(database, spec)
     place = artifacts_place(spec, url)
     artifacts = study_artifacts(place, spec.study)
-    on_event(Event("Checking the data, the search space and one batch ..."))
-    found = preflight(
-        spec,
-        default_cache_root(),
-        artifacts.preflight_log(),
-        explore=spec.warm_start is not None,
-        on_decode=lambda done, total: on_event(Event("decoding", done, total)),
-    )
-    warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
-    for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:
-        on_event(Event(line))
-    if spec.sampler.name == "grid":
-        make_sampler(spec, 0, found.grid)
-    data = open_prepared(Path(found.folder))
-    artifacts.put_splits(json.dumps({name: data.split_record(name) for name in data.splits}))
-    return studies.create_study(
-        database,
-        spec.study,
-        objectives=[each.model_dump() for each in spec.objectives],
-        spec=spec.stored(),
-        summary=found.description,
-        fingerprint=found.fingerprint,
-        artifacts=place,
-        budget=spec.trials,
-        timeout=spec.timeout,
-        versions=versions_here(spec),
-        space={"hyperparameters": found.hyperparameters, "grid": found.grid},
-        presets=warm.presets if warm else [],
-    )
+    with log_of_launch(artifacts.preflight_log(), default_cache_root()) as log:
+        on_event(Event("Checking the data, the search space and one batch ..."))
+        found = preflight(
+            spec,
+            default_cache_root(),
+            log,
+            explore=spec.warm_start is not None,
+            on_decode=lambda done, total: on_event(Event("decoding", done, total)),
+        )
+        warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
+        for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:
+            on_event(Event(line))
+        if spec.sampler.name == "grid":
+            make_sampler(spec, 0, found.grid)
+        data = open_prepared(Path(found.folder))
+        artifacts.put_splits(json.dumps({name: data.split_record(name) for name in data.splits}))
+        return studies.create_study(
+            database,
+            spec.study,
+            objectives=[each.model_dump() for each in spec.objectives],
+            spec=spec.stored(),
+            summary=found.description,
+            fingerprint=found.fingerprint,
+            artifacts=place,
+            budget=spec.trials,
+            timeout=spec.timeout,
+            versions=versions_here(spec),
+            space={"hyperparameters": found.hyperparameters, "grid": found.grid},
+            presets=warm.presets if warm else [],
+        )
 
 
 def _said(spec: SearchSpec, found: Preflight) -> list[str]:

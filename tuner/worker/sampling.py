@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from difflib import get_close_matches
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
 
 from optuna import Study, pruners, samplers
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.errors import Problem, SpecError
 from tuner.spec import PRUNERS, Pruner, Sampler, SearchSpec
+from tuner.spec_problems import SpecModel, problems_of
 from tuner.trial.assignment import trial_seed
 
 Grid = Mapping[str, Sequence[Any]]
+_Made = TypeVar("_Made")
+# What YAML gives, by the names that annotations have for it.
+_YAML_TYPES: Mapping[str, Any] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "dict[str, Any]": dict[str, Any],
+    "None": None,
+}
 
 # These number their points within the study, so all trials must share one seed; the others draw afresh in every trial,
 # which makes a trial's draw independent of who draws it and of what was interrupted.
@@ -43,6 +59,8 @@ def make_sampler(spec: SearchSpec, number: int, grid: Grid | None = None) -> sam
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return _SAMPLERS[name](spec, seed, grid, dict(options))
+    except _WrongOptions as error:
+        raise error.under("sampler") from None
     except (TypeError, ValueError) as error:
         raise _refused("sampler", spec.sampler, error) from None
     except ImportError:
@@ -56,25 +74,25 @@ def make_pruner(spec: SearchSpec) -> pruners.BasePruner:
     Raises:
         SpecError: an option is unknown or has an impossible value.
     """
-    pruner = _pruner(spec.pruner, spec.training.epochs)
+    pruner = _pruner("pruner", spec.pruner, spec.training.epochs)
     return pruner if len(spec.objectives) == 1 else pruners.NopPruner()
 
 
 def _tpe(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     # Conditional parameters are modelled together only in groups. A short search must not be all start-up.
     options = {"multivariate": True, "group": True, "n_startup_trials": _startup(spec)} | options
-    return samplers.TPESampler(seed=seed, **options)
+    return _made(samplers.TPESampler, options, seed=seed)
 
 
 def _gp(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     import torch  # noqa: F401  (imported lazily by Optuna, in the middle of a study)
 
-    return samplers.GPSampler(seed=seed, **({"n_startup_trials": _startup(spec)} | options))
+    return _made(samplers.GPSampler, {"n_startup_trials": _startup(spec)} | options, seed=seed)
 
 
 def _cmaes(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     options = {"n_startup_trials": _startup(spec), "warn_independent_sampling": False} | options
-    return samplers.CmaEsSampler(seed=seed, **options)
+    return _made(samplers.CmaEsSampler, options, seed=seed)
 
 
 def _qmc(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
@@ -83,21 +101,22 @@ def _qmc(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]
         "warn_asynchronous_seeding": False,
         "warn_independent_sampling": False,
     } | options
-    return samplers.QMCSampler(seed=seed, **options)
+    return _made(samplers.QMCSampler, options, seed=seed)
 
 
 def _nsga2(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     # Optuna's 50 would make most searches a single random generation.
     population = max(4, min(50, spec.trials // 5))
-    return samplers.NSGAIISampler(seed=seed, **({"population_size": population} | options))
+    return _made(samplers.NSGAIISampler, {"population_size": population} | options, seed=seed)
 
 
 def _grid(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     space = options.pop("search_space", {})
     if not isinstance(space, Mapping) or not all(isinstance(values, list) for values in space.values()):
-        raise ValueError("search_space is a mapping of hyperparameter names to lists of values")
+        message = "must be a mapping of hyperparameter names to lists of values"
+        raise _WrongOptions([Problem("search_space", message)])
     # What it names has been worked into the grid by the preflight, which knows the space.
-    return samplers.GridSampler(grid or {}, seed=seed, **options)
+    return _made(samplers.GridSampler, options, search_space=grid or {}, seed=seed)
 
 
 class _RandomByName(samplers.RandomSampler):
@@ -119,13 +138,13 @@ class _RandomByName(samplers.RandomSampler):
 
 _SAMPLERS: dict[str, Callable[[SearchSpec, int, Grid | None, dict[str, Any]], samplers.BaseSampler]] = {
     "tpe": _tpe,
-    "random": lambda spec, seed, grid, options: _RandomByName(seed=seed, **options),
+    "random": lambda spec, seed, grid, options: _made(_RandomByName, options, seed=seed),
     "gp": _gp,
     "cmaes": _cmaes,
     "qmc": _qmc,
     "nsga2": _nsga2,
     "grid": _grid,
-    "brute_force": lambda spec, seed, grid, options: samplers.BruteForceSampler(seed=seed, **options),
+    "brute_force": lambda spec, seed, grid, options: _made(samplers.BruteForceSampler, options, seed=seed),
 }
 
 
@@ -134,39 +153,84 @@ def _startup(spec: SearchSpec) -> int:
     return max(3, min(10, spec.trials // 3))
 
 
-def _pruner(pruner: Pruner, epochs: int) -> pruners.BasePruner:
+def _pruner(key: str, pruner: Pruner, epochs: int) -> pruners.BasePruner:
     options = dict(pruner.options)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return _build_pruner(pruner.name, epochs, options)
+            return _build_pruner(key, pruner.name, epochs, options)
+    except _WrongOptions as error:
+        raise error.under(key) from None
     except (TypeError, ValueError) as error:
-        raise _refused("pruner", pruner, error) from None
+        raise _refused(key, pruner, error) from None
 
 
-def _build_pruner(name: str, epochs: int, options: dict[str, Any]) -> pruners.BasePruner:
+def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> pruners.BasePruner:
     if name == "none":
-        return pruners.NopPruner(**options)
+        return _made(pruners.NopPruner, options)
     if name == "asha":
         # Rungs at 20, 40 and 80% of the epochs, half of the trials passing each: one epoch says little about a network.
         defaults = {"min_resource": -(-epochs // 5), "reduction_factor": 2}
-        return pruners.SuccessiveHalvingPruner(**(defaults | options))
+        return _made(pruners.SuccessiveHalvingPruner, defaults | options)
     if name == "hyperband":
-        return pruners.HyperbandPruner(**({"min_resource": 1, "max_resource": epochs} | options))
+        return _made(pruners.HyperbandPruner, {"min_resource": 1, "max_resource": epochs} | options)
     if name == "median":
-        return pruners.MedianPruner(**({"n_warmup_steps": epochs // 10} | options))
+        return _made(pruners.MedianPruner, {"n_warmup_steps": epochs // 10} | options)
     if name == "percentile":
-        return pruners.PercentilePruner(**({"percentile": 25.0, "n_warmup_steps": epochs // 10} | options))
+        return _made(pruners.PercentilePruner, {"percentile": 25.0, "n_warmup_steps": epochs // 10} | options)
     if name == "threshold":
-        return pruners.ThresholdPruner(**options)
+        return _made(pruners.ThresholdPruner, options)
     wrapped = Pruner.model_validate(options.pop("wrapped", "median"))
     if wrapped.name == "patient":
-        raise ValueError(f"wrapped: one of {', '.join(p for p in PRUNERS if p != 'patient')}")
-    return pruners.PatientPruner(_pruner(wrapped, epochs), **({"patience": 3} | options))
+        raise _WrongOptions([Problem("wrapped", f"one of {', '.join(p for p in PRUNERS if p != 'patient')}")])
+    inner = _pruner(f"{key}.wrapped", wrapped, epochs)
+    return _made(pruners.PatientPruner, {"patience": 3} | options, wrapped_pruner=inner)
 
 
-def _refused(section: str, named: Sampler | Pruner, error: Exception) -> SpecError:
-    text = str(error)
-    if "unexpected keyword argument" in text:
-        text = f"unknown option {text.rpartition(' argument ')[2]}"
-    return SpecError("spec", [Problem(section, f"{named.name}: {text}")])
+class _WrongOptions(ValueError):
+    """Options that a sampler or pruner does not take; problems by the options' names."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self._problems = problems
+        super().__init__()
+
+    def under(self, key: str) -> SpecError:
+        return SpecError("spec", [Problem(f"{key}.{each.key}", each.message) for each in self._problems])
+
+
+def _made(kind: type[_Made], options: Mapping[str, Any], **ours: Any) -> _Made:
+    """An instance with a spec's options, held to the names and types of Optuna's own signature: it checks few itself.
+
+    Raises:
+        _WrongOptions: of those.
+        TypeError, ValueError: as the class has it.
+    """
+    taken = {name: each.annotation for name, each in inspect.signature(kind).parameters.items() if name not in ours}
+    types = {name: found for name, said in taken.items() if (found := _yaml_type(said)) is not None}
+    wrong = {name: _wrong(name, value, types) for name, value in options.items()}
+    if problems := [Problem(name, message) for name, message in wrong.items() if message is not None]:
+        raise _WrongOptions(problems)
+    return kind(**ours, **options)
+
+
+def _yaml_type(annotation: Any) -> Any:
+    """The type of a parameter, as far as YAML can give it; None where it cannot."""
+    written = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    names = written.split(" | ")
+    return reduce(or_, (_YAML_TYPES[name] for name in names)) if _YAML_TYPES.keys() >= set(names) else None
+
+
+def _wrong(name: str, value: Any, types: Mapping[str, Any]) -> str | None:
+    if name not in types:
+        near = get_close_matches(name, types, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        return f"unknown option; {meant}allowed are {', '.join(sorted(types)) or 'none'}"
+    try:
+        TypeAdapter(types[name]).validate_python(value, strict=True)
+    except ValidationError as error:
+        return problems_of(error, SpecModel(BaseModel))[0].message
+    return None
+
+
+def _refused(key: str, named: Sampler | Pruner, error: Exception) -> SpecError:
+    return SpecError("spec", [Problem(key, f"{named.name}: {error}")])

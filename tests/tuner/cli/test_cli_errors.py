@@ -254,12 +254,14 @@ class Space(keras_tuner.HyperModel):
     ("source", "said"),
     [(SYNTAX_ERROR, ("space.py", "line 3")), (RAISING, ("RuntimeError: no layer of depth 1", "space.py", "line 7"))],
 )
-def test_a_space_that_cannot_be_built_is_refused_with_its_file_and_line(source, said, tuner, place, raw_spec):
+def test_a_space_that_cannot_be_built_is_refused_with_its_file_and_line(source, said, tuner, place, raw_spec, cache):
     (place.folder / "space.py").write_text(source)
     ran = tuner("launch", place.write_spec(raw_spec("space.py:Space")))
     assert ran.code == 1
     assert all(word in ran.complaints[-1] for word in said)
     assert tuner("studies", "--format", "json").json == []
+    assert not list(place.folder.glob("tuner-artifacts/*/preflight.log"))
+    assert "Traceback" in (cache / "preflight.log").read_text()
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def problems(changed, *, drop=()):
         ({"trials": 0}, ["trials: must be greater than 0 (it is 0)"]),
         ({"timeout": "soon"}, ["timeout: use a number of seconds, or one with a unit: 45s, 90m, 2h, 1d"]),
         ({"data": DATA | {"color_mode": "bgr"}}, ["data.color_mode: must be 'rgb' or 'grayscale' (it is 'bgr')"]),
-        ({"data": DATA | {"validation_split": 0}}, ["data: validation_split must be above 0"]),
+        ({"data": DATA | {"validation_split": 0}}, ["data.validation_split: must be above 0"]),
         (
             {"data": {"path": "images/"}},
             ["data: kind must be one of image_directory, text_directory, csv, npz, python"],
@@ -55,9 +55,12 @@ def problems(changed, *, drop=()):
             {"data": {"kind": "parquet"}},
             ["data: kind must be one of image_directory, text_directory, csv, npz, python"],
         ),
-        ({"data": {"kind": "csv", "path": "a", "labels": "b"}}, ["data.labels: unknown key; allowed are "]),
+        (
+            {"data": {"kind": "csv", "path": "a", "labels": "b"}},
+            ["data.labels: unknown key; allowed are ", "data.label_column: the space image needs labels"],
+        ),
         ({"data": "images/"}, ["data: must be a mapping"]),
-        ({"data": DATA | {"train": "x"}}, ["data: give either path (split here) or train"]),
+        ({"data": DATA | {"train": "x"}}, ["data.path: give either path (split here) or train"]),
         (
             {"space": "sound"},
             ["space.name: unknown space 'sound'; one of image, text, structured, or package.module:Hyp"],
@@ -69,7 +72,7 @@ def problems(changed, *, drop=()):
         ({"study": "a/b"}, ["study: letters, digits"]),
         (
             {"training": {"run_eagerly": True, "jit_compile": True}},
-            ["training: run_eagerly and jit_compile: true exclude each other"],
+            ["training.jit_compile: run_eagerly and jit_compile: true exclude each other"],
         ),
         (
             {"training": {"callbacks": ["mine.py"]}},

@@ -17,10 +17,12 @@ from storage.pool import PoolMember
 from storage.studies import create_study, load_study
 from tests.tuner.conftest import SPACES
 from tests.tuner.http.test_sign_in import csrf_of
+from tuner.client import Client
+from tuner.errors import DataError
 from tuner.http.pages.data_folders import listing
 from tuner.http.pages.spec_form.fields import KINDS, data_fields, sections
 from tuner.http.pages.spec_form.reading import laid_over, raw_spec
-from tuner.outside_specs import SpecPolicy, check_outside_spec
+from tuner.outside_specs import SpecPolicy, examine_outside_spec
 from tuner.spec import DATA_KINDS, SearchSpec
 
 Serve = Callable[..., str]
@@ -93,8 +95,8 @@ def test_defaults_that_are_shown_are_those_that_count(tmp_path: Path) -> None:
         typed = {"data.kind": kind, "study": "s", "space": "image", "objective": "val_loss", "data.path": "x"}
         fields = [*data_fields(kind), *(each for part in sections(spaces) for each in part.fields)]
         shown = {each.key: each.default for each in fields if each.default}
-        empty = check_outside_spec(raw_spec(typed, spaces), policy)
-        assert check_outside_spec(raw_spec(typed | shown, spaces), policy) == empty
+        empty = examine_outside_spec(raw_spec(typed, spaces)[0], policy)
+        assert examine_outside_spec(raw_spec(typed | shown, spaces)[0], policy) == empty
 
 
 def test_what_is_typed_becomes_a_spec() -> None:
@@ -104,7 +106,7 @@ def test_what_is_typed_becomes_a_spec() -> None:
         "data.columns": "{zip: category}",
         "data.label_separator": "|",
         "space": "structured",
-        "objective": "val_loss, parameters",
+        "objective": "[{metric: val_dice, direction: maximize}, parameters]",
         "constraints": "parameters <= 1e6\nval_loss: '< 2'",
         "timeout": "90m",
         "training.early_stopping": "null",
@@ -112,10 +114,12 @@ def test_what_is_typed_becomes_a_spec() -> None:
         "training.jit_compile": "true",
         "yaml": "space: {families: [mlp]}\ntraining: {epochs: 3}\ndata: {ignore: [id]}",
     }
-    assert raw_spec(typed, ("structured",)) == {
+    raw, wrong = raw_spec(typed, ("structured",))
+    assert not wrong
+    assert raw == {
         "data": {"kind": "csv", "ignore": ["id"], "columns": {"zip": "category"}, "label_separator": "|"},
         "space": {"name": "structured", "families": ["mlp"]},
-        "objective": ["val_loss", "parameters"],
+        "objective": [{"metric": "val_dice", "direction": "maximize"}, "parameters"],
         "constraints": {"parameters": "<= 1e6", "val_loss": "< 2"},
         "timeout": "90m",
         "training": {"early_stopping": None, "jit_compile": True, "epochs": 3},
@@ -131,6 +135,12 @@ def test_mistakes_stand_at_their_fields_and_nothing_typed_is_lost(form: Form) ->
     assert form.problem_at("training-epochs").startswith("training.epochs: is not YAML")
     assert "onerror=&#34;alert(1)&#34;&gt;" in page.text and "<img" not in page.text
     assert "parameters &lt; x" in page.text and "seed: [" in page.text
+    # What is no text of its field is not all that is said.
+    form.send(typed | {"data.path": "/etc", "training.epochs": "three: {", "yaml": "sampler: {n_startup: 3}"})
+    assert form.problem_at("training-epochs").startswith("training.epochs: is not YAML")
+    assert form.problem_at("trials") == "trials: must be greater than 0 (it is 0)"
+    assert "data.path: is outside the folders" in form.problem_at("image_directory-data-path")
+    assert form.problem_at("sampler").startswith("sampler.n_startup: unknown option; did you mean n_startup_trials?")
     page = form.send(typed | {"yaml": "training: {epoch: 3}"})
     assert form.problem_at("study").startswith("study: letters, digits")
     assert form.problem_at("trials") == "trials: must be greater than 0 (it is 0)"
@@ -140,8 +150,20 @@ def test_mistakes_stand_at_their_fields_and_nothing_typed_is_lost(form: Form) ->
     assert re.search(r'<div class="notice bad"[^>]*autofocus', page.text)
     page = form.send(typed)
     assert re.search(r'id="study"[^>]*aria-invalid="true"\s+autofocus', page.text)
-    page = form.send(SPEC | DATA | {"data.path": "/etc"})
-    assert "data.path: is outside the folders" in form.problem_at("image_directory-data-path")
+
+
+def test_what_can_be_seen_of_the_data_at_once_is_said(form: Form, images: Path, tmp_path: Path) -> None:
+    form.send(SPEC | DATA | {"data.path": "missing"})
+    assert "missing does not exist" in form.problem_at("image_directory-data-path")
+    table = images.parent / "table.csv"
+    table.write_text("age,label\n1,a\n2,b\n")
+    typed = SPEC | {"data.kind": "csv", "data.path": "table.csv", "space": "structured"}
+    form.send(typed)
+    assert form.problem_at("csv-data-label_column") == "data.label_column: the space structured needs labels"
+    form.send(typed | {"data.label_column": "lable"})
+    assert "did you mean 'label'?" in form.problem_at("csv-data-label_column")
+    form.send(typed | {"data.label_column": "label", "data.columns": "{aged: number}"})
+    assert "has no column 'aged'" in form.problem_at("csv-data-columns")
 
 
 def test_what_is_checked_is_shown_whole_and_only_that_is_launched(form: Form, url: str) -> None:
@@ -162,12 +184,19 @@ def test_what_is_checked_is_shown_whole_and_only_that_is_launched(form: Form, ur
 
 
 @pytest.mark.slow
-def test_a_study_is_launched(form: Form, client: httpx.Client, url: str) -> None:
+def test_a_study_is_launched(form: Form, client: httpx.Client, url: str, images: Path, tmp_path: Path) -> None:
     typed = SPEC | DATA | TRAINING
-    wrong = typed | {"data.path": "."}
+    (images.parent / "one.csv").write_text("age,label\n1,a\n2,a\n")
+    wrong = SPEC | {"data.kind": "csv", "data.path": "one.csv", "data.label_column": "label"}
     form.send(wrong)
     refused = form.send(wrong, "launch")
-    assert refused.status_code == 422 and form.problem_at("image_directory-data-path")
+    assert refused.status_code == 422 and "holds one class only" in form.problem_at("csv-data-label_column")
+    with Client(str(client.base_url)) as program, pytest.raises(DataError, match="one class only") as same:
+        data = {"kind": "csv", "path": "one.csv", "label_column": "label"}
+        program.create_study({"study": "shapes", "data": data, "space": SPACE, "objective": "val_accuracy"})
+    assert same.value.key == "data.label_column"
+    # Nothing stays of what is refused.
+    assert not (tmp_path / "tuner-artifacts").exists()
     form.send(typed)
     many = form.send(typed, "launch", on="local", workers="99")
     assert many.status_code == 422 and "at most 16 here" in form.problem_at("workers")

@@ -103,11 +103,30 @@ def test_a_pruner_decides(name, create_study, run_worker, make_spec, database):
 @pytest.mark.parametrize(
     ("section", "named", "said"),
     [
-        ("sampler", {"name": "tpe", "startup": 3}, "sampler: tpe: unknown option 'startup'"),
+        (
+            "sampler",
+            {"name": "tpe", "startup": 3},
+            "sampler.startup: unknown option; did you mean n_startup_trials? allowed",
+        ),
+        (
+            "sampler",
+            {"name": "tpe", "n_startup_trials": "many"},
+            "sampler.n_startup_trials: must be an integer (it is 'many')",
+        ),
+        ("sampler", {"name": "tpe", "multivariate": 1}, "sampler.multivariate: must be a boolean (it is 1)"),
+        # It comes from the spec's seed, and no YAML gives a function.
+        ("sampler", {"name": "tpe", "seed": 1}, "sampler.seed: unknown option"),
+        ("sampler", {"name": "tpe", "gamma": 3}, "sampler.gamma: unknown option"),
+        ("sampler", {"name": "grid", "search_space": 3}, "sampler.search_space: must be a mapping"),
         ("sampler", {"name": "qmc", "qmc_type": "nope"}, "sampler: qmc:"),
         ("pruner", {"name": "asha", "reduction_factor": 1}, "pruner: asha:"),
         ("pruner", {"name": "threshold"}, "pruner: threshold:"),
-        ("pruner", {"name": "patient", "wrapped": "patient"}, "pruner: patient: wrapped: one of"),
+        ("pruner", {"name": "patient", "wrapped": "patient"}, "pruner.wrapped: one of"),
+        (
+            "pruner",
+            {"name": "patient", "wrapped": {"name": "median", "n_warmup_steps": "x"}},
+            "pruner.wrapped.n_warmup",
+        ),
     ],
 )
 def test_impossible_options_are_refused_with_their_key(section, named, said, make_spec):

@@ -21,7 +21,7 @@ from tuner import queries
 from tuner.errors import LaunchError, Problem, SpecError, TunerError
 from tuner.http.access import needs, secret_of
 from tuner.http.errors import fault_of, problems_of
-from tuner.http.launching import launched
+from tuner.http.launching import checked, launched
 from tuner.http.pages.data_folders import Listing, listing
 from tuner.http.pages.forms import gone_to
 from tuner.http.pages.spec_form.fields import KIND, KINDS, data_fields, sections
@@ -29,7 +29,6 @@ from tuner.http.pages.spec_form.reading import OVER, WHOLE, fields_of, kind_of, 
 from tuner.http.pages.templating import page, study_address
 from tuner.http.parameters import Answers
 from tuner.http.service import Service
-from tuner.outside_specs import check_outside_spec
 from tuner.spec import SPACES, SearchSpec
 
 router = APIRouter(include_in_schema=False)
@@ -84,8 +83,8 @@ async def _acted(request: Request, service: Service, typed: dict[str, str]) -> R
     action = typed.get("action", "check")
     if action == "fields":
         return await _form(request, service, typed, _Shown())
-    raw = raw_spec(typed, _spaces(service))
-    spec = await service.reads.run(lambda: check_outside_spec(raw, service.policy))
+    raw, wrong = raw_spec(typed, _spaces(service))
+    spec = await service.reads.run(lambda: checked(service, raw, wrong))
     text = _as_yaml(spec)
     if action == "yaml":
         return await _form(request, service, typed | {WHOLE: text}, _Shown())
@@ -153,10 +152,9 @@ def _field_of(key: str, fields: Iterable[str]) -> str | None:
 
 
 def _checked_again(service: Service, typed: Mapping[str, str]) -> str | None:
-    try:
-        return _as_yaml(check_outside_spec(raw_spec(typed, _spaces(service)), service.policy))
-    except SpecError:
-        return None
+    with suppress(SpecError):
+        return _as_yaml(checked(service, *raw_spec(typed, _spaces(service))))
+    return None
 
 
 def _as_yaml(spec: SearchSpec) -> str:

@@ -16,14 +16,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tuner.http.pages.spec_form.help import help_of
+from tuner.outside_specs import NOT_OFFERED
 from tuner.spec import DATA_KINDS, PRUNERS, SAMPLERS, SearchSpec, SplitSettings, WarmStart
 
-# The others are code, which is the operator's.
-KINDS = tuple(kind for kind in DATA_KINDS if kind != "python")
+KINDS = tuple(kind for kind in DATA_KINDS if kind not in NOT_OFFERED)
 KIND = "data.kind"
 _TEMPLATES = {"image_directory": "image", "text_directory": "text"}
-# The operator's to decide, or asked for at the end.
-_LEFT_OUT = frozenset({"storage", "artifacts", "launch", "training.callbacks", "resources.workers", KIND})
+# The operator's to decide, asked for at the end, or with a place of its own.
+_LEFT_OUT = NOT_OFFERED | {"resources.workers", KIND}
 # What is asked for at once; the rest is behind a fold.
 _USUAL = frozenset(
     (
@@ -41,7 +41,7 @@ class Reading(StrEnum):
 
     TEXT = "as it is"
     YAML = "as YAML"
-    NAMES = "names with commas between them"
+    NAMES = "names with commas between them, or YAML that begins with a bracket"
     SIZES = "numbers, such as 32 x 32"
     LIMITS = "a name, a comparison and a number in each line"
 

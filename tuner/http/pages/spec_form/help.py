@@ -20,7 +20,8 @@ _OTHERWISE = {
     "data.validation": "",
     "data.test": "",
     "space": "what is tuned; options go into the YAML below: space: {families: [mlp]}",
-    "objective": "the metric that decides, such as val_accuracy or val_loss; several, with a comma between them",
+    "objective": "the metric that decides, such as val_accuracy or val_loss; several, with a comma between them; "
+    "one of your own with its direction: {metric: val_dice, direction: maximize}",
     "constraints": "what the best trial must keep, one a line: parameters <= 1e6",
     "sampler": "options go into the YAML below: sampler: {n_startup_trials: 20}",
     "pruner": "",

@@ -27,14 +27,16 @@ def fields_of(kind: str, spaces: tuple[str, ...]) -> dict[str, SpecField]:
     return {each.key: each for each in (*data_fields(kind), *every)}
 
 
-def raw_spec(typed: Mapping[str, str], spaces: tuple[str, ...]) -> dict[str, Any]:
-    """The spec that was typed, not checked yet. What was left empty has its default.
+def raw_spec(typed: Mapping[str, str], spaces: tuple[str, ...]) -> tuple[dict[str, Any], list[Problem]]:
+    """The spec that was typed, not checked yet, and which texts are not what their fields take.
+
+    What was left empty has its default.
 
     Raises:
-        SpecError: a text is not what its field takes, at the field's key.
+        SpecError: the YAML cannot be read, so that nothing can be said of the spec.
     """
     if WHOLE in typed:
-        return _mapping(typed[WHOLE], WHOLE)
+        return _mapping(typed[WHOLE], WHOLE), []
     kind = kind_of(typed)
     raw: dict[str, Any] = {"data": {"kind": kind}}
     problems: list[Problem] = []
@@ -47,12 +49,9 @@ def raw_spec(typed: Mapping[str, str], spaces: tuple[str, ...]) -> dict[str, Any
         except SpecError as error:
             problems += error.problems
     try:
-        raw = laid_over(raw, _mapping(typed.get(OVER, ""), OVER))
+        return laid_over(raw, _mapping(typed.get(OVER, ""), OVER)), problems
     except SpecError as error:
-        problems += error.problems
-    if problems:
-        raise SpecError("form", problems)
-    return raw
+        raise SpecError("form", [*problems, *error.problems]) from None
 
 
 def laid_over(below: Any, above: Any) -> Any:
@@ -80,6 +79,8 @@ def _put(raw: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _read(field: SpecField, text: str) -> Any:
     if field.reading is Reading.YAML:
+        return _parsed(text, field.key)
+    if field.reading is Reading.NAMES and text[0] in "[{":
         return _parsed(text, field.key)
     if field.reading is Reading.NAMES:
         names = [each.strip() for each in text.split(",") if each.strip()]
