@@ -13,12 +13,11 @@ from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
 from tuner import api, queries
 from tuner.http.access import needs
-from tuner.http.launching import launched, scaled
+from tuner.http.launching import checked, launched, scaled
 from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
 from tuner.http.streams import streamed
 from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
-from tuner.outside_specs import check_outside_spec
 from tuner.paging import Page
 from tuner.queries import USUAL_PAGE, WorkerView
 from tuner.wire import as_json
@@ -90,7 +89,7 @@ async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]
     """
 
     def listed() -> bytes:
-        return as_json(list[dict[str, Any]], api.search_space(check_outside_spec(spec, service.policy)))
+        return as_json(list[dict[str, Any]], api.search_space(checked(service, spec)))
 
     return Response(await service.launching(listed), media_type="application/json")
 
