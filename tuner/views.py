@@ -119,7 +119,7 @@ def print_status(
         {
             "study": f"{status.study}: {status.state}{reason}",
             **status_facts(status, spec),
-            "workers": f"none; {who_would_take(status.study, pools)}" if lacks_workers(status) else None,
+            "workers": _nobody(status.study, pools) if lacks_workers(status) else None,
             "front": f"`tuner best {status.study}` shows the Pareto front" if _has_front(status) else None,
         },
     )
@@ -205,6 +205,10 @@ def ago(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def _nobody(study: str, pools: Sequence[StandingPool]) -> str:
+    return f"none; {who_would_take(study, pools)}. `tuner work {study}` starts one"
 
 
 def _has_front(status: StudyStatus) -> bool:

@@ -141,12 +141,15 @@ def test_workers_are_listed_with_all_that_they_are(finished, tuner):
 def test_a_study_without_a_worker_says_who_would_take_it(tmp_path, tuner):
     database = connect(f"sqlite:///{tmp_path}/tuner.db", create=True)
     seeding.new_study(database, "digits", 3)
-    assert "workers     none; no standing worker serves this study\n" in tuner("status", "digits").out
+    assert (
+        "workers     none; no standing worker serves this study. `tuner work digits` starts one\n"
+        in tuner("status", "digits").out
+    )
     assert tuner("pools").err == "no standing worker; `tuner work --any` starts one\n"
     assert tuner("workers", "digits").err == "no worker yet; no standing worker serves this study\n"
     standing.note(database, PoolMember("pool-1", "node-1", 7, "0.1.0"), "d*")
     database.close()
-    assert "workers     none; 1 standing worker serves this study, and is free\n" in tuner("status", "digits").out
+    assert "workers     none; 1 standing worker serves this study, and is free. " in tuner("status", "digits").out
     (found,) = tuner("pools", "--format", "json").json
     assert (found["host"], found["pid"], found["studies"], found["study"]) == ("node-1", 7, "d*", None)
     header, line = tuner("pools").out.splitlines()
