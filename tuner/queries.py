@@ -27,7 +27,6 @@ from storage.schema import upgrade_at
 from storage.standing import StandingPool, standing_pools
 from storage.studies import StudyRecord
 from storage.workers import Worker
-from tuner.budget import raise_trials
 from tuner.errors import ConfirmationError, CursorError, DataError, LaunchError, TunerError
 from tuner.paging import Page, cursor_after, paged, position_in, whole_number
 from tuner.places import storage_url, study_artifacts
@@ -467,6 +466,9 @@ def resume(study: str, *, trials: int | None = None, storage: Storage = None) ->
     with open_storage(storage) as database:
         record = studies.load_study(database, study)
         if trials is not None:
+            # The spec's module takes a fifth of a query's time to import.
+            from tuner.budget import raise_trials
+
             raise_trials(database, record, trials)
             record = studies.load_study(database, study)
         if record.state != "running":
