@@ -130,6 +130,8 @@ def problems_of(error: Exception) -> tuple[errors.Problem, ...]:
     """What is wrong with a spec or a request, each with its key; empty for any other error."""
     if isinstance(error, errors.SpecError):
         return error.problems
+    if isinstance(error, errors.SpecMismatch):
+        return tuple(errors.Problem(key, str(error)) for key in error.keys)
     return (errors.Problem(error.key, str(error)),) if isinstance(error, errors.RefusedKey) else ()
 
 
