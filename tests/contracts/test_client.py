@@ -191,7 +191,9 @@ def test_names_of_every_kind(tuner: Any, database: Database) -> None:
 
 def test_what_cannot_be_launched(tuner: Any, database: Database, new_study: NewStudy, tmp_path: Path) -> None:
     new_study("digits")
-    raw = {"study": "digits", "data": {"kind": "image_directory", "path": str(tmp_path)}, "space": "image"}
+    for name in ("even", "odd"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    raw = {"study": "digits", "data": {"kind": "image_directory", "path": f"{tmp_path}/images"}, "space": "image"}
     spec = SearchSpec.model_validate(raw | {"objective": "val_accuracy"})
     with pytest.raises(StudyExists, match="digits"):
         tuner.create_study(spec)
