@@ -193,7 +193,7 @@ class UnknownChampion(StorageError):
         self.version = version
         self.known = tuple(known)
         if not self.known:
-            said = f"study {study!r} has no champion yet: `tuner export {study} --to DIR` makes one"
+            said = f"study {study!r} has no champion yet: export one first (`tuner export {study} --to DIR`)"
         else:
             said = f"study {study!r} has no champion {version}; it has {', '.join(map(str, self.known))}"
         super().__init__(said)
@@ -328,7 +328,7 @@ class NothingLeft(StorageError):
         self.budget = budget
         super().__init__(
             f"study {study!r} has no trial left to begin: all {budget} have begun or are told what to try; "
-            f"raise its trials (`tuner launch SPEC.yaml --trials {budget + 1}`)"
+            f"give it more trials first (`tuner launch SPEC.yaml --trials {budget + 1}`)"
         )
 
 

@@ -350,7 +350,7 @@ def _check_verified(champion: Champion, called: str, unverified: bool) -> None:
     if _is_verified(champion.verification) or unverified:
         return
     reason = champion.verification.get("reason") or "its value was not reproduced"
-    raise RegistryError(f"{called} is not verified: {reason}; take it all the same by --unverified")
+    raise RegistryError(f"{called} is not verified: {reason}; take it all the same with `unverified` (--unverified)")
 
 
 def _kept(champion: Champion, called: str) -> KeptExport:

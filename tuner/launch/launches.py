@@ -176,11 +176,12 @@ def scale(database: Database, record: StudyRecord, url: str, count: int) -> Laun
         LaunchError: the study does not run, no engine works on it, or the engine cannot be reached.
     """
     if record.state != "running":
-        raise LaunchError(f"study {record.name} is {record.state}: `tuner launch` goes on with it")
+        raise LaunchError(f"study {record.name} is {record.state}: resume it first (`tuner launch` goes on with it)")
     going = [each for each in launches.list_launches(database, record.study_id) if each.stopped_at is None]
     if not going:
         raise LaunchError(
-            f"no engine runs workers of study {record.name}: `tuner launch SPEC.yaml --on ENGINE --workers {count}`"
+            f"no engine runs workers of study {record.name}: launch it on one "
+            f"(`tuner launch SPEC.yaml --on ENGINE --workers {count}`)"
         )
     launch = going[-1]
     engine, handle = _engine(launch)

@@ -125,7 +125,7 @@ def _gpus_of_each(wanted: WorkersWanted, gpus: int) -> int | None:
     if wanted.count > gpus:
         raise LaunchError(
             f"{wanted.count} workers are asked for, and this machine has {gpus} GPUs: start fewer, with "
-            "resources.trials_per_gpu for more trials at a time, or --gpus 0 to train without"
+            "resources.trials_per_gpu for more trials at a time, or with resources.gpus_per_trial: 0 to train without"
         )
     return gpus // wanted.count
 

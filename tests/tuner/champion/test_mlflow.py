@@ -206,7 +206,7 @@ def test_an_unverified_champion_is_registered_only_if_that_is_wanted(
     server: str, registered: Register, bare_export: Path
 ) -> None:
     study = registered(bare_export, verified=False, reason="it is a training metric")
-    with pytest.raises(RegistryError, match=r"@1 is not verified: it is a training metric; .* by --unverified"):
+    with pytest.raises(RegistryError, match=r"@1 is not verified: it is a training metric; .* with `unverified`"):
         api.register_in_mlflow(study, server)
     assert api.register_in_mlflow(study, server, unverified=True).version == 1
 
