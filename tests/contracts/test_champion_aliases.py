@@ -39,7 +39,7 @@ def test_what_was_kept_comes_back(database: Database, new_study: NewStudy) -> No
     assert champions.find(database, study, 1).number == 3
     with pytest.raises(UnknownChampion, match="'digits' has no champion 3; it has 1, 2"):
         champions.find(database, study, 3)
-    with pytest.raises(UnknownChampion, match="has no champion yet: export one first .`tuner export other"):
+    with pytest.raises(UnknownChampion, match=r"has no champion yet: export one first .`tuner export other"):
         champions.find(database, new_study("other"))
 
 

@@ -132,7 +132,9 @@ def problems_of(error: Exception) -> tuple[errors.Problem, ...]:
         return error.problems
     if isinstance(error, errors.SpecMismatch):
         return tuple(errors.Problem(key, str(error)) for key in error.keys)
-    return (errors.Problem(error.key, str(error)),) if isinstance(error, errors.RefusedKey) else ()
+    if isinstance(error, errors.RefusedKey):
+        return (errors.Problem(error.key, str(error).removeprefix(f"{error.key}: ")),)
+    return ()
 
 
 def _details(error: Exception) -> dict[str, Any]:

@@ -145,9 +145,11 @@ def test_mistakes_stand_at_their_fields_and_nothing_typed_is_lost(form: Form) ->
     assert form.problem_at("study").startswith("study: letters, digits")
     assert form.problem_at("trials") == "trials: must be greater than 0 (it is 0)"
     assert form.problem_at("constraints").startswith("constraints.parameters: write <=")
-    # The first one has the focus; what has no field stands above all of them.
-    assert "training.epoch: unknown key; did you mean epochs?" in unescape(page.text)
-    assert re.search(r'<div class="notice bad"[^>]*autofocus', page.text)
+    # The first one has the focus; what has no field came from the YAML.
+    assert form.problem_at("yaml").startswith("training.epoch: unknown key; did you mean epochs?")
+    whole = form.send({"whole": "study: s\ntrails: 3"})
+    assert "trails: unknown key; did you mean trials?" in unescape(whole.text)
+    assert re.search(r'<div class="notice bad"[^>]*autofocus', whole.text)
     page = form.send(typed)
     assert re.search(r'id="study"[^>]*aria-invalid="true"\s+autofocus', page.text)
 

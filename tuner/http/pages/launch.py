@@ -129,6 +129,9 @@ def _told(service: Service, typed: Mapping[str, str], error: Exception) -> _Show
     others: list[str] = []
     for problem in problems:
         key = _field_of(problem.key, fields)
+        if key is None and problem.key and typed.get(OVER, "").strip():
+            # Nowhere else can a key have come from that has no field.
+            key = OVER
         if key is None:
             others.append(str(problem))
         else:

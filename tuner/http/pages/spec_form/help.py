@@ -19,6 +19,7 @@ _OTHERWISE = {
     "data.train": "where the splits are already; validation and test are optional",
     "data.validation": "",
     "data.test": "",
+    "data.text_column": "for texts instead of tables: the column that holds them",
     "space": "what is tuned; options go into the YAML below: space: {families: [mlp]}",
     "objective": "the metric that decides, such as val_accuracy or val_loss; several, with a comma between them; "
     "one of your own with its direction: {metric: val_dice, direction: maximize}",
