@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from storage.errors import StudyExists, UnknownStudy
 from storage.launches import list_launches
 from storage.progress import StudyStatus
 from storage.studies import load_study
@@ -32,19 +34,17 @@ def launched(
     Raises:
         SpecError: of the spec, the engine or the number of workers. Else as ``tuner.api.create_study``.
     """
-    spec = checked(service, raw, on=on, workers=workers)
+    spec = _examined(service, raw, on=on, workers=workers).usable()
     settings = service.settings
     return api.create_study(spec, storage=settings.storage, on=on, workers=workers, engines=settings.engines)
 
 
-def checked(
-    service: Service,
-    raw: Mapping[str, Any],
-    known: Sequence[Problem] = (),
-    *,
-    on: str | None = None,
-    workers: int | None = None,
-) -> SearchSpec:
+def space_of(service: Service, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The search space of a spec of the caller's. Takes seconds. Raises as ``tuner.api.search_space``."""
+    return api.search_space(_examined(service, raw).usable())
+
+
+def checked(service: Service, raw: Mapping[str, Any], known: Sequence[Problem] = ()) -> SearchSpec:
     """A spec in which nothing is wrong as far as it can be seen at once, before its data is read.
 
     Args:
@@ -52,20 +52,62 @@ def checked(
 
     Raises:
         SpecError: with everything that is wrong.
+        StudyExists: nothing is, but that there is a study of its name.
     """
+    examined = _examined(service, raw, known)
+    spec = examined.usable()
+    if examined.is_taken:
+        raise StudyExists(spec.study)
+    if examined.of_data:
+        raise SpecError("spec", examined.of_data)
+    return spec
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """What is wrong with a spec: by itself, with its data, and that its name is taken."""
+
+    spec: SearchSpec | None
+    problems: Sequence[Problem]
+    of_data: Sequence[Problem]
+    is_taken: bool
+
+    def usable(self) -> SearchSpec:
+        """The spec; raises SpecError, with everything, if something is wrong with it by itself."""
+        if self.spec is not None and not self.problems:
+            return self.spec
+        taken = [Problem("study", "there is a study of this name already; choose another one")] * self.is_taken
+        raise SpecError("spec", [*self.problems, *taken, *self.of_data])
+
+
+def _examined(
+    service: Service,
+    raw: Mapping[str, Any],
+    known: Sequence[Problem] = (),
+    *,
+    on: str | None = None,
+    workers: int | None = None,
+) -> _Examined:
     spec, found = examine_outside_spec(raw, service.policy)
     problems = [*known, *(each for each in found if not is_said(each.key, known))]
-    if spec is not None:
-        checks: list[Callable[[], Any]] = [partial(check_runnable, spec)]
-        if on is not None:
-            checks.append(partial(service.policy.check_launcher, on, workers or spec.resources.workers))
-        if not is_said("data", problems):
-            checks.append(partial(look_at, spec.data))
-        for check in checks:
-            problems += [each for each in _said_by(check) if not is_said(each.key, problems)]
-    if spec is None or problems:
-        raise SpecError("spec", problems)
-    return spec
+    if spec is None:
+        return _Examined(None, problems, (), False)
+    checks: list[Callable[[], Any]] = [partial(check_runnable, spec)]
+    if on is not None:
+        checks.append(partial(service.policy.check_launcher, on, workers or spec.resources.workers))
+    for check in checks:
+        problems += [each for each in _said_by(check) if not is_said(each.key, problems)]
+    of_data = () if is_said("data", problems) else _said_by(partial(look_at, spec.data))
+    is_taken = not is_said("study", problems) and _is_there(service, spec.study)
+    return _Examined(spec, problems, of_data, is_taken)
+
+
+def _is_there(service: Service, study: str) -> bool:
+    try:
+        load_study(service.database, study)
+    except UnknownStudy:
+        return False
+    return True
 
 
 def _said_by(check: Callable[[], Any]) -> Sequence[Problem]:

@@ -17,6 +17,7 @@ from storage.errors import StudyExists, UnknownStudy
 from storage.studies import StudyRecord
 from tuner.budget import raise_trials
 from tuner.data.prepared import open_prepared
+from tuner.data.source import look_at
 from tuner.errors import Problem, SpecError, SpecMismatch
 from tuner.launch.preflight import Preflight, log_of_launch, preflight
 from tuner.launch.saying import data_said
@@ -120,6 +121,7 @@ def _check_extras(spec: SearchSpec) -> None:
 
 
 def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    look_at(spec.data)
     best = best_of_other(database, spec)
     place = artifacts_place(spec, url)
     artifacts = study_artifacts(place, spec.study)

@@ -155,7 +155,7 @@ def _field_of(key: str, fields: Iterable[str]) -> str | None:
 
 
 def _checked_again(service: Service, typed: Mapping[str, str]) -> str | None:
-    with suppress(SpecError):
+    with suppress(SpecError, StudyExists):
         return _as_yaml(checked(service, *raw_spec(typed, _spaces(service))))
     return None
 

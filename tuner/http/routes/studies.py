@@ -13,7 +13,7 @@ from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
 from tuner import api, queries
 from tuner.http.access import needs
-from tuner.http.launching import checked, launched, scaled
+from tuner.http.launching import launched, scaled, space_of
 from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
 from tuner.http.streams import streamed
 from tuner.launch.launches import LaunchView
@@ -89,7 +89,7 @@ async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]
     """
 
     def listed() -> bytes:
-        return as_json(list[dict[str, Any]], api.search_space(checked(service, spec)))
+        return as_json(list[dict[str, Any]], space_of(service, spec))
 
     return Response(await service.launching(listed), media_type="application/json")
 
