@@ -39,11 +39,11 @@ class Database:
         engine: the SQLAlchemy engine.
     """
 
-    def __init__(self, url: URL, connections: int = 1) -> None:
+    def __init__(self, url: URL, connections: int = 1, answer_seconds: float | None = None) -> None:
         self._url = url
         self._secrets = secrets_in(url)
         self.url = mask_password(url)
-        self.engine: Engine = make_engine(url, connections)
+        self.engine: Engine = make_engine(url, connections, answer_seconds)
         self.dialect = self.engine.dialect.name
 
     def __repr__(self) -> str:
@@ -128,13 +128,14 @@ class Database:
             self.rdb.engine.dispose()
 
 
-def connect(url: str, *, create: bool = False, connections: int = 1) -> Database:
+def connect(url: str, *, create: bool = False, connections: int = 1, answer_seconds: float | None = None) -> Database:
     """Opens the database of a storage URL.
 
     Args:
         url: ``sqlite:///FILE``, ``postgresql://...`` (or ``postgres://``), ``mysql://...`` or ``mariadb://...``.
         create: make the file and the tables if they are missing. Safe when several processes come at once.
         connections: kept open, for a process that asks in several threads.
+        answer_seconds: after which a server that is there and does not answer counts as away; not used for SQLite.
 
     Raises:
         InvalidUrl: the URL cannot be used at all.
@@ -144,7 +145,7 @@ def connect(url: str, *, create: bool = False, connections: int = 1) -> Database
     """
     from storage.schema import prepare
 
-    database = Database(parse_url(url), connections)
+    database = Database(parse_url(url), connections, answer_seconds)
     try:
         prepare(database, database._url, create=create)
     except BaseException:

@@ -70,8 +70,12 @@ def _connect_args(url: URL) -> dict[str, Any]:
     return {}
 
 
-def make_engine(url: URL, connections: int = 1) -> Engine:
+def make_engine(url: URL, connections: int = 1, answer_seconds: float | None = None) -> Engine:
     """Our own engine; nothing is connected yet.
+
+    Args:
+        answer_seconds: after which a server that is there and does not answer counts as away, for a process whose
+            users wait. Others wait on: an upgrade may take long.
 
     Raises:
         InvalidUrl: the driver is not installed, or the URL has an option that it does not know.
@@ -80,6 +84,8 @@ def make_engine(url: URL, connections: int = 1) -> Engine:
     # whatever is asked next finds the database or says that it is away.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     options = engine_options(url, connections)
+    if url.drivername == "mysql+pymysql" and answer_seconds is not None:
+        options["connect_args"] |= {"read_timeout": answer_seconds, "write_timeout": answer_seconds}
     if url.get_backend_name() != "sqlite":
         # A lease is claimed by what is committed, not by what a transaction saw at its start.
         options["isolation_level"] = "READ COMMITTED"
@@ -91,7 +97,19 @@ def make_engine(url: URL, connections: int = 1) -> Engine:
         raise InvalidUrl(mask_password(url), str(error)) from None
     if url.get_backend_name() == "sqlite":
         _let_us_begin(engine)
+    elif url.drivername == "postgresql+psycopg" and answer_seconds is not None:
+        _give_up(engine, answer_seconds)
     return engine
+
+
+def _give_up(engine: Engine, seconds: float) -> None:
+    from storage.bounded_postgresql import bounded
+
+    connect = bounded(seconds)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(dialect: Any, record: Any, args: Any, options: Any) -> Any:
+        return connect(*args, **options)
 
 
 def for_writing(engine: Engine) -> Engine:

@@ -48,7 +48,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        database = connect(settings.storage, create=True, connections=settings.threads)
+        database = connect(
+            settings.storage, create=True, connections=settings.threads, answer_seconds=settings.answer_seconds
+        )
         reads = Reads(settings.threads)
         access = Access(settings, reads, partial(live_tokens, database))
         feeds = Feeds(database, reads, settings.feed_seconds, settings.feeds)

@@ -29,6 +29,7 @@ class ServiceSettings(BaseModel):
         threads: questions that are asked of the database at the same time.
         feeds: live feeds that are open at the same time.
         feed_seconds: how often a live feed looks.
+        answer_seconds: after which a database server that does not answer counts as away.
         known_seconds: how long a token that was looked up counts as known, after it was revoked too.
     """
 
@@ -50,6 +51,7 @@ class ServiceSettings(BaseModel):
     threads: PositiveInt = 8
     feeds: PositiveInt = 100
     feed_seconds: PositiveFloat = 1.0
+    answer_seconds: PositiveFloat = 15.0
     known_seconds: float = Field(1.0, ge=0)
 
     @property

@@ -6,10 +6,12 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import schemathesis
 from disruption.servers import PostgresServer
@@ -239,6 +241,34 @@ def test_a_database_that_is_away_is_said_so_and_comes_back(
             assert http.get("/readyz").json() == {"status": "ready", "database": "postgresql"}
             assert "tuner_database_up 1.0" in http.get("/metrics").text
     assert "hunter2" not in caplog.text
+
+
+@contextmanager
+def frozen(server: Path) -> Iterator[None]:
+    """A PostgreSQL server whose processes stand still, and whose connections live."""
+    postmaster = psutil.Process(int(next(server.rglob("postmaster.pid")).read_text().split()[0]))
+    stopped = [postmaster, *postmaster.children()]
+    for each in stopped:
+        each.suspend()
+    try:
+        yield
+    finally:
+        for each in stopped:
+            each.resume()
+
+
+def test_a_database_server_that_is_frozen_counts_as_away(serving: Serve, tmp_path: Path) -> None:
+    folder = tmp_path / "postgres"
+    with (
+        PostgresServer(folder) as server,
+        httpx.Client(base_url=serving(server.url, answer_seconds=0.5), timeout=60) as http,
+    ):
+        assert http.get("/api/v1/studies").status_code == 200
+        with frozen(folder):
+            away = http.get("/api/v1/studies")
+            assert away.status_code == 503 and error_of(away)["code"] == "DatabaseUnavailable"
+            assert "tuner_database_up 0.0" in http.get("/metrics").text
+        assert http.get("/api/v1/studies").status_code == 200
 
 
 def test_nothing_answers(tmp_path: Path) -> None:
