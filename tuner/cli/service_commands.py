@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -82,8 +84,8 @@ def serve(
         storage=url,
         host=host,
         port=port,
-        allowed_hosts=tuple(name),
-        proxies=tuple(proxy),
+        allowed_hosts=tuple(_host(each) for each in name),
+        proxies=tuple(_address(each) for each in proxy),
         spaces=spaces,
         data_roots=tuple(each.absolute() for each in data_root),
         launchers=tuple(allow_launcher),
@@ -94,6 +96,20 @@ def serve(
     )
     _check_database(url, settings.on_loopback, host)
     run(settings, on_listening=lambda address: say(f"{mask_password(url)} is served at {address} (API: /docs)"))
+
+
+def _host(name: str) -> str:
+    """As browsers send it."""
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", name):
+        raise ServiceError(f"--name {name}: a host's name or address, such as tuner.example.org")
+    return name.lower()
+
+
+def _address(proxy: str) -> str:
+    try:
+        return str(ip_network(proxy, strict=False)) if "/" in proxy else str(ip_address(proxy))
+    except ValueError:
+        raise ServiceError(f"--proxy {proxy}: an address, or a network such as 10.0.0.0/8") from None
 
 
 def _space(name: str) -> str:
@@ -117,7 +133,7 @@ def _check_database(url: str, on_loopback: bool, host: str) -> None:
         if not on_loopback and not tokens.live_tokens(database):
             raise ServiceError(
                 f"at {host} others could use this database, and no token says who may: make one with "
-                "`tuner token create NAME --scope admin`, or leave out --host"
+                "`tuner token create NAME --scope admin`, or leave out --host and --proxy"
             )
 
 

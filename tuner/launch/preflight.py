@@ -25,7 +25,8 @@ from tuner.trial.messages import (
 )
 
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
-_NOT_THEIRS = ("<", str(Path(__file__).parents[1]), sys.prefix, sys.base_prefix)
+_OURS = Path(__file__).parents[2]
+_NOT_THEIRS = ("<", str(_OURS / "tuner"), str(_OURS / "search_spaces"), sys.prefix, sys.base_prefix)
 _ERRORS: dict[str, type[SpaceError | PreflightError]] = {"space": SpaceError, "preflight": PreflightError}
 
 

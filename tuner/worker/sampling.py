@@ -180,7 +180,10 @@ def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> 
         return _made(pruners.PercentilePruner, {"percentile": 25.0, "n_warmup_steps": epochs // 10} | options)
     if name == "threshold":
         return _made(pruners.ThresholdPruner, options)
-    wrapped = Pruner.model_validate(options.pop("wrapped", "median"))
+    try:
+        wrapped = Pruner.model_validate(options.pop("wrapped", "median"))
+    except ValidationError as error:
+        raise _WrongOptions([Problem("wrapped", problems_of(error, SpecModel(Pruner))[0].message)]) from None
     if wrapped.name == "patient":
         raise _WrongOptions([Problem("wrapped", f"one of {', '.join(p for p in PRUNERS if p != 'patient')}")])
     inner = _pruner(f"{key}.wrapped", wrapped, epochs)

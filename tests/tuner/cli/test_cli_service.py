@@ -48,6 +48,8 @@ def test_the_service_does_not_listen_to_others_without_a_token(tuner: Any, url: 
     ("option", "value", "said"),
     [
         ("--data-root", "nowhere", "there is no such folder"),
+        ("--proxy", "not a thing", "an address, or a network such as 10.0.0.0/8"),
+        ("--name", "bad name/x", "a host's name or address"),
         ("--allow-space", "resnet", "unknown space 'resnet'; one of image, text, structured"),
         ("--allow-space", "team.spaces:Small", "team.spaces is not there"),
         ("--allow-space", "spaces/small.py:Small", "spaces/small.py is not there"),

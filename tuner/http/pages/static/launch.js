@@ -6,13 +6,16 @@ const kind = document.getElementById("kind");
 const SPACES = { image_directory: "image", text_directory: "text", csv: "structured" };
 
 if (kind) {
+  const space = document.getElementById("space");
+  let isChosen = false;
+  space.addEventListener("change", () => { isChosen = true; });
   document.getElementById("show-fields").hidden = true;
   kind.addEventListener("change", () => {
     for (const fields of document.querySelectorAll("[data-kind]")) {
       fields.hidden = fields.disabled = fields.dataset.kind !== kind.value;
     }
-    const space = document.getElementById("space");
-    if (SPACES[kind.value] && Object.values(SPACES).includes(space.value)) space.value = SPACES[kind.value];
+    // What somebody chose stays.
+    if (!isChosen && SPACES[kind.value] && Object.values(SPACES).includes(space.value)) space.value = SPACES[kind.value];
   });
 }
 
