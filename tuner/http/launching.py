@@ -56,28 +56,41 @@ def checked(service: Service, raw: Mapping[str, Any], known: Sequence[Problem] =
     """
     examined = _examined(service, raw, known)
     spec = examined.usable()
-    if examined.is_taken:
+    if examined.is_taken():
         raise StudyExists(spec.study)
-    if examined.of_data:
-        raise SpecError("spec", examined.of_data)
+    if of_data := examined.of_data():
+        raise SpecError("spec", of_data)
     return spec
 
 
 @dataclass(frozen=True)
 class _Examined:
-    """What is wrong with a spec: by itself, with its data, and that its name is taken."""
+    """What is wrong with a spec by itself; its data and its name are looked at when that is asked for."""
 
+    service: Service
     spec: SearchSpec | None
     problems: Sequence[Problem]
-    of_data: Sequence[Problem]
-    is_taken: bool
 
     def usable(self) -> SearchSpec:
         """The spec; raises SpecError, with everything, if something is wrong with it by itself."""
         if self.spec is not None and not self.problems:
             return self.spec
-        taken = [Problem("study", "there is a study of this name already; choose another one")] * self.is_taken
-        raise SpecError("spec", [*self.problems, *taken, *self.of_data])
+        taken = [Problem("study", "there is a study of this name already; choose another one")] * self.is_taken()
+        raise SpecError("spec", [*self.problems, *taken, *self.of_data()])
+
+    def of_data(self) -> Sequence[Problem]:
+        if self.spec is None or is_said("data", self.problems):
+            return ()
+        return _said_by(partial(look_at, self.spec.data))
+
+    def is_taken(self) -> bool:
+        if self.spec is None or is_said("study", self.problems):
+            return False
+        try:
+            load_study(self.service.database, self.spec.study)
+        except UnknownStudy:
+            return False
+        return True
 
 
 def _examined(
@@ -91,23 +104,13 @@ def _examined(
     spec, found = examine_outside_spec(raw, service.policy)
     problems = [*known, *(each for each in found if not is_said(each.key, known))]
     if spec is None:
-        return _Examined(None, problems, (), False)
+        return _Examined(service, None, problems)
     checks: list[Callable[[], Any]] = [partial(check_runnable, spec)]
     if on is not None:
         checks.append(partial(service.policy.check_launcher, on, workers or spec.resources.workers))
     for check in checks:
         problems += [each for each in _said_by(check) if not is_said(each.key, problems)]
-    of_data = () if is_said("data", problems) else _said_by(partial(look_at, spec.data))
-    is_taken = not is_said("study", problems) and _is_there(service, spec.study)
-    return _Examined(spec, problems, of_data, is_taken)
-
-
-def _is_there(service: Service, study: str) -> bool:
-    try:
-        load_study(service.database, study)
-    except UnknownStudy:
-        return False
-    return True
+    return _Examined(service, spec, problems)
 
 
 def _said_by(check: Callable[[], Any]) -> Sequence[Problem]:
