@@ -21,9 +21,9 @@ from pathlib import Path
 
 from storage.artifact_store import Artifact, ArtifactStore, check
 from storage.bucket_store import SCHEME, BucketStore
-from storage.capping import cap
 from storage.errors import InvalidPlace
 from storage.folder_store import FolderStore
+from storage.log_truncation import cap
 
 _SPLITS = "splits.json"
 _BLOBS = "champions/blobs"

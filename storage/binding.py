@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from storage.database import Database, retried
-from storage.errors import TrialTaken, optuna_errors
+from storage.errors import TrialTaken
 from storage.fencing import Lease, fenced
+from storage.translation import optuna_errors
 
 # The Optuna system attribute of a trial that holds its lease's ordinal.
 LEASE_ATTRIBUTE = "tuner:lease"

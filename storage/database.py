@@ -1,4 +1,4 @@
-"""connect(url): the one way to the database, for our tables and for Optuna's."""
+"""A database that holds studies: sessions on our tables, and Optuna's storage on the same one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sqlalchemy.orm import Session
 
 from storage.columns import database_clock
 from storage.engines import engine_options, for_reading, for_writing, make_engine
-from storage.errors import Conflict, StorageError, optuna_errors
-from storage.translation import translated
-from storage.urls import mask_password, parse_url, secrets_in
+from storage.errors import Conflict, StorageError
+from storage.translation import optuna_errors, translated
+from storage.urls import mask_password, secrets_in
 
-__all__ = ["Database", "connect", "mask_password", "retried"]
+__all__ = ["Database", "mask_password", "retried"]
 
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
@@ -31,7 +31,8 @@ _Result = TypeVar("_Result")
 class Database:
     """A database that holds studies: sessions on our tables, and Optuna's storage.
 
-    Open one with :func:`connect`. It may be used by several threads, and must not be used after a fork.
+    Open one with :func:`storage.connecting.connect`. It may be used by several threads, and must not be used after a
+    fork.
 
     Attributes:
         url: the URL without its password.
@@ -126,32 +127,6 @@ class Database:
         if "rdb" in self.__dict__:
             self.rdb.remove_session()
             self.rdb.engine.dispose()
-
-
-def connect(url: str, *, create: bool = False, connections: int = 1, answer_seconds: float | None = None) -> Database:
-    """Opens the database of a storage URL.
-
-    Args:
-        url: ``sqlite:///FILE``, ``postgresql://...`` (or ``postgres://``), ``mysql://...`` or ``mariadb://...``.
-        create: make the file and the tables if they are missing. Safe when several processes come at once.
-        connections: kept open, for a process that asks in several threads.
-        answer_seconds: after which a server that is there and does not answer counts as away; not used for SQLite.
-
-    Raises:
-        InvalidUrl: the URL cannot be used at all.
-        NoDatabase: without ``create``: there is no such SQLite file, or no study was ever made in the database.
-        DatabaseUnavailable: it cannot be reached.
-        SchemaTooNew, SchemaTooOld: another version of this software made the tables.
-    """
-    from storage.schema import prepare
-
-    database = Database(parse_url(url), connections, answer_seconds)
-    try:
-        prepare(database, database._url, create=create)
-    except BaseException:
-        database.close()
-        raise
-    return database
 
 
 def retried(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:

@@ -28,8 +28,7 @@ Each is a user's error: one clear line that says what was wrong, where, and what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 
@@ -351,30 +350,3 @@ def _near(name: str, known: Sequence[str]) -> str:
         return ": there are no studies yet"
     near = get_close_matches(name, known, n=5, cutoff=0.5) or list(known[:5])
     return f"; there is {', '.join(repr(each) for each in near)}"
-
-
-@contextmanager
-def optuna_errors(url: str = "of the study") -> Iterator[None]:
-    """Gives what Optuna's storage raises about its database as this package's errors.
-
-    Wrap every use of ``Database.optuna`` in it.
-
-    Args:
-        url: the database's masked URL, for the message.
-
-    Raises:
-        DatabaseUnavailable: the database cannot be used now.
-        StorageError: the database refused what Optuna wrote.
-    """
-    # Imported here so that catching this package's errors does not import Optuna.
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from storage.translation import one_line, translated
-
-    try:
-        yield
-    except (StorageInternalError, SQLAlchemyError) as error:
-        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-        known = translated(cause, url) if isinstance(cause, SQLAlchemyError) else None
-        raise known or StorageError(f"the database {url}: {one_line(cause or error)}") from error

@@ -16,9 +16,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.database import Database
-from storage.errors import LeaseLost, optuna_errors
+from storage.errors import LeaseLost
 from storage.fencing import Lease
 from storage.tables import LeaseRow
+from storage.translation import optuna_errors
 
 
 class FencedOptuna:

@@ -26,7 +26,7 @@ def prepare(database: Database, url: URL, *, create: bool) -> None:
     """Makes sure that the tables are there and of this version.
 
     Raises:
-        NoDatabase, SchemaTooNew, SchemaTooOld, DatabaseUnavailable: as :func:`storage.database.connect` says.
+        NoDatabase, SchemaTooNew, SchemaTooOld, DatabaseUnavailable: as :func:`storage.connecting.connect` says.
     """
     file = sqlite_file(url)
     if file is not None and not file.exists():
@@ -68,7 +68,7 @@ def upgrade_at(url: str) -> tuple[str | None, str]:
     """Brings the tables of an existing database to this version. Gives the revision that was found and this one's.
 
     Raises:
-        InvalidUrl, DatabaseUnavailable: as :func:`storage.database.connect`.
+        InvalidUrl, DatabaseUnavailable: as :func:`storage.connecting.connect`.
         NoDatabase: there is nothing to upgrade.
         SchemaTooNew: a newer version of this software made the tables.
     """

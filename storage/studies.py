@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session
 
 from storage.columns import database_clock
 from storage.database import Database, retried
-from storage.errors import StudyExists, UnknownStudy, optuna_errors
+from storage.errors import StudyExists, UnknownStudy
 from storage.tables import LeaseRow, StudyRow
+from storage.translation import optuna_errors
 
 StudyState = Literal["running", "stopping", "stopped", "finished", "failed"]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlalchemy.exc import (
     DatabaseError,
     DataError,
@@ -15,7 +18,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from storage.errors import Conflict, DatabaseUnavailable
+from storage.errors import Conflict, DatabaseUnavailable, StorageError
 
 # PostgreSQL: serialization_failure, deadlock_detected (Appendix A of its manual).
 _POSTGRESQL_CONFLICTS = ("40001", "40P01")
@@ -63,3 +66,27 @@ def _is_conflict(error: DBAPIError) -> bool:
     if getattr(original, "sqlstate", None) in _POSTGRESQL_CONFLICTS:
         return True
     return getattr(original, "args", ())[:1] in _MYSQL_CONFLICTS
+
+
+@contextmanager
+def optuna_errors(url: str = "of the study") -> Iterator[None]:
+    """Gives what Optuna's storage raises about its database as this package's errors.
+
+    Wrap every use of ``Database.optuna`` in it.
+
+    Args:
+        url: the database's masked URL, for the message.
+
+    Raises:
+        DatabaseUnavailable: the database cannot be used now.
+        StorageError: the database refused what Optuna wrote.
+    """
+    # Whoever only asks questions need not import Optuna.
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        known = translated(cause, url) if isinstance(cause, SQLAlchemyError) else None
+        raise known or StorageError(f"the database {url}: {one_line(cause or error)}") from error

@@ -14,7 +14,7 @@ from optuna.distributions import json_to_distribution
 from storage.artifacts import Artifact, StudyArtifacts
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import open_prepared
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Interrupted

@@ -35,7 +35,7 @@ _FIRST = (
     "examples/test_built_in_spaces.py",
     "tuner/cli/test_cli_export.py",
     "tuner/worker/test_survival.py",
-    "tuner/champion/test_kinds.py",
+    "tuner/champion/export/test_kinds.py",
     "tuner/trial/test_any_model.py",
     "tuner/worker/test_postgresql.py",
     "tuner/worker/test_samplers_and_pruners.py",
@@ -175,7 +175,7 @@ def _prepared(new_database_url: Callable[[], str]) -> Iterator[tuple[str, Callab
     """A database's URL, and what empties its tables."""
     from sqlalchemy import MetaData, create_engine
 
-    from storage.database import connect
+    from storage.connecting import connect
 
     url = new_database_url()
     connect(url, create=True).close()
@@ -208,7 +208,7 @@ def database_url(_prepared: tuple[str, Callable[[], None]], backend: str, tmp_pa
 @pytest.fixture
 def database(database_url: str) -> Iterator[Any]:
     """An open ``storage.database.Database`` with empty tables."""
-    from storage.database import connect
+    from storage.connecting import connect
 
     opened = connect(database_url)
     yield opened
@@ -276,7 +276,7 @@ def _race(n: int, function: Callable[..., Any], *args: Any) -> list[Any]:
 @pytest.fixture
 def bare_export(tmp_path: Path) -> Path:
     """An export's folder with a record and files, whose contents do not matter."""
-    from tuner.champion.record import Champion, hash_files, write_record
+    from tuner.champion.records.champion_json import Champion, hash_files, write_record
 
     folder = tmp_path / "champion"
     (folder / "saved_model" / "variables").mkdir(parents=True)

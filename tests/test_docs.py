@@ -20,7 +20,10 @@ from storage.artifacts import StudyArtifacts
 from tuner import api
 from tuner.cli import app
 from tuner.client import Client
-from tuner.spec import DATA_KINDS, PRUNERS, SAMPLERS, SPACES, ImageDirectory, SearchSpec, load_spec
+from tuner.spec.choices import PRUNERS, SAMPLERS, SPACES
+from tuner.spec.data import DATA_KINDS, ImageDirectory
+from tuner.spec.reading import load_spec
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.outcome import Outcome
 
 ROOT = Path(__file__).parent.parent

@@ -33,20 +33,20 @@ from storage.progress import StudyOverview, StudyStatus
 from storage.samples import Points
 from storage.standing import StandingPool
 from tuner import errors
-from tuner.champion.formats.choice import ALWAYS
+from tuner.champion.export.requests import ExportView
+from tuner.champion.formats.offered import ALWAYS
 from tuner.champion.placement import check_destination
-from tuner.champion.record import read_champion
-from tuner.champion.request import ExportReport
-from tuner.chart_data import USUAL_POINTS, ParameterChart, TrialCurve
+from tuner.champion.records.champion_json import read_champion
+from tuner.champion.records.request import ExportReport
+from tuner.champion.registry.registered import RegisteredChampion
 from tuner.errors import Problem, ServiceError, SpecError
-from tuner.exporting import ExportView
+from tuner.json_codec import from_json
 from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
-from tuner.paging import Page
-from tuner.queries import USUAL_PAGE, LiveWorker, WorkerView
-from tuner.registry import RegisteredChampion
-from tuner.spec import SearchSpec
-from tuner.wire import from_json
+from tuner.queries.charts import USUAL_POINTS, ParameterChart, TrialCurve
+from tuner.queries.paging import USUAL_PAGE, Page
+from tuner.queries.workers import LiveWorker, WorkerView
+from tuner.spec.search_spec import SearchSpec
 
 _PAGE = 500
 _SECONDS = 60.0
@@ -264,7 +264,7 @@ class Client:
 
     def fetch_champion(self, reference: str, to: Path | str) -> RegisteredChampion:
         """As ``tuner.api.fetch_champion``: every file is checked here too, against the digest that was promised."""
-        from tuner.champion.archive import unpack
+        from tuner.champion.registry.archive import unpack
 
         with tempfile.TemporaryFile() as archive:
             with self._streaming(f"/champions/{_quoted(reference)}/download") as answer:

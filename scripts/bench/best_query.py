@@ -17,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from report import Report, median, say
 from tiny_study import workplace
 
-from storage.database import connect
+from storage.connecting import connect
 
 STUDY = "bench"
 _FIVE = 5

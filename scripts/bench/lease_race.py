@@ -21,7 +21,8 @@ from sqlalchemy import func, select, text
 from tiny_study import workplace
 
 from storage import leases, studies
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.leases import TrialResult
 from storage.studies import StudyRecord
 from storage.tables import EpochRow, LeaseRow

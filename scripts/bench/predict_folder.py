@@ -22,7 +22,7 @@ from tiny_study import workplace
 from turns import Contestant, run_in_turns
 
 from tuner import api
-from tuner.spec import validate_spec
+from tuner.spec.reading import validate_spec
 
 _TUNER = Path(sys.executable).with_name("tuner")
 _LOOP = Path(__file__).with_name("plain_loop.py")

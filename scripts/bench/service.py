@@ -37,7 +37,8 @@ from sqlalchemy import text, update
 from tiny_study import workplace
 
 from storage import studies
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.studies import StudyRecord
 from storage.tables import Base, LeaseRow
 

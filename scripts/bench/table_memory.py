@@ -86,7 +86,7 @@ def _in_process(work: Callable[[str, str, Any], None], kind: str, file: Path) ->
 
 
 def _spec(kind: str, file: str) -> Any:
-    from tuner.spec import Csv
+    from tuner.spec.data import Csv
 
     keys = {"text_column": "text"} if kind == "texts" else {}
     return Csv(kind="csv", path=Path(file), label_column="y", **keys)  # type: ignore[arg-type]

@@ -31,7 +31,8 @@ from search_spaces.structured_config import FAMILIES
 from tuner.data.batches import BatchFormat, TrainingBatches
 from tuner.data.cache import prepare
 from tuner.data.prepared import PreparedData
-from tuner.spec import Csv
+from tuner.data.summary import summary_of
+from tuner.spec.data import Csv
 
 _VALUES = 1000
 # Trains an epoch; its seconds, and this process's processor seconds.
@@ -103,7 +104,7 @@ def _measure(
 
 def _training(data: PreparedData, family: str, batch_size: int, *, staged: bool, xla: bool) -> Train:
     keras.utils.set_random_seed(0)
-    space = StructuredSpace(data.summary(), families=[family], batch_size=batch_size)
+    space = StructuredSpace(summary_of(data), families=[family], batch_size=batch_size)
     hp = keras_tuner.HyperParameters()
     hp.values = {"batch_size": batch_size}
     model = space.build(hp)

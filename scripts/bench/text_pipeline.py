@@ -31,7 +31,8 @@ from search_spaces.text_config import FAMILIES
 from tuner.data.batches import BatchFormat, TrainingBatches
 from tuner.data.cache import prepare
 from tuner.data.prepared import PreparedData
-from tuner.spec import Csv
+from tuner.data.summary import summary_of
+from tuner.spec.data import Csv
 
 _WORDS = 30_000
 # Trains an epoch; its seconds, and this process's processor seconds.
@@ -98,7 +99,7 @@ def _measure(data: PreparedData, family: str, options: argparse.Namespace) -> tu
 
 def _training(data: PreparedData, family: str, batch_size: int, *, staged: bool, xla: bool) -> Train:
     keras.utils.set_random_seed(0)
-    space = TextSpace(data.summary(), families=[family], batch_size=batch_size)
+    space = TextSpace(summary_of(data), families=[family], batch_size=batch_size)
     model = space.build(keras_tuner.HyperParameters())
     form = BatchFormat(space.labels, model.preprocessing if staged else None)
     batches = TrainingBatches(data, batch_size, 0, form)

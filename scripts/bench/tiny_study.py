@@ -11,7 +11,8 @@ from typing import Any
 
 from images import write_images
 
-from tuner.spec import SearchSpec, validate_spec
+from tuner.spec.reading import validate_spec
+from tuner.spec.search_spec import SearchSpec
 
 SPACES = Path(__file__).with_name("spaces.py")
 

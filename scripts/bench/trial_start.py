@@ -12,7 +12,7 @@ from report import Report, median, quantile, say
 from sqlalchemy import select
 from tiny_study import tiny_spec, workplace
 
-from storage.database import connect
+from storage.connecting import connect
 from storage.tables import LeaseRow
 from tuner import api
 

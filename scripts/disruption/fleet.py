@@ -12,7 +12,7 @@ import psutil
 
 from disruption.study import Place
 from tuner.errors import LaunchError
-from tuner.launch.local import LocalWorker
+from tuner.launch.local.worker import LocalWorker
 
 _GONE_SECONDS = 60.0
 

@@ -16,7 +16,7 @@ from disruption.study import Place, create_study
 from disruption.waiting import PlanFailed
 from disruption.watch import Watch
 from storage.leaderboard import TrialDetail
-from tuner.launch.local import LocalWorker
+from tuner.launch.local.worker import LocalWorker
 
 Say = Callable[[str], None]
 

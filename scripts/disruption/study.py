@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.studies import StudyRecord
-from tuner.launch.study import Event, open_or_create
-from tuner.spec import Resources, SearchSpec, validate_spec
+from tuner.launch.opening import Event, open_or_create
+from tuner.spec.reading import validate_spec
+from tuner.spec.search_spec import SearchSpec
+from tuner.spec.sections import Resources
 from tuner.worker.settings import WorkerSettings
 
 _SPACE = Path(__file__).with_name("space.py")

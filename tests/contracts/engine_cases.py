@@ -18,7 +18,7 @@ from tests.contracts.ray_nodes import ray_nodes
 from tests.one_node_slurm import one_node_slurm
 from tuner.launch.engine import Engine
 from tuner.launch.engines import engine_of
-from tuner.spec import LaunchSettings, RaySettings
+from tuner.spec.sections import LaunchSettings, RaySettings
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 
 from storage import aliases, champions
 from storage.champions import KeptExport
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import StorageError, UnknownAlias, UnknownChampion
 from storage.studies import StudyRecord
 

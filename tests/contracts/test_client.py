@@ -18,7 +18,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from storage import leases, standing, studies, workers
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import (
     StudyExists,
     StudyInUse,
@@ -31,12 +32,13 @@ from storage.errors import (
 from storage.pool import PoolMember
 from tests.tuner.http import seeding
 from tuner import api
-from tuner.champion.record import read_champion
-from tuner.champion.registry import register_export
+from tuner.champion.records.champion_json import read_champion
+from tuner.champion.registry.files import register_export
 from tuner.client import Client
 from tuner.errors import ConfirmationError, CursorError, LaunchError, SpecError, SpecMismatch, TunerError
-from tuner.places import study_artifacts
-from tuner.spec import Resources, SearchSpec
+from tuner.spec.search_spec import SearchSpec
+from tuner.spec.sections import Resources
+from tuner.study.locations import study_artifacts
 
 NewStudy = Callable[..., Any]
 

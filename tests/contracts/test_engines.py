@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from storage import leaderboard, leases, progress, studies
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.studies import StudyRecord
 from tests.contracts.engine_cases import CASES, Case, kill
 from tests.engine_workers import states, until_states
@@ -25,7 +26,8 @@ from tests.waiting import within
 from tuner.data.cache import prepare
 from tuner.errors import LaunchError
 from tuner.launch.engine import Engine, Handle, WorkerNeeds, WorkerState, WorkersWanted
-from tuner.spec import SearchSpec, validate_spec
+from tuner.spec.reading import validate_spec
+from tuner.spec.search_spec import SearchSpec
 from tuner.worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.slow
@@ -162,7 +164,7 @@ def ended(engine: Engine, handle: Handle) -> list[WorkerState]:
 _READER = """
 import json, sys
 from tuner.launch.engines import engine_of
-from tuner.spec import LaunchSettings
+from tuner.spec.sections import LaunchSettings
 engine = engine_of(sys.argv[1], LaunchSettings.model_validate_json(sys.argv[2]))
 handle = json.loads(sys.argv[3])
 log = b"".join(engine.log(handle, "w1-0"))

@@ -60,7 +60,7 @@ def test_launches_at_once_have_numbers_of_their_own(
 
 
 def _begin(index: int, url: str, study_id: int) -> int | None:
-    from storage.database import connect
+    from storage.connecting import connect
 
     database = connect(url)
     try:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from storage import leaderboard, leases, studies
-from storage.database import connect
+from storage.connecting import connect
 from storage.errors import LeaseLost
 
 BUDGET = 3

@@ -16,7 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from storage import leaderboard, leases, studies
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import DatabaseUnavailable, LeaseLost, TrialTaken
 from storage.fencing import fenced
 from storage.leases import Lease, LeaseCounts, TrialResult

@@ -7,7 +7,7 @@ from collections import Counter
 from sqlalchemy import select
 
 from storage import leases, pool, standing, studies, workers
-from storage.database import connect
+from storage.connecting import connect
 from storage.pool import PoolMember, PoolView, Served
 from storage.tables import LeaseRow
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from storage import leases, presets
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import NothingLeft, UnknownStudy
 from storage.studies import StudyRecord
 

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from storage import champions, leases, studies, workers
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import StudyExists, UnknownStudy
 from storage.studies import StudyRecord
 from storage.tables import LeaseRow, StudyRow

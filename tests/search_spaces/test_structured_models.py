@@ -22,6 +22,7 @@ from search_spaces.structured import StructuredSpace
 from search_spaces.structured_config import FAMILIES
 from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
 from tuner.data.prepared import PreparedData
+from tuner.data.summary import summary_of
 
 Table = Callable[..., PreparedData]
 TASKS = ["two classes", "three classes", "labels", "regression"]
@@ -38,7 +39,7 @@ GIVEN: dict[str, dict[str, Any]] = {
 def _build(data: PreparedData, **values: Any) -> StagedModel:
     hp = keras_tuner.HyperParameters()
     hp.values = {"units": 32, "layers": 1, **values}
-    return StructuredSpace(data.summary(), families=FAMILIES, epochs=1).build(hp)
+    return StructuredSpace(summary_of(data), families=FAMILIES, epochs=1).build(hp)
 
 
 def _raw(data: PreparedData, split: str = "validation") -> dict[str, Any]:
@@ -47,7 +48,7 @@ def _raw(data: PreparedData, split: str = "validation") -> dict[str, Any]:
 
 
 def _form(data: PreparedData, model: StagedModel) -> BatchFormat:
-    return BatchFormat(StructuredSpace(data.summary()).labels, model.preprocessing)
+    return BatchFormat(StructuredSpace(summary_of(data)).labels, model.preprocessing)
 
 
 UNKNOWN = {
@@ -160,7 +161,7 @@ def test_the_default_learns(table_data: Callable[..., PreparedData], table: Tabl
     columns = {name: cancer.data[order, i].astype("float32") for i, name in enumerate(cancer.feature_names)}
     data = table_data(columns, cancer.target[order], table().targets[0])
     keras.utils.set_random_seed(0)
-    model = StructuredSpace(data.summary(), epochs=8).build(keras_tuner.HyperParameters())
+    model = StructuredSpace(summary_of(data), epochs=8).build(keras_tuner.HyperParameters())
     form = _form(data, model)
     history = model.network.fit(
         TrainingBatches(data, 32, 0, form).dataset,

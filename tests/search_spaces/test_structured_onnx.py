@@ -14,8 +14,9 @@ import tensorflow as tf
 from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured import StructuredSpace
 from search_spaces.structured_config import FAMILIES
-from tuner.champion.formats.onnx_model import write_onnx
+from tuner.champion.formats.onnx.model import write_onnx
 from tuner.data.prepared import PreparedData
+from tuner.data.summary import summary_of
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def test_a_file_gives_what_keras_gives(family: str, table: Callable[..., Prepare
 
     hp = keras_tuner.HyperParameters()
     hp.values = {"units": 32, "layers": 1, "family": family, **GIVEN[family]}
-    model = StructuredSpace(table("three classes").summary(), families=FAMILIES, epochs=1).build(hp).end_to_end()
+    model = StructuredSpace(summary_of(table("three classes")), families=FAMILIES, epochs=1).build(hp).end_to_end()
     draw = np.random.default_rng(0)
     for weights in model.trainable_weights:
         weights.assign(draw.normal(0, 0.3, weights.shape))

@@ -22,6 +22,7 @@ from search_spaces.text import TextSpace
 from tests.prepared_texts import write_texts
 from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
 from tuner.data.prepared import PreparedData, TargetFacts
+from tuner.data.summary import summary_of
 
 _PLAIN = {"standardize": "lower_and_strip_punctuation"}
 # By name, what a model is to be like beside the defaults.
@@ -70,7 +71,7 @@ Build = Callable[..., StagedModel]
 
 @pytest.fixture(scope="module")
 def build(data: PreparedData) -> Build:
-    space = TextSpace(data.summary(), epochs=2)
+    space = TextSpace(summary_of(data), epochs=2)
 
     def of(values: dict[str, Any]) -> StagedModel:
         hp = keras_tuner.HyperParameters()
@@ -189,7 +190,7 @@ def test_padding_changes_nothing(name: str, build: Build) -> None:
 def test_other_tasks(target: TargetFacts, values: np.ndarray, shape: tuple[int, ...], tmp_path: Path) -> None:
     texts, _ = _texts(30)
     data = write_texts(tmp_path / "prepared", {"train": (texts, values), "validation": (texts, values)}, target)
-    space = TextSpace(data.summary())
+    space = TextSpace(summary_of(data))
     hp = keras_tuner.HyperParameters()
     hp.values = {"family": "pooling", **_SMALL}
     model = space.build(hp)
@@ -217,7 +218,7 @@ def test_tokens_with_a_nul_are_not_known(tmp_path: Path) -> None:
     data = write_texts(tmp_path / "prepared", {"train": (texts, [0, 1]), "validation": (texts, [0, 1])}, target)
     hp = keras_tuner.HyperParameters()
     hp.values = {"token": "characters"}
-    model = TextSpace(data.summary()).build(hp)
+    model = TextSpace(summary_of(data)).build(hp)
     joined = model.end_to_end()
     joined.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
@@ -230,7 +231,7 @@ def test_texts_without_a_token_cannot_be_learned_from(tmp_path: Path) -> None:
     hp = keras_tuner.HyperParameters()
     hp.values = {"token": "words"}
     with pytest.raises(ValueError, match="the training texts hold no token"):
-        TextSpace(data.summary()).build(hp)
+        TextSpace(summary_of(data)).build(hp)
 
 
 def test_tf_idf_is_what_adapt_gives(data: PreparedData, build: Build) -> None:

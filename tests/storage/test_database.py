@@ -19,16 +19,11 @@ from sqlalchemy import event, inspect, text
 
 import storage
 from storage import leaderboard, leases, schema
-from storage.database import Database, connect
-from storage.errors import (
-    Conflict,
-    DatabaseUnavailable,
-    NoDatabase,
-    SchemaTooNew,
-    StorageError,
-    optuna_errors,
-)
+from storage.connecting import connect
+from storage.database import Database
+from storage.errors import Conflict, DatabaseUnavailable, NoDatabase, SchemaTooNew, StorageError
 from storage.tables import Base, StudyRow
+from storage.translation import optuna_errors
 from storage.urls import parse_url
 
 Race = Callable[..., list[Any]]

@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 from sqlalchemy import event, insert
 
 from storage import leaderboard
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 
 COUNT = 10_000
 

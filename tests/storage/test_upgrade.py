@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from storage import leaderboard, schema, workers
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import SchemaTooOld
 from tests.storage.old_schema import make_first_schema, stored_rows
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from storage.database import connect, mask_password
+from storage.connecting import connect
+from storage.database import mask_password
 from storage.errors import InvalidUrl
 from storage.urls import parse_url
 

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from storage import studies
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.studies import StudyRecord
 from tuner.data.cache import prepare
-from tuner.spec import SearchSpec, validate_spec
+from tuner.spec.reading import validate_spec
+from tuner.spec.search_spec import SearchSpec
 from tuner.worker.settings import WorkerSettings
 from tuner.worker.supervisor import Supervisor
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import SpecError
-from tuner.objective import Objective
-from tuner.spec import SearchSpec, differences, load_spec, read_values, validate_spec
+from tuner.spec.changes import differences
+from tuner.spec.objective import Objective
+from tuner.spec.reading import load_spec, read_values, validate_spec
+from tuner.spec.search_spec import SearchSpec
 
 RAW = {"study": "s", "data": {"kind": "image_directory", "path": "."}, "space": "image", "objective": "val_accuracy"}
 ACCURACY = Objective(metric="val_accuracy", direction="maximize")

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.errors import ExportError
+from tuner.processes.child_environment import scratch_folder, tensorflow_environment
 
 # The exporting and the verifying process are alive at once and may share a GPU.
 ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from tuner.champion.record import RECORD, files_under
+from tuner.champion.records.champion_json import RECORD, files_under
 from tuner.errors import ExportError
 
 

@@ -18,11 +18,11 @@ from typer.core import TyperGroup
 from storage.errors import StorageError, UnknownStudy
 from tuner import queries
 from tuner.errors import SpecError, TunerError
-from tuner.tables import Format, printable
+from tuner.presentation.tables import Format, printable
 
 if TYPE_CHECKING:
-    from tuner.progress import Progress
-    from tuner.spec import SearchSpec
+    from tuner.presentation.progress import Progress
+    from tuner.spec.search_spec import SearchSpec
 
 # What only launching, exporting and predicting need is imported in their commands: queries shall answer at once.
 FAILED, NO_COMPLETE_TRIAL, INTERRUPTED = 1, 3, 130
@@ -106,7 +106,7 @@ Overrides = Annotated[
 
 
 def followed(spec: SearchSpec, study: str, storage: str | None, *, joins: bool = False) -> Progress:
-    from tuner.progress import Progress
+    from tuner.presentation.progress import Progress
 
     return Progress(
         spec.objectives,

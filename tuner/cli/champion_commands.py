@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.champion.formats.choice import ALWAYS
-from tuner.champion_view import print_export
+from tuner.champion.formats.offered import ALWAYS
 from tuner.cli.app import FAILED, Storage, Study, app, busy
 from tuner.cli.prediction_writers import PredictionFormat, format_of, writer_of
-from tuner.tables import printable, wide_console
-from tuner.termination import interrupted_by_sigterm
+from tuner.presentation.champion_view import print_export
+from tuner.presentation.tables import printable, wide_console
+from tuner.processes.termination import interrupted_by_sigterm
 
 if TYPE_CHECKING:
-    from tuner.champion.predict import Prediction
+    from tuner.champion.prediction.predict import Prediction
 
 
 @app.command()
@@ -101,7 +101,7 @@ def predict(
     number, as they come. A file, row or line that cannot be read does not stop the others, but the exit code is 1.
     """
     # The rest of the API would take half a second to import.
-    from tuner.champion.predict import predict as predicted
+    from tuner.champion.prediction.predict import predict as predicted
     from tuner.cli.prediction_output import opened
     from tuner.cli.prediction_progress import PredictionProgress
 

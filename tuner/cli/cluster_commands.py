@@ -45,7 +45,7 @@ def manifest(
     `tuner manifest SPEC.yaml | kubectl apply -f -`. The database's URL is read from a Secret, and stands nowhere in it.
     """
     from tuner.launch import kubernetes
-    from tuner.spec import load_spec
+    from tuner.spec.reading import load_spec
 
     loaded = load_spec(spec, overrides)
     kind = "gpu" if loaded.resources.gpus_per_worker else "cpu"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tuner.errors import PredictError
-from tuner.tables import printable
+from tuner.presentation.tables import printable
 
 
 class Output:

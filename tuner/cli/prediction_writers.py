@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 
-from tuner.tables import UNLIMITED, print_table, strict_json, table_of
+from tuner.presentation.tables import UNLIMITED, print_table, strict_json, table_of
 
 if TYPE_CHECKING:
-    from tuner.champion.predict import Prediction
+    from tuner.champion.prediction.predict import Prediction
 
 # Of a table, so many rows are looked at together for the widths of its columns.
 _BLOCK = 1000

@@ -12,9 +12,8 @@ import typer
 from storage.errors import UnknownStudy
 from tuner import queries
 from tuner.cli.app import Storage, Study, Style, Trial, app, busy, followed, say, spec_of
-from tuner.paging import Page
-from tuner.tables import Format, print_json, print_records
-from tuner.views import (
+from tuner.presentation.tables import Format, print_json, print_records
+from tuner.presentation.views import (
     lacks_workers,
     print_best,
     print_pools,
@@ -24,6 +23,7 @@ from tuner.views import (
     print_workers,
     who_would_take,
 )
+from tuner.queries.paging import Page
 
 if TYPE_CHECKING:
     from tuner.launch.launches import LaunchView

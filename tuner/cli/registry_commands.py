@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from tuner import registry
+from tuner.champion.registry import registered
 from tuner.cli.app import Storage, Study, Style, app, busy, champions_commands, say
-from tuner.tables import Format, print_records
+from tuner.presentation.tables import Format, print_records
 
 _COLUMNS = ("study", "version", "trial", "metric", "value", "verified", "aliases", "created_at", "size", "digest")
 _DIGITS = 12
@@ -26,7 +26,7 @@ def champions(
     """List the registered champions, the newest first; or fetch one, or see who was production when."""
     if context.invoked_subcommand is not None:
         return
-    found = [asdict(each) for each in registry.list_champions(study, storage=storage)]
+    found = [asdict(each) for each in registered.list_champions(study, storage=storage)]
     if style is Format.TABLE:
         found = [each | {"digest": each["digest"][:_DIGITS] if each["digest"] else None} for each in found]
     print_records(found, _COLUMNS, style, empty="no champions yet: `tuner export STUDY --to DIR` makes one")
@@ -43,7 +43,7 @@ def get(
     All of it is written, or nothing; an earlier export in the folder is replaced.
     """
     with busy("fetching the champion"):
-        got = registry.fetch_champion(reference, to, storage=storage)
+        got = registered.fetch_champion(reference, to, storage=storage)
     say(
         f"wrote {got.study}@{got.version} (trial {got.trial}, digest {(got.digest or '')[:_DIGITS]}) to {to.absolute()}"
     )
@@ -56,7 +56,7 @@ def add(
 ) -> None:
     """Register an export whose registration failed; one that is registered stays as it is."""
     with busy("registering the export"):
-        got = registry.add_export(folder, storage=storage)
+        got = registered.add_export(folder, storage=storage)
     say(f"{folder.absolute()} is registered as {got.study}@{got.version}")
 
 
@@ -80,7 +80,7 @@ def register(
 ) -> None:
     """Register a champion in an MLflow registry, with its files; one that is there stays as it is."""
     with busy("registering the champion in MLflow"):
-        got = registry.register_in_mlflow(
+        got = registered.register_in_mlflow(
             reference, uri, name=name, alias=alias, unverified=unverified, storage=storage
         )
     verb = "is now" if got.new else "is already"
@@ -97,7 +97,7 @@ def history(
     """Show who pointed an alias from which champion to which, and when; the newest first."""
     changes: list[dict[str, Any]] = [
         {"at": each.at, "from": _called(each.before), "to": _called(each.now), "who": each.who}
-        for each in registry.alias_history(alias, storage=storage)
+        for each in registered.alias_history(alias, storage=storage)
     ]
     print_records(changes, ("at", "from", "to", "who"), style)
 
@@ -113,7 +113,7 @@ def promote(
     storage: Storage = None,
 ) -> None:
     """Point an alias to a registered champion, in one step; the one that had it loses it."""
-    change = registry.promote(study, version, alias, unverified=unverified, storage=storage)
+    change = registered.promote(study, version, alias, unverified=unverified, storage=storage)
     if change is None:
         say(f"{alias} is {study}@{version} already")
     else:

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from storage import tokens
 from storage.urls import mask_password
-from tuner import queries
 from tuner.cli.app import Storage, Style, app, say, token_commands
 from tuner.errors import ServiceError
-from tuner.places import storage_url
-from tuner.tables import Format, print_records
+from tuner.presentation.tables import Format, print_records
+from tuner.study.locations import storage_url
+from tuner.study.storage_access import open_storage
 
 
 class _Scope(StrEnum):
@@ -72,7 +72,8 @@ def serve(
     from tuner.http.serving import serve as run
     from tuner.http.settings import ServiceSettings
     from tuner.launch.engines import ENGINES
-    from tuner.spec import LaunchSettings, load_launch_settings
+    from tuner.spec.reading import load_launch_settings
+    from tuner.spec.sections import LaunchSettings
 
     if unknown := [each for each in allow_launcher if each not in ENGINES]:
         raise ServiceError(f"--allow-launcher {unknown[0]}: there is no such engine; one of {', '.join(ENGINES)}")
@@ -114,9 +115,9 @@ def _address(proxy: str) -> str:
 
 def _space(name: str) -> str:
     """A search space as specs name it: a file's path is absolute there."""
-    from tuner.spec import Space
-    from tuner.spec_problems import SpecModel, problems_of
-    from tuner.versions import code_file
+    from tuner.processes.versions import code_file
+    from tuner.spec.choices import Space
+    from tuner.spec.problems import SpecModel, problems_of
 
     try:
         found = Space(name=name).name
@@ -129,7 +130,7 @@ def _space(name: str) -> str:
 
 def _check_database(url: str, on_loopback: bool, host: str) -> None:
     """A database that cannot be served is told of as by every other command, and not by a server that fails."""
-    with queries.open_storage(url, create=True) as database:
+    with open_storage(url, create=True) as database:
         if not on_loopback and not tokens.live_tokens(database):
             raise ServiceError(
                 f"at {host} others could use this database, and no token says who may: make one with "
@@ -148,7 +149,7 @@ def create(
 ) -> None:
     """Make a token for the service and print it. It is shown this once."""
     seconds = None if days is None else days * 86400
-    with queries.open_storage(storage, create=True) as database:
+    with open_storage(storage, create=True) as database:
         print(tokens.create(database, name, scope.value, seconds=seconds))
     say(f"token {name}: send it as Authorization: Bearer TOKEN; `tuner token revoke {name}` ends it")
 
@@ -156,7 +157,7 @@ def create(
 @token_commands.command("list")
 def list_tokens(storage: Storage = None, style: Style = Format.TABLE) -> None:
     """List every token: what it may do, when it was used, until when it counts."""
-    with queries.open_storage(storage) as database:
+    with open_storage(storage) as database:
         records = [asdict(each) for each in tokens.list_tokens(database)]
     print_records(
         records, ("name", "scope", "created_at", "expires_at", "used_at", "revoked_at"), style, empty="no tokens yet"
@@ -166,6 +167,6 @@ def list_tokens(storage: Storage = None, style: Style = Format.TABLE) -> None:
 @token_commands.command("revoke")
 def revoke(name: Annotated[str, typer.Argument(metavar="NAME")], storage: Storage = None) -> None:
     """Make a token count no more."""
-    with queries.open_storage(storage) as database:
+    with open_storage(storage) as database:
         revoked = tokens.revoke(database, name)
     say(f"token {name} {'is revoked' if revoked else 'was revoked already'}")

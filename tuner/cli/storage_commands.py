@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from storage.urls import mask_password
-from tuner import queries
 from tuner.cli.app import Storage, say, storage_commands
-from tuner.places import storage_url
+from tuner.launch import changes
+from tuner.study.locations import storage_url
 
 
 @storage_commands.command("upgrade")
@@ -14,6 +14,6 @@ def upgrade(storage: Storage = None) -> None:
 
     Not while workers of the older version use it. Every study is kept.
     """
-    found, now = queries.upgrade_storage(storage=storage)
+    found, now = changes.upgrade_storage(storage=storage)
     where = mask_password(storage_url(storage))
     say(f"{where} has schema {now} already" if found == now else f"{where}: schema {found or 'none'} became {now}")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner import queries
 from tuner.cli.app import (
     NO_COMPLETE_TRIAL,
     Drift,
@@ -26,12 +25,13 @@ from tuner.cli.app import (
     say,
 )
 from tuner.errors import Problem, SpecError
-from tuner.places import storage_url
-from tuner.tables import Format, print_records, show
-from tuner.views import launch_line, print_space
+from tuner.launch import changes
+from tuner.presentation.tables import Format, print_records, show
+from tuner.presentation.views import launch_line, print_space
+from tuner.study.locations import storage_url
 
 if TYPE_CHECKING:
-    from tuner.spec import SearchSpec
+    from tuner.spec.search_spec import SearchSpec
 
 
 @app.command()
@@ -69,7 +69,7 @@ def launch(
     watching.
     """
     from tuner import api
-    from tuner.spec import load_spec
+    from tuner.spec.reading import load_spec
 
     needs = {"workers": workers, "gpus_per_worker": gpus, "cpus_per_worker": cpus, "memory_per_worker": memory}
     given = [f"resources.{name}={value}" for name, value in needs.items() if value is not None]
@@ -202,7 +202,7 @@ def _metrics_settings(port: int | None, host: str, file: Path | None) -> dict[st
 
 
 def _spec_for(study: str, file: Path | None) -> SearchSpec | None:
-    from tuner.spec import load_spec
+    from tuner.spec.reading import load_spec
 
     if file is None:
         return None
@@ -219,7 +219,7 @@ def stop(study: Study, storage: Storage = None) -> None:
     Its workers finish their epoch, keep a resume checkpoint and release their leases. Launch it again to go on. Of a
     study that was stopped before, an engine tells workers that are still there to leave at once.
     """
-    state = queries.stop(study, storage=storage, on_problem=lambda line: say(f"Warning: {line}"))
+    state = changes.stop(study, storage=storage, on_problem=lambda line: say(f"Warning: {line}"))
     said = "its workers leave after their epoch" if state == "stopping" else f"it is {state}"
     say(f"study {study}: {said}{'' if state == 'finished' else '; `tuner launch` goes on with it'}")
 
@@ -240,7 +240,7 @@ def delete(
     confirm = (
         study if yes else typer.prompt(f"This cannot be undone. The name of the study to delete ({study})", err=True)
     )
-    queries.delete_study(study, confirm=confirm, artifacts=artifacts, storage=storage)
+    changes.delete_study(study, confirm=confirm, artifacts=artifacts, storage=storage)
     say(f"study {study} is deleted" + ("" if artifacts else "; its files are left"))
 
 
@@ -256,7 +256,7 @@ def enqueue(
     are sampled; values are read as YAML.
     """
     from tuner import api
-    from tuner.spec import read_values
+    from tuner.spec.reading import read_values
 
     given = read_values(values)
     with busy("looking at the search space"):

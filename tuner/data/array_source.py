@@ -23,7 +23,7 @@ from tuner.data.split_files import write_rows, write_target, write_weights
 from tuner.data.splits import TRAIN, Indices
 from tuner.data.values import Values
 from tuner.errors import DataError
-from tuner.spec import Npz, Python
+from tuner.spec.data import Npz, Python
 
 _Summary = NumberSummary | CategorySummary | TextSummary
 

@@ -13,7 +13,7 @@ from tuner.data.prepared import TargetFacts
 from tuner.data.targets import Target, class_names
 from tuner.data.values import Values
 from tuner.errors import DataError
-from tuner.spec import LabelledTask
+from tuner.spec.data import LabelledTask
 
 Mask = npt.NDArray[np.bool_]
 

@@ -16,7 +16,7 @@ from tuner.data.decode import UndecodableImage, file_decoder
 from tuner.data.folder_source import Problems, assigned_files, in_order, origin_of, write_classes
 from tuner.data.parallel import map_chunks
 from tuner.data.prepared import InputFacts, Split, TargetFacts, input_stem, open_split
-from tuner.spec import ImageDirectory
+from tuner.spec.data import ImageDirectory
 
 _Decoder = Callable[[bytes], npt.NDArray[np.uint8]]
 

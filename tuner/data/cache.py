@@ -14,10 +14,11 @@ from filelock import FileLock
 
 from tuner.data.bad_files import printable
 from tuner.data.prepared import PreparedData, Split, open_prepared, write_meta
-from tuner.data.source import DataSource, Progress, find_source
+from tuner.data.source import DataSource, Progress
+from tuner.data.sources import find_source
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError, data_at
-from tuner.spec import DataSpec
+from tuner.spec.data import DataSpec
 
 __all__ = ["PreparedData", "Progress", "Split", "open_prepared", "prepare"]
 

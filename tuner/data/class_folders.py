@@ -10,7 +10,7 @@ from pathlib import Path
 from tuner.data.bad_files import BadFile, bad_files_error, printable
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError, data_at
-from tuner.spec import ImageDirectory, TextDirectory
+from tuner.spec.data import ImageDirectory, TextDirectory
 
 FolderSpec = ImageDirectory | TextDirectory
 

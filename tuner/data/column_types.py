@@ -14,7 +14,7 @@ import pyarrow.compute as compute
 from tuner.data.bad_files import printable
 from tuner.data.cells import integers, numbers
 from tuner.errors import DataError
-from tuner.spec import ColumnType
+from tuner.spec.data import ColumnType
 
 # Integers with at most this many different values stand for categories.
 INTEGER_CATEGORIES = 20

@@ -9,7 +9,7 @@ import numpy as np
 from tuner.data.splits import TRAIN, Indices, drawn, split_fractions, stratified
 from tuner.data.targets import Target
 from tuner.errors import DataError
-from tuner.spec import SplitSettings
+from tuner.spec.data import SplitSettings
 
 
 def divided(

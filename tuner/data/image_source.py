@@ -10,8 +10,8 @@ from tuner.data.class_folders import IMAGES
 from tuner.data.folder_source import FolderSource
 from tuner.data.prepared import LAYOUT, PreparedData
 from tuner.data.source import Progress
-from tuner.quick_imports import import_keras
-from tuner.spec import ImageDirectory
+from tuner.processes.quick_imports import import_keras
+from tuner.spec.data import ImageDirectory
 
 
 class ImageSource(FolderSource):

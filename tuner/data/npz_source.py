@@ -15,7 +15,7 @@ from tuner.data.source import Progress
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.data.values import NpzValues
 from tuner.errors import DataError, data_at
-from tuner.spec import Npz
+from tuner.spec.data import Npz
 
 # Of each split, what may stand behind x, y and w.
 _SUFFIXES = {TRAIN: ("_train", ""), VALIDATION: ("_val", "_validation"), TEST: ("_test",)}

@@ -10,10 +10,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tuner.data.bad_files import LISTED, BadFile, printable
 from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
-from tuner.data.splits import TRAIN
 from tuner.errors import DataError
-
-if TYPE_CHECKING:
-    from search_spaces.base import DataSummary, Task
 
 META = "meta.json"
 # Of the files described here: a folder of another layout is not looked at.
@@ -170,43 +165,6 @@ class PreparedData:
         counts = np.bincount(values.reshape(-1).astype(np.int64), minlength=len(facts.class_names))
         return tuple(int(count) for count in counts)
 
-    def summary(self) -> DataSummary:
-        """What a search space is told. Imports Keras: for trial processes only."""
-        from search_spaces.base import DataSummary, Input, Target
-        from tuner.data.statistics import input_statistics, target_statistics
-        from tuner.data.token_counts import count_tokens
-
-        texts = [index for index, each in enumerate(self.inputs) if each.kind == "text"]
-        return DataSummary(
-            kind=self.kind,
-            inputs=tuple(
-                Input(
-                    name=each.name,
-                    kind=each.kind,  # type: ignore[arg-type]
-                    shape=each.shape,
-                    dtype=each.dtype,
-                    statistics=input_statistics(each.kind, each.statistics),
-                )
-                for each in self.inputs
-            ),
-            targets=tuple(
-                Target(
-                    name=each.name,
-                    task=_as_task(each.task),
-                    shape=each.shape,
-                    dtype=each.dtype,
-                    class_names=each.class_names,
-                    class_counts=self.class_counts(TRAIN, index),
-                    statistics=target_statistics(each.statistics),
-                )
-                for index, each in enumerate(self.targets)
-            ),
-            structure=self.structure,  # type: ignore[arg-type]
-            target_structure=self.target_structure,  # type: ignore[arg-type]
-            examples={name: len(split) for name, split in self.splits.items()},
-            count_tokens=partial(count_tokens, self, texts[0]) if len(texts) == 1 else None,
-        )
-
     def describe(self) -> dict[str, Any]:
         """What is worth recording with a study, as JSON; file names are made printable."""
         return {
@@ -269,10 +227,6 @@ def examples_of(record: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     columns = {**record, "file": files}
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(columns, values, strict=True))
-
-
-def _as_task(task: str) -> Task:
-    return task  # type: ignore[return-value]  # meta.json holds nothing else
 
 
 def input_stem(split: str, index: int) -> str:

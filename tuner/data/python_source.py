@@ -21,8 +21,8 @@ from tuner.data.source import Progress
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.data.values import ColumnValues, as_bytes
 from tuner.errors import DataError
-from tuner.spec import Python
-from tuner.user_code import find_object, user_frames
+from tuner.processes.user_code import find_object, user_frames
+from tuner.spec.data import Python
 
 
 class PythonSource:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tuner.data.permutation import permutation
 from tuner.errors import DataError
-from tuner.spec import SplitSettings
+from tuner.spec.data import SplitSettings
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

@@ -17,7 +17,7 @@ from tuner.data.splits import TRAIN, VALIDATION, Indices
 from tuner.data.table_file import Rows, TableFile
 from tuner.data.targets import LabelColumn, Target, example_weights
 from tuner.errors import DataError, data_at
-from tuner.spec import ColumnType, Csv
+from tuner.spec.data import ColumnType, Csv
 
 _LABELS = "data.label_column"
 

@@ -23,7 +23,7 @@ from tuner.data.splits import TRAIN, Indices
 from tuner.data.table_file import Rows, TableFile, open_table
 from tuner.data.table_scan import TableScan, check_columns, scan, used_columns, wanted_columns
 from tuner.errors import DataError, data_at
-from tuner.spec import Csv
+from tuner.spec.data import Csv
 
 _PLACES = ("path", "train", "validation", "test")
 _Writers = dict[str, list[InputWriter]]

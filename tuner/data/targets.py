@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tuner.data.cells import MISSING_NUMBERS, numbers
 from tuner.data.prepared import TargetFacts
 from tuner.errors import DataError
-from tuner.spec import LabelledTask
+from tuner.spec.data import LabelledTask
 
 # Numbers with more different values than this are quantities, not classes.
 MOST_NUMBERED_CLASSES = 20

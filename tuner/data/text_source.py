@@ -13,7 +13,7 @@ from tuner.data.running_statistics import TextSummary
 from tuner.data.source import Progress
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError
-from tuner.spec import TextDirectory
+from tuner.spec.data import TextDirectory
 
 _BOM = b"\xef\xbb\xbf"
 _PIECE = 256

@@ -22,6 +22,8 @@ from tuner.errors import NoAccess, ScopeTooSmall
 from tuner.http.reads import Reads
 from tuner.http.settings import ServiceSettings
 
+# The page by which a browser signs in.
+SIGN_IN = "/sign-in"
 COOKIE = "tuner_token"
 ANONYMOUS = "anonymous"
 _NOTE_SECONDS = 60.0

@@ -9,10 +9,10 @@ from functools import partial
 import anyio
 from fastapi import Depends, FastAPI
 
-from storage.database import connect
+from storage.connecting import connect
 from storage.tokens import live_tokens
 from tuner.http.access import Access, needs
-from tuner.http.crowd import Crowd
+from tuner.http.coalescing import Crowd
 from tuner.http.dashboard import Dashboard
 from tuner.http.exports import Exports
 from tuner.http.feeds import Feeds
@@ -27,7 +27,7 @@ from tuner.http.routes import champions, charts, dashboard, docs, events, export
 from tuner.http.routes import metrics as metric_routes
 from tuner.http.service import Service
 from tuner.http.settings import ServiceSettings
-from tuner.versions import own_version
+from tuner.processes.versions import own_version
 
 # A minute, of one client.
 _SIGN_INS = 10

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from storage.database import connect
+from storage.connecting import connect
 
 # It reads whole studies: few at a time.
 _THREADS = 2

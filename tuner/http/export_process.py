@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from storage.errors import StorageError
 from tuner import api
-from tuner.champion.request import ExportReport
+from tuner.champion.export.requests import ExportAsked, ExportEnd, ExportFault
+from tuner.champion.records.request import ExportReport
 from tuner.errors import TunerError
-from tuner.exporting import ExportAsked, ExportEnd, ExportFault
-from tuner.http.errors import fault_of
-from tuner.termination import interrupted_by_sigterm
-from tuner.wire import as_json, from_json
+from tuner.http.error_responses import fault_of
+from tuner.json_codec import as_json, from_json
+from tuner.processes.termination import interrupted_by_sigterm
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tuner.child_environment import scratch_folder, tensorflow_environment
+from tuner.champion.export.requests import ExportAsked, ExportEnd, ExportFault, ExportView
 from tuner.errors import TooOften, UnknownExport
-from tuner.exporting import ExportAsked, ExportEnd, ExportFault, ExportView
 from tuner.http.export_process import Order
-from tuner.wire import as_json, from_json
+from tuner.json_codec import as_json, from_json
+from tuner.processes.child_environment import scratch_folder, tensorflow_environment
 
 _LOG = logging.getLogger("tuner.http")
 _WAITING = 20

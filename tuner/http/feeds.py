@@ -13,10 +13,10 @@ from storage.errors import StorageError, UnknownStudy
 from storage.leaderboard import TrialSummary
 from storage.progress import StudyStatus
 from tuner.errors import TooOften
-from tuner.feed import Feed, FeedEvent
-from tuner.http.errors import fault_of
+from tuner.http.error_responses import fault_of
 from tuner.http.reads import Reads
-from tuner.wire import as_json
+from tuner.json_codec import as_json
+from tuner.queries.feed import Feed, FeedEvent
 
 _LOG = logging.getLogger("tuner.http")
 _HEARTBEAT_SECONDS = 15.0

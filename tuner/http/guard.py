@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuner.errors import OtherName, ScopeTooSmall, TooLarge, TooSlow, TunerError
-from tuner.http.errors import fault_of
+from tuner.http.error_responses import fault_of
 from tuner.http.handlers import failed, told
 from tuner.http.parameters import SLASH
 from tuner.http.rate import Rate

@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 
 from storage.errors import StorageError
 from tuner.errors import NoAccess, TunerError
-from tuner.http.errors import Fault, fault_of
+from tuner.http.access import SIGN_IN
+from tuner.http.error_responses import Fault, fault_of
 from tuner.http.pages.templating import fault_page
 from tuner.http.parameters import with_slashes
 
-SIGN_IN = "/sign-in"
 _LOG = logging.getLogger("tuner.http")
 
 

@@ -12,15 +12,15 @@ from storage.launches import list_launches
 from storage.progress import StudyStatus
 from storage.studies import load_study
 from tuner import api
-from tuner.data.source import look_at
+from tuner.data.sources import look_at
 from tuner.errors import Problem, RefusedKey, SpecError
-from tuner.http.errors import problems_of
+from tuner.http.error_responses import problems_of
 from tuner.http.service import Service
 from tuner.launch.launches import LaunchView
-from tuner.launch.study import check_runnable
-from tuner.outside_specs import examine_outside_spec
-from tuner.spec import SearchSpec
-from tuner.spec_problems import is_said
+from tuner.launch.opening import check_runnable
+from tuner.spec.policy import examine_outside_spec
+from tuner.spec.problems import is_said
+from tuner.spec.search_spec import SearchSpec
 
 
 def launched(

@@ -21,8 +21,8 @@ from tuner.http.metrics import ServiceMetrics
 from tuner.http.rate import Rate
 from tuner.http.reads import Reads
 from tuner.http.settings import ServiceSettings
-from tuner.outside_specs import SpecPolicy
-from tuner.wire import as_json
+from tuner.json_codec import as_json
+from tuner.spec.policy import SpecPolicy
 
 _Result = TypeVar("_Result")
 

@@ -82,7 +82,7 @@ def serve(settings: ServiceSettings, on_listening: Callable[[str], None]) -> Non
 def _settle() -> None:
     """Keeps what was imported out of every later collection, which all requests would wait for."""
     # Charts import it when they are first asked for.
-    import tuner.report.importances  # noqa: F401
+    import tuner.report.importance_chart  # noqa: F401
 
     gc.collect()
     gc.freeze()

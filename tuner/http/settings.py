@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tuner.spec import LaunchSettings
+from tuner.spec.sections import LaunchSettings
 
 
 class ServiceSettings(BaseModel):

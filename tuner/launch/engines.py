@@ -7,14 +7,14 @@ from importlib.util import find_spec
 
 from tuner.errors import LaunchError
 from tuner.launch.engine import Engine
-from tuner.spec import LaunchSettings
+from tuner.spec.sections import LaunchSettings
 
 LOCAL = "local"
 # By name: the module and class, the library that must be there, and the extra that brings it.
 _ENGINES: dict[str, tuple[str, str, str | None, str | None]] = {
-    LOCAL: ("tuner.launch.local_engine", "LocalEngine", None, None),
-    "ray": ("tuner.launch.ray_engine", "RayEngine", "ray", "ray"),
-    "slurm": ("tuner.launch.slurm", "SlurmEngine", None, None),
+    LOCAL: ("tuner.launch.local.engine", "LocalEngine", None, None),
+    "ray": ("tuner.launch.ray.engine", "RayEngine", "ray", "ray"),
+    "slurm": ("tuner.launch.slurm.engine", "SlurmEngine", None, None),
 }
 ENGINES = tuple(_ENGINES)
 

@@ -21,8 +21,9 @@ import yaml
 
 from storage.files import publish
 from tuner.errors import LaunchError
-from tuner.places import STORAGE_VARIABLE
-from tuner.spec import Resources, SearchSpec
+from tuner.spec.search_spec import SearchSpec
+from tuner.spec.sections import Resources
+from tuner.study.locations import STORAGE_VARIABLE
 
 Manifest = dict[str, Any]
 

@@ -18,11 +18,12 @@ from storage.launches import Launch
 from storage.progress import StudyStatus
 from storage.studies import StudyRecord
 from tuner.errors import LaunchError
+from tuner.launch.cross_machine import check_storage
 from tuner.launch.engine import Engine, EngineWorker, Handle, WorkerNeeds, WorkerState, WorkersWanted
 from tuner.launch.engines import engine_of
-from tuner.launch.reach import check_storage
-from tuner.places import study_artifacts
-from tuner.spec import LaunchSettings, Resources, SearchSpec
+from tuner.spec.search_spec import SearchSpec
+from tuner.spec.sections import LaunchSettings, Resources
+from tuner.study.locations import study_artifacts
 from tuner.worker.settings import WorkerSettings
 
 # Asking a cluster costs it more than asking the database.

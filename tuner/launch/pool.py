@@ -16,18 +16,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from storage import pool, standing, studies, workers
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
 from storage.pool import PoolMember, PoolView, Served
 from tuner.errors import LaunchError, TunerError
+from tuner.launch.backoff import Setbacks
 from tuner.launch.fair_share import fairer, most_wanting
-from tuner.launch.local import LocalWorker
-from tuner.launch.setbacks import Setbacks
-from tuner.launch.study import Event, OnEvent
+from tuner.launch.local.worker import LocalWorker
+from tuner.launch.opening import Event, OnEvent
 from tuner.launch.working import LOOK_SECONDS, leave_in_order, sigterm_calls
-from tuner.places import default_cache_root
-from tuner.spec import SearchSpec
-from tuner.termination import SignalEvent
+from tuner.processes.termination import SignalEvent
+from tuner.spec.search_spec import SearchSpec
+from tuner.study.locations import default_cache_root
 from tuner.worker.patience import Patience
 from tuner.worker.settings import WorkerSettings
 

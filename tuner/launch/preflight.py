@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuner.child_environment import scratch_folder, tensorflow_environment
 from tuner.errors import DataError, PreflightError, SpaceError
-from tuner.spec import SearchSpec
+from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import (
     FROM_PREPARATION,
     Checked,

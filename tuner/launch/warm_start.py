@@ -12,7 +12,7 @@ from storage.errors import UnknownStudy
 from storage.leaderboard import TrialSummary
 from tuner.errors import Problem, SpecError
 from tuner.launch.presets import fitting
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 
 
 @dataclass(frozen=True)

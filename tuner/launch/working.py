@@ -7,15 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from storage import progress, studies, workers
+from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
 from storage.progress import StudyStatus
 from storage.studies import StudyRecord
 from tuner.launch.launches import LaunchWatch
-from tuner.launch.local import LocalWorker
-from tuner.launch.study import Event, OnEvent
+from tuner.launch.local.worker import LocalWorker
+from tuner.launch.opening import Event, OnEvent
+from tuner.spec.search_spec import SearchSpec
+from tuner.worker.settings import WorkerSettings
 
 OnStatus = Callable[[StudyStatus], None]
 LOOK_SECONDS = 0.5
@@ -122,3 +126,19 @@ def _note_interrupted(database: Database, record: StudyRecord, pid: int) -> None
     others = [item for item in workers.list_workers(database, record.study_id) if item.live and item.pid != pid]
     if not others:
         studies.set_state(database, record.study_id, "stopped", "interrupted", only_from=("running", "stopping"))
+
+
+def worker_orders(spec: SearchSpec, slots: int | None, settings: dict[str, Any], drift: bool) -> WorkerSettings:
+    """What a worker of a spec is told; ``settings`` are fields of it in place of what follows from the rest."""
+    resources = spec.resources if slots is None else spec.resources.model_copy(update={"slots": slots})
+    return WorkerSettings(study=spec.study, resources=resources, **{"allow_version_drift": drift} | settings)
+
+
+@contextmanager
+def standing_by(orders: WorkerSettings, url: str, artifacts: StudyArtifacts) -> Iterator[LocalWorker]:
+    """A worker that is gone when the block is left, whatever happened."""
+    worker = LocalWorker(orders, url, artifacts.launcher_log())
+    try:
+        yield worker
+    finally:
+        worker.kill()

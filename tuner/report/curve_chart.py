@@ -5,8 +5,8 @@ from __future__ import annotations
 from plotly.graph_objects import Scatter
 
 from storage.history import StudyHistory, TrialHistory
-from tuner.report.facts import measures
-from tuner.report.style import BEST, GREY, Chart, figure, finite, label, thinned
+from tuner.queries.measures import finite, measures
+from tuner.report.style import BEST, GREY, Chart, figure, label, thinned
 
 _MOST_CURVES = 1000
 _MOST_EPOCHS = 40

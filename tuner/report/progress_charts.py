@@ -7,7 +7,8 @@ from typing import Any
 from plotly.graph_objects import Scatter
 
 from storage.history import StudyHistory, TrialHistory
-from tuner.report.facts import Measure, ended, keeps_constraints, measures
+from tuner.queries.measures import Measure, measures
+from tuner.report.facts import ended, keeps_constraints
 from tuner.report.style import BLUE, GREY, OUTCOMES, RED, Chart, figure, label
 
 NO_TRIAL = "No trial has a value yet."

@@ -8,7 +8,8 @@ from typing import Any
 from plotly.graph_objects import Scatter
 
 from storage.history import StudyHistory, TrialHistory
-from tuner.report.facts import Measure, keeps_constraints, measures
+from tuner.queries.measures import Measure, measures
+from tuner.report.facts import keeps_constraints
 from tuner.report.style import BLUE, GREEN, GREY, ORANGE, RED, Chart, figure, label, thinned
 
 MOST_AXES = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,10 +44,6 @@ def label(value: Any) -> str:
     """Text for a figure: plotly takes tags in labels for markup, so that they are escaped, and cut if long."""
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return html.escape(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…", quote=False)
-
-
-def finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
 
 
 def thinned(count: int, most: int) -> Sequence[int]:

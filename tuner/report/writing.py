@@ -17,15 +17,18 @@ from storage.champions import list_champions
 from storage.database import Database
 from storage.files import publish
 from storage.history import StudyHistory, TrialHistory, history
+from tuner.champion.card.registered import card_of
 from tuner.errors import ReportError
-from tuner.report.card import card_of
+from tuner.queries.importances import importances
+from tuner.queries.measures import measures
 from tuner.report.curve_chart import curve_chart
-from tuner.report.facts import ended, head, measures, spec_text
-from tuner.report.importances import importance_chart, importances
+from tuner.report.facts import ended, head, spec_text
+from tuner.report.importance_chart import importance_chart
 from tuner.report.progress_charts import front_charts, history_charts
 from tuner.report.space_charts import ordered_names, parallel_chart, slice_charts
 from tuner.report.style import Chart
 from tuner.report.work_charts import outcome_chart, timeline_chart
+from tuner.study.storage_access import open_storage
 
 _SHOWN_FAILURES = 20
 
@@ -128,3 +131,17 @@ def _write(text: str, path: Path) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def write_report(study: str, path: Path | str | None = None, *, storage: str | None = None) -> Path:
+    """Writes one self-contained HTML page about a study, running or ended; gives its file.
+
+    Args:
+        path: the file, in an existing folder; what is there is replaced. ``STUDY.html`` unless given.
+
+    Raises:
+        UnknownStudy: there is none of this name.
+        ReportError: the file cannot be written.
+    """
+    with open_storage(storage) as database:
+        return write_page(database, study, Path(path or f"{study.replace('/', '_')}.html"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 
 
 class Assignment(BaseModel):

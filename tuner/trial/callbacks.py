@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tuner.objective import Objective
+from tuner.spec.objective import Objective
 from tuner.trial import resume
 from tuner.trial.callback_states import restore_states, states_of
 from tuner.trial.channel import Channel

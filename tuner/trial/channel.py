@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from optuna.distributions import BaseDistribution, distribution_to_json
 
-from tuner.termination import SignalEvent
+from tuner.processes.termination import SignalEvent
 from tuner.trial.messages import (
     EpochDone,
     Stop,

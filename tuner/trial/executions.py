@@ -15,8 +15,8 @@ from storage.artifacts import StudyArtifacts
 from tuner.data.batches import TrainingBatches, evaluation_batches
 from tuner.data.cache import PreparedData
 from tuner.hyperparameters import TrialHyperParameters
-from tuner.objective import Objective
-from tuner.spec import SearchSpec
+from tuner.spec.objective import Objective
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import PreparedData
-from tuner.objective import MEASURES
-from tuner.spec import SearchSpec
+from tuner.spec.objective import MEASURES
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.failure import Diverged
 from tuner.trial.messages import KeptModel
 

@@ -13,7 +13,8 @@ from search_spaces.targets import imbalanced
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import PreparedData
 from tuner.data.splits import TRAIN
-from tuner.spec import ClassWeight, SearchSpec
+from tuner.spec.search_spec import SearchSpec
+from tuner.spec.sections import ClassWeight
 from tuner.trial.failure import Infeasible
 from tuner.trial.space import labels_of
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from tuner.data.summary import summary_of
 from tuner.errors import DataError, PreflightError, RefusedKey, SpaceError, TunerError
-from tuner.objective import MEASURES
-from tuner.quick_imports import import_keras
-from tuner.spec import SearchSpec
+from tuner.processes.quick_imports import import_keras
+from tuner.spec.objective import MEASURES
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, Refused
 from tuner.trial.process import redirect_output
 
@@ -86,7 +87,7 @@ def _run(request: Request, say: Say) -> None:
     from tuner.hyperparameters import explore, grid
     from tuner.trial.space import load_space
 
-    space = load_space(spec, data.summary())
+    space = load_space(spec, summary_of(data))
     if request.check:
         say(_check(spec, space, data))
     wants_grid = spec.sampler.name == "grid"

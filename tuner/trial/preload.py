@@ -9,7 +9,7 @@ import os
 import signal
 from pathlib import Path
 
-from tuner.quick_imports import import_keras
+from tuner.processes.quick_imports import import_keras
 from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, redirect_output
 
 if log := os.environ.get(FORKSERVER_LOG):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.errors import TunerError
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.channel import tell_worker
 from tuner.trial.messages import Refused
 from tuner.trial.preflight import prepare_data, refusal

@@ -8,7 +8,7 @@ import warnings
 import keras
 import tensorflow as tf
 
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 
 

@@ -10,8 +10,8 @@ import keras_tuner
 
 from search_spaces.base import DataSummary, Labels, SearchSpace
 from tuner.errors import SpaceError
-from tuner.spec import SearchSpec
-from tuner.user_code import find_object
+from tuner.processes.user_code import find_object
+from tuner.spec.search_spec import SearchSpec
 
 _BUILT_IN = {
     "image": "search_spaces.image:ImageSpace",

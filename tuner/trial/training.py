@@ -10,6 +10,7 @@ import keras
 from search_spaces.base import StagedModel
 from storage.artifacts import StudyArtifacts
 from tuner.data.cache import open_prepared
+from tuner.data.summary import summary_of
 from tuner.hyperparameters import TrialHyperParameters
 from tuner.trial import resume
 from tuner.trial.assignment import Assignment
@@ -42,7 +43,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         assignment,
         channel,
         artifacts,
-        load_space(spec, data.summary()),
+        load_space(spec, summary_of(data)),
         TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults),
         data,
         ResumeWriter(artifacts, assignment.number, assignment.run),

@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from tuner.errors import SpaceError
-from tuner.spec import SearchSpec
+from tuner.processes.user_code import find_object
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.callbacks import scalars
-from tuner.user_code import find_object
 
 _KEY = "training.callbacks"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from storage import leases
 from storage.database import Database
-from tuner.constraints import broken
-from tuner.spec import SearchSpec
+from tuner.spec.constraints import broken
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
 from tuner.worker.closing import reaches_target
 from tuner.worker.metrics import WorkerMetrics

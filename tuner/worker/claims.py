@@ -16,7 +16,7 @@ from typing import IO
 import pynvml
 
 from tuner.errors import LaunchError
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 
 # The same for every user and every job of a node, which $TMPDIR is not.
 FOLDER = Path("/tmp/keras-champion-gpus")

@@ -11,8 +11,8 @@ from storage.database import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
 from storage.studies import StudyRecord
-from tuner.constraints import total_violation, violations
-from tuner.spec import SearchSpec
+from tuner.spec.constraints import total_violation, violations
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.metrics import WorkerMetrics

@@ -9,7 +9,7 @@ import psutil
 import pynvml
 
 from tuner.errors import LaunchError
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 from tuner.worker.cores import quota_cores
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-from storage.database import connect
+from storage.connecting import connect
 from storage.errors import StorageError
 from tuner.errors import TunerError
 from tuner.worker.log_file import LOG_FORMAT

@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any
 
-from tuner.termination import SignalEvent
+from tuner.processes.termination import SignalEvent
 from tuner.trial.process import LEAVE_SIGNALS
 from tuner.worker.settings import DRAIN_WORD
 

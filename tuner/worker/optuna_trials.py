@@ -16,11 +16,11 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from storage.database import Database
-from storage.errors import optuna_errors
 from storage.fenced_optuna import FencedOptuna
 from storage.fencing import Lease, trial_of
 from storage.studies import StudyRecord
-from tuner.spec import SearchSpec
+from storage.translation import optuna_errors
+from tuner.spec.search_spec import SearchSpec
 from tuner.worker.sampling import make_pruner, make_sampler
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"

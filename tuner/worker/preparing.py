@@ -7,7 +7,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 
 from tuner.errors import DataError
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import FROM_PREPARATION, Prepared, Refused
 from tuner.trial.preparation import prepare_main
 from tuner.worker.leaving import Leaving

@@ -18,8 +18,9 @@ from optuna.trial import FrozenTrial
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tuner.errors import Problem, SpecError
-from tuner.spec import PRUNERS, Pruner, Sampler, SearchSpec
-from tuner.spec_problems import SpecModel, problems_of
+from tuner.spec.choices import PRUNERS, Pruner, Sampler
+from tuner.spec.problems import SpecModel, problems_of
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import trial_seed
 
 Grid = Mapping[str, Sequence[Any]]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from tuner.places import default_cache_root
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
+from tuner.study.locations import default_cache_root
 
 SETTINGS_VARIABLE = "TUNER_WORKER"
 STORAGE_VARIABLE = "TUNER_STORAGE"

@@ -9,7 +9,7 @@ from storage import leases
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.leases import Lease
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import SlotPlan

@@ -20,11 +20,11 @@ from storage import leases, studies, workers
 from storage.database import Database
 from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
 from storage.leases import Lease
-from tuner.places import study_artifacts
-from tuner.spec import SearchSpec
+from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
+from tuner.spec.search_spec import SearchSpec
+from tuner.study.locations import study_artifacts
 from tuner.trial.messages import Finished, Stop
 from tuner.trial.outcome import Outcome
-from tuner.versions import DATA, differences, refuse_drift, versions_here
 from tuner.worker.answering import Answerer
 from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.closing import TrialCloser

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tuner.child_environment import scratch_folder, tensorflow_environment
+from tuner.processes.child_environment import scratch_folder, tensorflow_environment
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
 from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, trial_main

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuner.champion.export import ExportReport, ExportRequest, export_model
+from tuner.champion.export.write_export import ExportReport, ExportRequest, export_model
 from tuner.data.cache import PreparedData, prepare
-from tuner.spec import SearchSpec
+from tuner.spec.search_spec import SearchSpec
 
 SPACE = """
 import keras

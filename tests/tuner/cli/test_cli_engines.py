@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from storage import launches
-from storage.database import connect
+from storage.connecting import connect
 from storage.studies import load_study
 from tuner import api
 

@@ -12,8 +12,8 @@ import pytest
 
 from storage.errors import UnknownTrial
 from tests.tuner.cli.conftest import SPACES, Place
-from tuner.champion.archive import unpack
-from tuner.champion.record import read_champion
+from tuner.champion.records.champion_json import read_champion
+from tuner.champion.registry.archive import unpack
 from tuner.client import Client
 from tuner.errors import ExportError
 

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import update
 
 from storage import studies
-from storage.database import connect
+from storage.connecting import connect
 from storage.tables import StudyRow
 from tuner import api
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from storage.database import connect
+from storage.connecting import connect
 from storage.studies import load_study
 from tuner import api
-from tuner.champion.choice import candidates
+from tuner.champion.choosing.candidates import candidates
 from tuner.errors import ExportError
 
 

@@ -8,13 +8,13 @@ import re
 import optuna
 import pytest
 
-from storage.database import connect
+from storage.connecting import connect
 from storage.leaderboard import TrialDetail
 from storage.progress import RunningTrial, StudyStatus
 from storage.summaries import TrialSummary
-from tuner.objective import Objective
-from tuner.progress import Progress
-from tuner.tables import Format, print_json, print_records, show
+from tuner.presentation.progress import Progress
+from tuner.presentation.tables import Format, print_json, print_records, show
+from tuner.spec.objective import Objective
 
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 NAMES = [f"a_rather_long_name_{index:02d}" for index in range(24)]

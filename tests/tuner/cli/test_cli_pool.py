@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from storage import leaderboard, leases, pool, studies, workers
-from storage.database import connect
+from storage.connecting import connect
 from storage.errors import StudyExists
 from storage.tables import StudyRow
 from tests.waiting import within
 from tuner import api
-from tuner.spec import Space
+from tuner.spec.choices import Space
 
 eventually = partial(within, 120.0)
 

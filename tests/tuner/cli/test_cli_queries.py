@@ -13,7 +13,7 @@ import pytest
 from disruption.proxy import Proxy
 
 from storage import leases, standing, studies
-from storage.database import connect
+from storage.connecting import connect
 from storage.leases import TrialResult
 from storage.pool import PoolMember
 from tests.tuner.http import seeding
@@ -268,7 +268,7 @@ def test_queries_never_import_tensorflow_or_keras(finished):
 
 def test_commands_import_what_only_they_need_when_they_run():
     words = (
-        "import sys, tuner.cli; print(sorted({'tuner.spec', 'tuner.launch', 'fastapi', 'plotly'} & set(sys.modules)))"
+        "import sys, tuner.cli; print(sorted({'tuner.spec.search_spec', 'tuner.launch.launching', 'fastapi', 'plotly'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -17,17 +17,18 @@ from optuna.trial import TrialState, create_trial
 
 from storage import leases
 from storage.champions import KeptExport, register
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.files import sha256_of
 from storage.history import history
 from storage.studies import create_study
 from tuner import api
-from tuner.champion.card import write_card
-from tuner.champion.confusion import Confusion
-from tuner.champion.record import RECORD, Champion, write_record
-from tuner.champion.trial_curve import TrialCurve
+from tuner.champion.card.markdown import write_card
+from tuner.champion.records.champion_json import RECORD, Champion, write_record
+from tuner.champion.records.confusion import Confusion
+from tuner.champion.records.trial_curve import TrialCurve
 from tuner.errors import ReportError
-from tuner.report.importances import importances
+from tuner.queries.importances import importances
 from tuner.report.style import thinned
 from tuner.report.writing import page
 

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
-from storage.database import connect
+from storage.connecting import connect
 
 
 @pytest.fixture

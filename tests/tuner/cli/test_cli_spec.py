@@ -12,8 +12,11 @@ import yaml
 from pydantic import BaseModel
 
 from tuner.errors import SpecError
-from tuner.objective import Objective
-from tuner.spec import DATA_KINDS, SPACES, SearchSpec, WarmStart, load_spec, validate_spec
+from tuner.spec.choices import SPACES, WarmStart
+from tuner.spec.data import DATA_KINDS
+from tuner.spec.objective import Objective
+from tuner.spec.reading import load_spec, validate_spec
+from tuner.spec.search_spec import SearchSpec
 
 DATA = {"kind": "image_directory", "path": "images/"}
 GOOD = {"study": "a", "data": DATA, "space": "image", "objective": "val_accuracy"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tuner.champion.predict import Prediction
+from tuner.champion.prediction.predict import Prediction
 from tuner.cli.prediction_output import opened
 from tuner.cli.prediction_writers import PredictionFormat, format_of, writer_of
 from tuner.errors import PredictError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuner.spec import ImageDirectory
+from tuner.spec.data import ImageDirectory
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from tuner.data.cache import open_prepared, prepare
+from tuner.data.summary import summary_of
 from tuner.errors import DataError
-from tuner.places import default_cache_root
+from tuner.study.locations import default_cache_root
 
 CIFAR = Path(__file__).resolve().parents[4] / "shared/data/cifar10/images"
 
@@ -58,7 +59,7 @@ def test_arrays_hold_the_pixels_of_the_files(make_folder, spec, cache, calls):
 def test_what_is_said_about_the_data(make_folder, spec, cache):
     folder = make_folder(count=10)
     prepared = prepare(spec(folder, image_size=(4, 6), color_mode="grayscale"), cache)
-    summary = prepared.summary()
+    summary = summary_of(prepared)
     assert summary.input_shape == (4, 6, 1)
     assert summary.examples == {"train": 16, "validation": 4}
     assert summary.class_counts == (8, 8)
@@ -254,7 +255,7 @@ def test_scratch_of_dead_processes_is_removed(make_folder, spec, cache):
 def test_two_processes_at_once_build_it_once(make_folder, spec, cache):
     data = spec(make_folder(count=100))
     code = (
-        "import sys; from pathlib import Path; from tuner.spec import ImageDirectory\n"
+        "import sys; from pathlib import Path; from tuner.spec.data import ImageDirectory\n"
         "from tuner.data.cache import prepare\n"
         "import tuner.data.build\n"
         "data = ImageDirectory.model_validate_json(sys.argv[1])\n"

@@ -3,8 +3,9 @@ import pytest
 
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import prepare
+from tuner.data.summary import summary_of
 from tuner.errors import DataError
-from tuner.spec import Npz
+from tuner.spec.data import Npz
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_texts_labels_as_strings_and_weights(arrays):
     assert [text.decode() for text in whole(prepared)[0]] == texts.tolist()
     train = prepared.splits["train"]
     assert np.array_equal(train.weights, train.origin.rows / 2)
-    assert prepared.summary().inputs[0].statistics.words == (3,) * 101
+    assert summary_of(prepared).inputs[0].statistics.words == (3,) * 101
 
 
 @pytest.mark.parametrize(

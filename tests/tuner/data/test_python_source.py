@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import prepare
+from tuner.data.summary import summary_of
 from tuner.errors import DataError
-from tuner.spec import Python
+from tuner.spec.data import Python
 
 X, Y = np.arange(60, dtype=np.float32).reshape(20, 3), np.arange(20) % 2
 
@@ -114,7 +115,7 @@ def test_a_dict_of_single_values_is_a_table(call):
     assert {each.name: each.kind for each in prepared.inputs} == {
         "size": "number", "rooms": "integer", "city": "category",
     }  # fmt: skip
-    size, rooms, city = (each.statistics for each in prepared.summary().inputs)
+    size, rooms, city = (each.statistics for each in summary_of(prepared).inputs)
     assert (size.missing, rooms.values, city.values) == (8, (3, 4), ("Oslo", "Rome"))
     batch = columns(prepared, "train")[0]
     assert {name: values.dtype.name for name, values in batch.items()} == {

@@ -10,8 +10,9 @@ import pytest
 from search_spaces.statistics import INTEGER_MISSING
 from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
 from tuner.data.cache import prepare
+from tuner.data.summary import summary_of
 from tuner.errors import DataError
-from tuner.spec import Csv
+from tuner.spec.data import Csv
 
 SHARED = Path(__file__).resolve().parents[4] / "shared/data"
 
@@ -85,7 +86,7 @@ def test_statistics_are_of_the_training_rows(table):
     lines += [f"{n},{i},{c},{y},train" for n, i, c, y in [(1, 7, "p", "a"), (2, 7, "q", "b"), ("", 8, "q", "a")]]
     lines += ["4.5,9,,b,train", "1000.5,7,z,a,validation", "1000.5,7,z,b,validation"]
     prepared = table(*lines, label_column="y", split_column="s")
-    number, integer, category = (each.statistics for each in prepared.summary().inputs)
+    number, integer, category = (each.statistics for each in summary_of(prepared).inputs)
     assert (number.missing, number.distinct, number.mean) == (1, 3, 2.5)
     assert number.variance == pytest.approx(np.var([1, 2, 4.5]))
     assert number.quantiles == pytest.approx(np.quantile([1, 2, 4.5], np.linspace(0, 1, 101)))
@@ -100,7 +101,7 @@ def test_texts(table):
     assert prepared.structure == "single"
     assert inputs_of(prepared)[4][""].decode() == "word, " * 5 + "ä"
     assert {name: len(split) for name, split in prepared.splits.items()} == {"train": 30, "validation": 10, "test": 10}
-    statistics = prepared.summary().inputs[0].statistics
+    statistics = summary_of(prepared).inputs[0].statistics
     assert (statistics.words[0], statistics.words[-1]) == (2, 6)
     assert (statistics.characters[0], statistics.characters[-1]) == (7, 31)
 
@@ -149,7 +150,7 @@ def test_targets_of_each_task(table):
         assert {split.targets[0].dtype.name for split in prepared.splits.values()} == {"float32"}
         if name == "regression":
             train = prepared.splits["train"].targets[0]
-            statistics = prepared.summary().target.statistics
+            statistics = summary_of(prepared).target.statistics
             assert (statistics.mean, statistics.variance) == ((train.mean(),), (pytest.approx(train.var()),))
     assert by_row == {"regression": [1.5, 2.5] * 6, "multi_label": [[1, 1], [0, 0], [0, 1]] * 6}
 
@@ -259,7 +260,7 @@ def test_many_categories_are_kept_one_by_one(table, monkeypatch):
     prepared = table(*lines, label_column="y")
     assert (prepared.inputs[0].kind, prepared.inputs[0].column) == ("category", "strings")
     assert [row["c"] for row in inputs_of(prepared)] == [f"{'often' if i % 3 else i}x".encode() for i in range(60)]
-    statistics = prepared.summary().inputs[0].statistics
+    statistics = summary_of(prepared).inputs[0].statistics
     assert (len(statistics.values), statistics.values[0]) == (5, "oftenx")
 
 

@@ -2,8 +2,9 @@ import pytest
 
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import prepare
+from tuner.data.summary import summary_of
 from tuner.errors import DataError
-from tuner.spec import TextDirectory
+from tuner.spec.data import TextDirectory
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_texts_are_the_content_of_their_files(folder):
             read[file] = text.decode()
     assert len(read) == 20
     assert (read["ham/0.txt"], read["spam/2.txt"]) == ("grüße\r\n", "spam " * 3)
-    statistics = prepared.summary().inputs[0].statistics
+    statistics = summary_of(prepared).inputs[0].statistics
     assert statistics.words[-1] <= 10
     assert prepared.split_records("test")[0]["label"] == "ham"
 

@@ -9,7 +9,8 @@ import optuna
 import pytest
 
 from storage import studies
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from tests.tuner.http import seeding
 from tuner.http.serving import Serving
 from tuner.http.settings import ServiceSettings

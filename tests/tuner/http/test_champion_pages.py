@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 
 from storage import champions, tokens
-from storage.database import connect
+from storage.connecting import connect
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER
 from tests.tuner.http.test_study_page import text_of
-from tuner.champion.record import hash_files, read_champion, write_record
-from tuner.champion.registry import register_export
-from tuner.places import study_artifacts
+from tuner.champion.records.champion_json import hash_files, read_champion, write_record
+from tuner.champion.registry.files import register_export
+from tuner.study.locations import study_artifacts
 
 Serve = Callable[..., str]
 

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from storage import tokens
-from storage.database import connect
+from storage.connecting import connect
 
 Serve = Callable[..., str]
 NAME = "<b>digits</b>"

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import update
 
 from storage import tokens
-from storage.database import Database, connect
+from storage.connecting import connect
+from storage.database import Database
 from storage.tables import TrialRow
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER

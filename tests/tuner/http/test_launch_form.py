@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from storage import standing, tokens
-from storage.database import connect
+from storage.connecting import connect
 from storage.pool import PoolMember
 from storage.studies import create_study, load_study
 from tests.tuner.conftest import SPACES
@@ -22,8 +22,9 @@ from tuner.errors import DataError
 from tuner.http.pages.data_folders import listing
 from tuner.http.pages.spec_form.fields import KINDS, data_fields, sections
 from tuner.http.pages.spec_form.reading import laid_over, raw_spec
-from tuner.outside_specs import SpecPolicy, examine_outside_spec
-from tuner.spec import DATA_KINDS, SearchSpec
+from tuner.spec.data import DATA_KINDS
+from tuner.spec.policy import SpecPolicy, examine_outside_spec
+from tuner.spec.search_spec import SearchSpec
 
 Serve = Callable[..., str]
 SPACE = f"{SPACES}:Fast"

@@ -11,12 +11,12 @@ import httpx
 import pytest
 
 from storage import tokens
-from storage.database import connect
+from storage.connecting import connect
 from storage.progress import StudyStatus
 from tests.tuner.conftest import SPACES
 from tuner.client import Client
 from tuner.errors import SpecError
-from tuner.spec import LaunchSettings, RaySettings, SlurmSettings
+from tuner.spec.sections import LaunchSettings, RaySettings, SlurmSettings
 
 Serve = Callable[..., str]
 SPACE = f"{SPACES}:Fast"

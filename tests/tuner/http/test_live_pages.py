@@ -13,7 +13,7 @@ import pytest
 from disruption.servers import PostgresServer
 
 from storage import leases, standing, studies
-from storage.database import connect
+from storage.connecting import connect
 from storage.pool import PoolMember
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import ODD

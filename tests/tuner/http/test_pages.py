@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from storage import tokens
-from storage.database import connect
+from storage.connecting import connect
 
 Serve = Callable[..., str]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

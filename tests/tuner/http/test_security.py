@@ -20,7 +20,7 @@ from schemathesis.checks import not_a_server_error
 from sqlalchemy.engine import make_url
 
 from storage import studies, tokens
-from storage.database import connect
+from storage.connecting import connect
 from tuner.client import Client
 from tuner.errors import NoAccess, ScopeTooSmall, ServiceError, SpecError, TooOften
 from tuner.http.serving import Serving
@@ -136,7 +136,7 @@ def test_who_comes_through_a_proxy_is_not_alone_on_this_machine(http: httpx.Clie
 
 
 def test_a_cursor_that_somebody_wrote_does_no_harm(http: httpx.Client) -> None:
-    from tuner.paging import cursor_after
+    from tuner.queries.paging import cursor_after
 
     listing = {"study": "digits", "state": None, "sort": "value", "descending": False}
     for position in ("x", [1], [-1, 1], [1, "text"], [1, 10**30], [2**40, 1], {"a": 1}, [[1], 2]):

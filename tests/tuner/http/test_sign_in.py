@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from storage import tokens
-from storage.database import connect
+from storage.connecting import connect
 
 Serve = Callable[..., str]
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from storage import pool, standing, studies, tokens
-from storage.database import connect
+from storage.connecting import connect
 from storage.pool import PoolMember
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER, ODD

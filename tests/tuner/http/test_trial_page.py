@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from storage import leaderboard
-from storage.database import connect
+from storage.connecting import connect
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER, ODD
 from tests.tuner.http.test_study_page import text_of
-from tuner.places import study_artifacts
+from tuner.study.locations import study_artifacts
 
 Serve = Callable[..., str]
 

@@ -12,6 +12,7 @@ import pytest
 from search_spaces.structured import StructuredSpace
 from search_spaces.structured_config import FAMILIES
 from tuner.data.prepared import TargetFacts
+from tuner.data.summary import summary_of
 from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
 
 Answers = Callable[[optuna.Trial], Suggest]
@@ -27,7 +28,7 @@ def space(table_data: Callable[..., Any]) -> StructuredSpace:
     }
     facts = TargetFacts(task="classification", dtype="int64", class_names=("no", "yes"))
     data = table_data(columns, (np.arange(3000) % 10 == 0).astype("int64"), facts)
-    return StructuredSpace(data.summary(), families=FAMILIES)
+    return StructuredSpace(summary_of(data), families=FAMILIES)
 
 
 def test_a_study_asks_for_nothing_that_the_listing_lacks(

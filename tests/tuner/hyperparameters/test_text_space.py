@@ -12,6 +12,7 @@ import pytest
 from search_spaces.text import TextSpace
 from tests.prepared_texts import write_texts
 from tuner.data.prepared import TargetFacts
+from tuner.data.summary import summary_of
 from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
 
 Answers = Callable[[optuna.Trial], Suggest]
@@ -23,7 +24,7 @@ def space(tmp_path: Path) -> TextSpace:
     texts = ["a few words", "and a few more of them"] * 20
     labels = (np.arange(40) % 10 == 0).astype(np.int64)
     data = write_texts(tmp_path / "prepared", {"train": (texts, labels), "validation": (texts, labels)}, target)
-    return TextSpace(data.summary())
+    return TextSpace(summary_of(data))
 
 
 def test_a_study_asks_for_nothing_that_the_listing_lacks(

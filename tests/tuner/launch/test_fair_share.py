@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage.pool import OwnWorker, PoolView, Served
+from tuner.launch.backoff import Setbacks
 from tuner.launch.fair_share import fairer, most_wanting
-from tuner.launch.setbacks import Setbacks
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tuner.errors import LaunchError
 from tuner.launch import kubernetes
 from tuner.launch.kubernetes import PodsWanted, Volume
-from tuner.spec import STUDY_NAME, SearchSpec, validate_spec
+from tuner.spec.reading import validate_spec
+from tuner.spec.search_spec import STUDY_NAME, SearchSpec
 from tuner.worker.settings import WorkerSettings
 
 # The oldest in which a Job's pods may be judged one by one, and the newest whose schemas are here.

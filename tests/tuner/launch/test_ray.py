@@ -13,18 +13,18 @@ from sqlalchemy import make_url
 
 from storage import launches as stored
 from storage import leaderboard, leases, progress
-from storage.database import connect
+from storage.connecting import connect
 from tests.contracts.ray_nodes import ray_nodes
 from tests.engine_workers import log, states, until_states
 from tests.tuner.conftest import SPACES
 from tests.waiting import within
 from tuner.errors import LaunchError
-from tuner.launch import ray_cluster
 from tuner.launch.engine import WorkerNeeds, WorkerState, WorkersWanted
 from tuner.launch.engines import engine_of
 from tuner.launch.launches import log_of, needs_of
-from tuner.launch.ray_records import LaunchRecords
-from tuner.spec import LaunchSettings, RaySettings, Resources
+from tuner.launch.ray import cluster
+from tuner.launch.ray.records import LaunchRecords
+from tuner.spec.sections import LaunchSettings, RaySettings, Resources
 from tuner.worker.settings import WorkerSettings
 
 PASSWORD = "not-to-be-shown"
@@ -245,8 +245,8 @@ def test_a_note_of_a_cluster_that_is_gone_is_no_cluster(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(ray_cluster, "read_ray_address", lambda: f"127.0.0.1:{nobody.getsockname()[1]}")
-        assert not ray_cluster.join_here()
+        monkeypatch.setattr(cluster, "read_ray_address", lambda: f"127.0.0.1:{nobody.getsockname()[1]}")
+        assert not cluster.join_here()
 
 
 def test_something_else_at_the_address_is_no_cluster(s3_server):

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import make_url
 
 from storage import leaderboard, leases, progress
-from storage.database import connect
+from storage.connecting import connect
 from tests.engine_workers import log, states, until_states
 from tests.one_node_slurm import one_node_slurm
 from tests.waiting import within
 from tuner.errors import LaunchError
 from tuner.launch.engine import WorkerNeeds, WorkerState, WorkersWanted
-from tuner.launch.slurm import SlurmEngine
-from tuner.spec import SlurmSettings
+from tuner.launch.slurm.engine import SlurmEngine
+from tuner.spec.sections import SlurmSettings
 from tuner.worker.settings import WorkerSettings
 
 PASSWORD = "not-to-be-shown"

@@ -13,7 +13,7 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from tests.attempts import SPACES, Attempts
 from tuner.data.cache import prepare
-from tuner.spec import Space
+from tuner.spec.choices import Space
 
 MakeAttempts = Callable[..., Attempts]
 

@@ -17,7 +17,7 @@ tf.config.set_logical_device_configuration(
 tf.config.experimental.enable_op_determinism()
 
 from tests.attempts import Attempts  # noqa: E402
-from tuner.spec import SearchSpec  # noqa: E402
+from tuner.spec.search_spec import SearchSpec  # noqa: E402
 
 
 def main() -> None:

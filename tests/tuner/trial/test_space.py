@@ -10,7 +10,7 @@ import pytest
 from search_spaces.base import SearchSpace
 from search_spaces.image import ImageSpace
 from tuner.errors import SpaceError
-from tuner.spec import validate_spec
+from tuner.spec.reading import validate_spec
 from tuner.trial.space import labels_of, load_space
 
 FILE = """

@@ -9,8 +9,8 @@ import pytest
 
 from storage.database import Database
 from tests.waiting import within
-from tuner.launch.local import LocalWorker
-from tuner.spec import SearchSpec
+from tuner.launch.local.worker import LocalWorker
+from tuner.spec.search_spec import SearchSpec
 from tuner.worker.settings import WorkerSettings
 
 

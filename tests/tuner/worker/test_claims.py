@@ -14,7 +14,7 @@ import pytest
 from tuner.errors import LaunchError
 from tuner.launch.engine import WorkerNeeds, WorkersWanted
 from tuner.launch.engines import engine_of
-from tuner.spec import LaunchSettings, Resources
+from tuner.spec.sections import LaunchSettings, Resources
 from tuner.worker import claims
 from tuner.worker.claims import Claim, claim_gpus, identities_of
 from tuner.worker.devices import plan_slots
@@ -113,7 +113,7 @@ def test_another_name_of_a_gpu_is_the_same_gpu(claim: ClaimGpus, monkeypatch: py
 _HOLD = """
 import sys
 from pathlib import Path
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 from tuner.worker.claims import claim_gpus
 claim = claim_gpus(Resources(slots=1), {"0": "GPU-0"}, "the other process", folder=Path(sys.argv[1]))
 print("held", flush=True)
@@ -164,15 +164,15 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_local_workers_divide_the_gpus_of_the_machine(
     count: int, resources: Resources, needs: WorkerNeeds, each: int | None, tmp_path: Path
 ) -> None:
-    from tuner.launch.local_engine import _gpus_of_each
+    from tuner.launch.local.engine import _gpus_of_each
 
     assert _gpus_of_each(order(count, resources, needs, tmp_path), 4) == each
 
 
 def test_more_local_workers_than_gpus_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tuner.launch import local_engine
+    from tuner.launch.local import engine
 
-    monkeypatch.setattr(local_engine, "visible_gpus", lambda: tuple(FOUR))
+    monkeypatch.setattr(engine, "visible_gpus", lambda: tuple(FOUR))
     with pytest.raises(LaunchError, match="5 workers are asked for, and this machine has 4 GPUs"):
         engine_of("local", LaunchSettings()).start(order(5, AUTO, WorkerNeeds(), tmp_path))
 

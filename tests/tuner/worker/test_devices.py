@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tuner.errors import LaunchError
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 from tuner.worker.devices import plan_slots, visible_gpus
 
 FOUR = ("0", "1", "2", "3")

@@ -8,8 +8,8 @@ from sqlalchemy import update
 from storage import leases, progress
 from storage.tables import StudyRow
 from tuner.errors import LaunchError
-from tuner.queries import list_workers
-from tuner.versions import versions_here
+from tuner.processes.versions import versions_here
+from tuner.queries.workers import list_workers
 
 
 @pytest.fixture

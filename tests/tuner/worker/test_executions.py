@@ -8,8 +8,8 @@ import pytest
 
 from storage import leaderboard
 from storage.artifacts import StudyArtifacts
-from tuner.champion.selection import export_request, kept_trial
-from tuner.views import print_trial
+from tuner.champion.choosing.kept_trial import export_request, kept_trial
+from tuner.presentation.views import print_trial
 
 
 def test_executions_are_recorded_compared_and_shown(create_study, run_worker, make_spec, database, cache, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tuner.errors import LaunchError
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.devices import plan_slots, visible_gpus
 from tuner.worker.metrics import WorkerMetrics
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not GPUS, reason="no GPU: NVML does not answer h
 _CLAIM = """
 import sys
 from pathlib import Path
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.devices import visible_gpus
 claim = claim_gpus(Resources(), identities_of(visible_gpus()), "the other worker", folder=Path(sys.argv[1]))

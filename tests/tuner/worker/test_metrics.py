@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from storage import progress
 from tuner.errors import LaunchError
-from tuner.spec import Resources
+from tuner.spec.sections import Resources
 from tuner.trial.outcome import Outcome
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.publishing import Publishing

@@ -8,7 +8,7 @@ import pytest
 from disruption.proxy import Proxy
 
 from storage import leaderboard, leases, progress
-from storage.database import connect
+from storage.connecting import connect
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from disruption.models import same_weights
 
 from storage import leaderboard, leases, progress, studies
-from storage.database import connect
+from storage.connecting import connect
 from tuner.worker.trial_process import start_forkserver
 
 

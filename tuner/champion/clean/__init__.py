@@ -1,8 +1,9 @@
 """Runs exported files on raw examples in a process that has their runtime and nothing of this project.
 
-``tuner.champion.proof`` copies this package elsewhere, under the name ``champion_proof``, and runs ``inference.main``
-with ``python -I``. It imports the standard library, NumPy and the runtimes only, and makes importing everything else
-that the request names impossible, so that what it computes is what a user of the exported files computes.
+``tuner.champion.proof.clean_runs`` copies this package elsewhere, under the name ``champion_proof``, and runs
+``inference.main`` with ``python -I``. It imports the standard library, NumPy and the runtimes only, and makes importing
+everything else that the request names impossible, so that what it computes is what a user of the exported files
+computes.
 
 The request is a JSON file:
 

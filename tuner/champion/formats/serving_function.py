@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tuner.champion.loaded import LoadedExport
-from tuner.champion.record import ImageInput
-from tuner.champion.tensors import RAW_OUTPUTS
+from tuner.champion.model.loaded import LoadedExport
+from tuner.champion.model.tensors import RAW_OUTPUTS
+from tuner.champion.records.champion_json import ImageInput
 from tuner.data.batches import in_structure
 
 IMAGES = "images"

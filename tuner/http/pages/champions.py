@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from starlette.responses import Response
 
-from tuner import registry
+from tuner.champion.registry import registered
 from tuner.http.access import Caller, needs
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.templating import champion_address, page
@@ -29,15 +29,15 @@ async def champions(
     study: Annotated[str | None, Query(max_length=512, pattern=r"^[^\x00]+$")] = None,
     cursor: Cursor = None,
 ) -> Response:
-    found = await service.found(registry.champion_page, study, limit=_CHAMPIONS, cursor=cursor)
+    found = await service.found(registered.champion_page, study, limit=_CHAMPIONS, cursor=cursor)
     return page(request, "champions.html", study=study, champions=found, first=cursor is None)
 
 
 @router.get("/{study}/{version}")
 async def champion(request: Request, service: Answers, study: Study, version: Version) -> Response:
-    found = await service.found(registry.show_champion, study, version)
+    found = await service.found(registered.show_champion, study, version)
     aliases = found.champion.aliases
-    moves = await asyncio.gather(*(service.found(registry.alias_history, alias) for alias in aliases))
+    moves = await asyncio.gather(*(service.found(registered.alias_history, alias) for alias in aliases))
     histories = {alias: changes[:_MOVES] for alias, changes in zip(aliases, moves, strict=True)}
     return page(request, "champion.html", study=study, champion=found.champion, card=found.card, histories=histories)
 
@@ -52,6 +52,6 @@ async def promote(
     unverified: Annotated[bool, Form()] = False,
 ) -> Response:
     who = f"{caller.name} over HTTP"
-    promoted = partial(registry.promote, study, version, alias, unverified=unverified, who=who)
+    promoted = partial(registered.promote, study, version, alias, unverified=unverified, who=who)
     await service.reads.run(partial(promoted, storage=service.database))
     return gone_to(champion_address(study, version))

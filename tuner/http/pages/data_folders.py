@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.outside_specs import leads_into
+from tuner.spec.policy import leads_into
 
 _MOST = 200
 # What a spec's data can be, beside folders.

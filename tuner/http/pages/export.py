@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from storage.errors import UnknownTrial
 from tuner import queries
-from tuner.champion.formats.choice import FORMATS
+from tuner.champion.export.requests import ExportAsked
+from tuner.champion.formats.offered import FORMATS
 from tuner.errors import ExportError
-from tuner.exporting import ExportAsked
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.templating import export_address, page
 from tuner.http.parameters import Answers, Study, Text

@@ -20,7 +20,7 @@ from storage.errors import StorageError, StudyExists
 from tuner import queries
 from tuner.errors import LaunchError, Problem, SpecError, TunerError
 from tuner.http.access import needs, secret_of
-from tuner.http.errors import fault_of, problems_of
+from tuner.http.error_responses import fault_of, problems_of
 from tuner.http.launching import checked, launched
 from tuner.http.pages.data_folders import Listing, listing
 from tuner.http.pages.forms import gone_to
@@ -29,7 +29,8 @@ from tuner.http.pages.spec_form.reading import OVER, WHOLE, fields_of, kind_of, 
 from tuner.http.pages.templating import page, study_address
 from tuner.http.parameters import Answers
 from tuner.http.service import Service
-from tuner.spec import SPACES, SearchSpec
+from tuner.spec.choices import SPACES
+from tuner.spec.search_spec import SearchSpec
 
 router = APIRouter(include_in_schema=False)
 _POOL = "pool"

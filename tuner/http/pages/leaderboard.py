@@ -7,8 +7,8 @@ from typing import Any
 
 from storage.leaderboard import TrialSummary
 from storage.progress import StudyStatus
-from tuner.paging import Page
-from tuner.views import flat_trial, trial_columns
+from tuner.presentation.views import flat_trial, trial_columns
+from tuner.queries.paging import Page
 
 # Wider tables tell nobody anything; a trial's own page has all of its hyperparameters.
 _MOST_PARAMETERS = 30

@@ -9,8 +9,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import Response
 
 from tuner.errors import NoAccess
-from tuner.http.access import COOKIE, is_forwarded, secret_of
-from tuner.http.handlers import SIGN_IN
+from tuner.http.access import COOKIE, SIGN_IN, is_forwarded, secret_of
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.templating import page
 from tuner.http.parameters import Answers

@@ -19,9 +19,10 @@ from tuner.http.pages.leaderboard import Order, leaderboard, usual_sort
 from tuner.http.pages.templating import page, study_address
 from tuner.http.parameters import Answers, Cursor, Study
 from tuner.http.service import Service
+from tuner.launch import changes
+from tuner.presentation.views import lacks_workers, running_row, status_facts, who_would_take
 from tuner.report.facts import spec_yaml
-from tuner.spec import SearchSpec
-from tuner.views import lacks_workers, running_row, status_facts, who_would_take
+from tuner.spec.search_spec import SearchSpec
 
 router = APIRouter(prefix="/studies/{study}", include_in_schema=False)
 _LAUNCHING = [Depends(needs("launch")), OWN_FORM]
@@ -126,7 +127,7 @@ async def workers(request: Request, service: Answers, study: Study) -> Response:
 
 @router.post("/stop", dependencies=_LAUNCHING)
 async def stop(service: Answers, study: Study) -> Response:
-    await service.reads.run(partial(queries.stop, study, storage=service.database))
+    await service.reads.run(partial(changes.stop, study, storage=service.database))
     return gone_to(study_address(study))
 
 
@@ -135,7 +136,7 @@ async def resume(
     service: Answers, study: Study, trials: Annotated[int | None, Form(ge=1, lt=2**31)] = None
 ) -> Response:
     service.policy.check_trials(trials)
-    await service.reads.run(partial(queries.resume, study, trials=trials, storage=service.database))
+    await service.reads.run(partial(changes.resume, study, trials=trials, storage=service.database))
     return gone_to(study_address(study))
 
 
@@ -147,6 +148,6 @@ async def delete(
     artifacts: Annotated[bool, Form()] = False,
 ) -> Response:
     await service.reads.run(
-        partial(queries.delete_study, study, confirm=confirm, artifacts=artifacts, storage=service.database)
+        partial(changes.delete_study, study, confirm=confirm, artifacts=artifacts, storage=service.database)
     )
     return gone_to("/")

@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse
 
 from storage.tokens import Scope
 from tuner.http.access import ANONYMOUS, COOKIE, Caller, secret_of
-from tuner.http.errors import Fault
+from tuner.http.error_responses import Fault
 from tuner.http.pages.static_files import address_of
+from tuner.presentation.tables import show
+from tuner.presentation.views import ago
 from tuner.report.style import OUTCOMES
-from tuner.tables import show
-from tuner.views import ago
 
 # Pages have what a token alone may see.
 _HEADERS = {"Cache-Control": "no-store"}

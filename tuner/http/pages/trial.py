@@ -12,9 +12,9 @@ from storage.leaderboard import TrialDetail
 from tuner import queries
 from tuner.http.pages.templating import page
 from tuner.http.parameters import Answers, Number, Study
-from tuner.queries import Storage
+from tuner.presentation.views import epoch_rows, trial_facts
 from tuner.report.style import thinned
-from tuner.views import epoch_rows, trial_facts
+from tuner.study.storage_access import Storage
 
 router = APIRouter(prefix="/studies/{study}/trials/{number}", include_in_schema=False)
 _EPOCHS = 100

@@ -11,13 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from storage.aliases import AliasChange
-from tuner import registry
+from tuner.champion.registry import registered
+from tuner.champion.registry.registered import RegisteredChampion
 from tuner.http.access import Caller, needs
 from tuner.http.parameters import Answers, Cursor, Limit, Reference, Text
 from tuner.http.streams import streamed
-from tuner.paging import Page
-from tuner.queries import USUAL_PAGE
-from tuner.registry import RegisteredChampion
+from tuner.queries.paging import USUAL_PAGE, Page
 
 router = APIRouter(prefix="/api/v1/champions", tags=["champions"])
 DIGEST_HEADER = "Champion-Digest"
@@ -41,7 +40,7 @@ async def list_champions(
     cursor: Cursor = None,
 ) -> Response:
     """A page of every champion or of one study's, the newest first."""
-    return await service.answer(Page[RegisteredChampion], registry.champion_page, study, limit=limit, cursor=cursor)
+    return await service.answer(Page[RegisteredChampion], registered.champion_page, study, limit=limit, cursor=cursor)
 
 
 @router.put("/aliases/{alias}", response_model=AliasChange | None)
@@ -51,7 +50,7 @@ async def promote(
     """Points an alias to a champion. Gives the move; null if it pointed there already."""
     return await service.done(
         AliasChange | None,
-        registry.promote,
+        registered.promote,
         promotion.study,
         promotion.version,
         alias,
@@ -63,7 +62,7 @@ async def promote(
 @router.get("/aliases/{alias}", response_model=list[AliasChange])
 async def alias_history(service: Answers, alias: Text) -> Response:
     """Every move of an alias, the newest first."""
-    return await service.answer(list[AliasChange], registry.alias_history, alias)
+    return await service.answer(list[AliasChange], registered.alias_history, alias)
 
 
 @router.get("/{reference}/download", response_class=Response)
@@ -72,7 +71,7 @@ async def download(service: Answers, reference: Reference) -> Response:
 
     The header Champion-Digest is SHA-256 over the sorted names and hashes of the files, as `tuner champions` shows it.
     """
-    found = await service.reads.run(partial(registry.stream_champion, reference, storage=service.database))
+    found = await service.reads.run(partial(registered.stream_champion, reference, storage=service.database))
     headers = {
         DIGEST_HEADER: found.digest,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.folder, safe='')}.tar",

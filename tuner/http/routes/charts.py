@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from storage.samples import Points
-from tuner import chart_data
-from tuner.chart_data import USUAL_POINTS, ParameterChart, TrialCurve
 from tuner.http.parameters import Answers, Study
+from tuner.queries import charts
+from tuner.queries.charts import USUAL_POINTS, ParameterChart, TrialCurve
 
 router = APIRouter(prefix="/api/v1/studies/{study}/charts", tags=["charts"])
 
@@ -20,7 +20,7 @@ async def history(
     service: Answers, study: Study, points: Annotated[int, Query(ge=1, le=5000)] = USUAL_POINTS
 ) -> Response:
     """How the leading objective developed: of each group of neighbouring trials the best."""
-    return await service.answer(Points, chart_data.history_chart, study, points)
+    return await service.answer(Points, charts.history_chart, study, points)
 
 
 @router.get("/curves", response_model=list[TrialCurve])
@@ -30,16 +30,16 @@ async def curves(
     trial: Annotated[list[Annotated[int, Query(ge=0, lt=2**31)]], Query(max_length=50)] = [],  # noqa: B006
 ) -> Response:
     """Learning curves of those trials; else of the best, the newest, and those that run."""
-    return await service.answer(list[TrialCurve], chart_data.curves_chart, study, tuple(trial))
+    return await service.answer(list[TrialCurve], charts.curves_chart, study, tuple(trial))
 
 
 @router.get("/importances", response_model=dict[str, dict[str, float]])
 async def importances(service: Answers, study: Study) -> Response:
     """By objective, how much each hyperparameter mattered; empty with too few complete trials."""
-    return await service.answer(dict[str, dict[str, float]], chart_data.importances_chart, study)
+    return await service.answer(dict[str, dict[str, float]], charts.importances_chart, study)
 
 
 @router.get("/parameters", response_model=ParameterChart)
 async def parameters(service: Answers, study: Study) -> Response:
     """Complete trials by their hyperparameters, for parallel coordinates and slices."""
-    return await service.answer(ParameterChart, chart_data.parameters_chart, study)
+    return await service.answer(ParameterChart, charts.parameters_chart, study)

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from tuner.errors import ScopeTooSmall
 from tuner.http.dashboard import dashboard_folder
-from tuner.http.errors import fault_of
+from tuner.http.error_responses import fault_of
 from tuner.http.parameters import Answers
 
 router = APIRouter(include_in_schema=False)

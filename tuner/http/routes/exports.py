@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from tuner.exporting import ExportAsked, ExportView
+from tuner.champion.export.requests import ExportAsked, ExportView
 from tuner.http.access import Caller, needs
 from tuner.http.parameters import Answers, Study, Text
 from tuner.http.service import Service
-from tuner.wire import as_json
+from tuner.json_codec import as_json
 
 router = APIRouter(prefix="/api/v1/studies/{study}/exports", tags=["champions"])
 Launcher = Annotated[Caller, Depends(needs("launch"))]

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from tuner.http.parameters import Answers
-from tuner.versions import own_version
+from tuner.processes.versions import own_version
 
 router = APIRouter(tags=["health"])
 

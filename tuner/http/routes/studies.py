@@ -16,11 +16,12 @@ from tuner.http.access import needs
 from tuner.http.launching import launched, scaled, space_of
 from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
 from tuner.http.streams import streamed
+from tuner.json_codec import as_json
+from tuner.launch import changes
 from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
-from tuner.paging import Page
-from tuner.queries import USUAL_PAGE, WorkerView
-from tuner.wire import as_json
+from tuner.queries.paging import USUAL_PAGE, Page
+from tuner.queries.workers import WorkerView
 
 router = APIRouter(prefix="/api/v1/studies", tags=["studies"])
 spaces = APIRouter(prefix="/api/v1/space", tags=["studies"])
@@ -105,7 +106,7 @@ async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Re
     """Deletes a study that no worker works on, with its trials and champions. It cannot be undone."""
     await service.reads.run(
         partial(
-            queries.delete_study,
+            changes.delete_study,
             study,
             confirm=deletion.confirm,
             artifacts=deletion.artifacts,
@@ -118,7 +119,7 @@ async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Re
 @router.post("/{study}/stop", response_model=dict[str, str], dependencies=_LAUNCHING)
 async def stop(service: Answers, study: Study) -> Response:
     """Asks every worker to leave after its epoch; ``state`` is the study's."""
-    state = await service.reads.run(partial(queries.stop, study, storage=service.database))
+    state = await service.reads.run(partial(changes.stop, study, storage=service.database))
     return JSONResponse({"state": state})
 
 
@@ -126,7 +127,7 @@ async def stop(service: Answers, study: Study) -> Response:
 async def resume(service: Answers, study: Study, resuming: Resuming = _AS_IT_WAS) -> Response:
     """Lets a stopped study go on: it runs as soon as a worker comes. One whose trials are all done needs more."""
     service.policy.check_trials(resuming.trials)
-    return await service.done(StudyStatus, queries.resume, study, trials=resuming.trials)
+    return await service.done(StudyStatus, changes.resume, study, trials=resuming.trials)
 
 
 @router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING)

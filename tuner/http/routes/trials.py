@@ -12,8 +12,7 @@ from storage.leaderboard import TrialDetail, TrialSummary
 from tuner import queries
 from tuner.http.parameters import Answers, Cursor, Limit, Number, Study
 from tuner.http.streams import streamed
-from tuner.paging import Page
-from tuner.queries import USUAL_PAGE
+from tuner.queries.paging import USUAL_PAGE, Page
 
 router = APIRouter(prefix="/api/v1/studies/{study}", tags=["trials"])
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from storage.standing import StandingPool
 from tuner import queries
 from tuner.http.parameters import Answers, Cursor, Limit
-from tuner.paging import Page
-from tuner.queries import USUAL_PAGE, LiveWorker
+from tuner.queries.paging import USUAL_PAGE, Page
+from tuner.queries.workers import LiveWorker
 
 router = APIRouter(prefix="/api/v1", tags=["workers"])
 

@@ -15,16 +15,16 @@ import pytest
 from PIL import Image
 
 from tuner.champion import clean
+from tuner.champion.card.loading import code
 from tuner.champion.child import JsonChild
-from tuner.champion.export import ExportReport, ExportRequest, _Exporter, export_model
-from tuner.champion.formats.choice import FORMATS, checked_formats
-from tuner.champion.formats.converted import Converted, ConvertedFile
+from tuner.champion.export.write_export import ExportReport, ExportRequest, _Exporter, export_model
+from tuner.champion.formats.offered import FORMATS, checked_formats
 from tuner.champion.formats.pixels import write_pixels
-from tuner.champion.formats.proving import FormatProof
-from tuner.champion.formats.report import FormatReport
-from tuner.champion.loading import code
-from tuner.champion.record import read_champion
-from tuner.champion.verification import Exported, verify
+from tuner.champion.proof.formats import FormatProof
+from tuner.champion.proof.verification import Exported, verify
+from tuner.champion.records.champion_json import read_champion
+from tuner.champion.records.converted import Converted, ConvertedFile
+from tuner.champion.records.format_report import FormatReport
 from tuner.data.prepared import open_prepared
 from tuner.errors import ExportError
 
@@ -99,7 +99,7 @@ def held_to(request_to_export: ExportRequest, tmp_path_factory: pytest.TempPathF
     built, workspace, log = folder / "built", folder / "workspace", folder / "log"
     built.mkdir()
     workspace.mkdir()
-    with JsonChild("tuner.champion.exporting", log) as child:
+    with JsonChild("tuner.champion.export.export_process", log) as child:
         exporter = _Exporter(child)
         written = exporter.write(request_to_export, built, workspace)
         exported = Exported(request_to_export, written, open_prepared(written.data), exporter)
@@ -169,7 +169,7 @@ def test_unknown_formats_and_missing_packages_are_told_before_anything_is_done(t
         "import sys, json, importlib.util as u\n"
         "find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'tf2onnx' else find(name, *a)\n"
-        "from tuner.champion.formats.choice import checked_formats\n"
+        "from tuner.champion.formats.offered import checked_formats\n"
         "try: checked_formats(['onnx'])\n"
         "except Exception as error: print(json.dumps(str(error)))"
     )

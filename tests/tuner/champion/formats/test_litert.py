@@ -22,9 +22,10 @@ from search_spaces.image import ImageSpace
 from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured import StructuredSpace
 from search_spaces.structured_config import FAMILIES
-from tuner.champion.formats.litert_model import FILES, FLOAT, FLOAT16, INT8, SIGNATURE, write_litert
+from tuner.champion.formats.litert.model import FILES, FLOAT, FLOAT16, INT8, SIGNATURE, write_litert
 from tuner.champion.formats.refusal import FormatRefused
 from tuner.data.prepared import PreparedData, TargetFacts
+from tuner.data.summary import summary_of
 
 Batch = dict[str, Any]
 # Names of tensors, as an export gives them to columns with any name.
@@ -70,7 +71,7 @@ def _rows(count: int = 33) -> Batch:
 def _structured(data: PreparedData, **values: Any) -> keras.Model:
     hp = keras_tuner.HyperParameters()
     hp.values = {"units": 64, "layers": 1, **values}
-    return StructuredSpace(data.summary(), families=FAMILIES, epochs=1).build(hp).end_to_end()
+    return StructuredSpace(summary_of(data), families=FAMILIES, epochs=1).build(hp).end_to_end()
 
 
 def _on_rows(model: keras.Model) -> Callable[..., dict[str, tf.Tensor]]:

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
-from tuner.champion.formats.onnx_model import write_onnx
+from tuner.champion.formats.onnx.model import write_onnx
 from tuner.champion.formats.refusal import FormatRefused
 
 pytestmark = pytest.mark.slow

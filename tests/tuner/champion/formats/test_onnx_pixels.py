@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from onnx import TensorProto, helper
 
-from tuner.champion.formats.onnx_functions import DOMAIN, OPSET
-from tuner.champion.formats.onnx_pixels import resize_functions
+from tuner.champion.formats.onnx.functions import DOMAIN, OPSET
+from tuner.champion.formats.onnx.pixels import resize_functions
 from tuner.data.decode import resize_pixels
 
 SIZES = [(32, 32), (24, 20), (375, 500), (17, 29), (1, 1), (1, 50), (97, 33), (31, 250)]

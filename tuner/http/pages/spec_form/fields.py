@@ -16,8 +16,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tuner.http.pages.spec_form.help import help_of
-from tuner.outside_specs import NOT_OFFERED
-from tuner.spec import DATA_KINDS, PRUNERS, SAMPLERS, SearchSpec, SplitSettings, WarmStart
+from tuner.spec.choices import PRUNERS, SAMPLERS, WarmStart
+from tuner.spec.data import DATA_KINDS, SplitSettings
+from tuner.spec.policy import NOT_OFFERED
+from tuner.spec.search_spec import SearchSpec
 
 KINDS = tuple(kind for kind in DATA_KINDS if kind not in NOT_OFFERED)
 KIND = "data.kind"

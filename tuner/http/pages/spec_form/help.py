@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from tuner.spec import SPACES
+from tuner.spec.choices import SPACES
 
 # `key: value   # comment`, also where the key itself is commented out.
 _LINE = re.compile(r"^(?P<indent> *)(?:# )?(?P<key>\w+):(?P<value>[^#]*)(?:#\s*(?P<comment>.*))?$")

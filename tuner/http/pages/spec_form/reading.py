@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.errors import Problem, SpecError
 from tuner.http.pages.spec_form.fields import KIND, KINDS, Reading, SpecField, data_fields, sections
-from tuner.spec import parse_yaml
+from tuner.spec.reading import parse_yaml
 
 # The fields beside those of keys: YAML that is laid over them, and a whole spec in place of all of them.
 OVER, WHOLE = "yaml", "whole"

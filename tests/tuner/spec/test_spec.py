@@ -1,0 +1,29 @@
+"""What YAML would let pass and a spec must not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tuner.errors import SpecError
+from tuner.spec.reading import load_spec
+
+BASE = "study: s\ndata: {kind: image_directory, path: .}\nspace: image\nobjective: val_accuracy\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("trials: true", "trials: must be an integer"),
+        ("trials: '3'", "trials: must be an integer"),
+        ("trials: 3000000000", "trials: must be less than or equal to 1000000"),
+        ("timeout: 99999d", "timeout: must be less than or equal to 315360000"),
+        ("resources: {slots: true}", "resources.slots: must be an integer, or 'auto'"),
+        ("trials: 2\ntrials: 1", "duplicate key 'trials'"),
+        ("training: {epochs: 1, epochs: 2}", "duplicate key 'epochs'"),
+    ],
+)
+def test_values_that_would_be_taken_for_others_are_refused(lines, said, tmp_path):
+    (tmp_path / "spec.yaml").write_text(BASE + lines)
+    with pytest.raises(SpecError, match=r"spec\.yaml") as refused:
+        load_spec(tmp_path / "spec.yaml")
+    assert said in str(refused.value)

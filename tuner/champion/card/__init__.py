@@ -1,0 +1,1 @@
+"""What an export says of itself: its card as data and in Markdown, with pictures."""

@@ -1,0 +1,1 @@
+"""Which of the trials is the champion: scored again, averaged, trained again."""

@@ -1,0 +1,141 @@
+"""The process that trains a trial's hyperparameters again.
+
+``python -m tuner.champion.choosing.retraining_process LOG``
+takes ``{"request", "on", "epochs", "workspace"}``: an ``ExportRequest``,
+the splits to train on, for how many epochs, and an existing folder for temporary files. Then it takes
+``{"seed", "file"}`` any number of times, the latter the ``.keras`` file to write, and answers each with a ``Run``, or
+``{"refused": reason}``.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+
+from tuner.champion.child import Receive, Say, serve
+from tuner.champion.model.opened import prepared_data, reason_of
+from tuner.champion.records.request import ExportRequest
+from tuner.champion.records.retraining import Run
+from tuner.data.prepared import PreparedData
+from tuner.data.splits import TEST, TRAIN, VALIDATION
+from tuner.data.summary import summary_of
+from tuner.errors import ExportError
+from tuner.processes.quick_imports import import_keras
+
+if TYPE_CHECKING:
+    import keras
+
+
+def work(receive: Receive, say: Say) -> None:
+    """Answers the parent until it has no more questions."""
+    import_keras()
+    message = receive()
+    assert message is not None
+    request = ExportRequest.model_validate(message["request"])
+    try:
+        retraining = _Retraining(request, message["on"], message["epochs"], Path(message["workspace"]))
+        while (message := receive()) is not None:
+            say(retraining.run(message["seed"], Path(message["file"])).model_dump(mode="json"))
+    except Exception as error:
+        traceback.print_exc()
+        say({"refused": f"trial {request.trial} cannot be trained again: {reason_of(error)}"})
+
+
+class _Retraining:
+    """A trial's hyperparameters, and the data to train them on."""
+
+    def __init__(self, request: ExportRequest, on: Sequence[str], epochs: int, workspace: Path) -> None:
+        self._request, self._on, self._epochs, self._workspace = request, on, epochs, workspace
+        self._data = prepared_data(request)
+        self._training = self._data if list(on) == [TRAIN] else self._joined()
+
+    def _joined(self) -> PreparedData:
+        from tuner.data.joining import joined
+
+        folder = self._workspace / "joined"
+        folder.mkdir()
+        return joined(self._data, self._on, folder)
+
+    def run(self, seed: int, file: Path) -> Run:
+        from tuner.champion.choosing.scored_trial import evaluate
+
+        _train(self._request, self._training, self._epochs, seed, self._workspace).save(os.fspath(file))
+        request = self._request.model_copy(update={"checkpoint": file})
+        splits = [split for split in (VALIDATION, TEST) if split not in self._on]
+        evaluated = evaluate(request, self._data, splits)
+        if evaluated.subject.unscorable:
+            raise ExportError(evaluated.subject.unscorable)
+        scores = {split: evaluated.score(split).score() for split in evaluated.outputs}
+        return Run(seed=seed, validation=scores.get(VALIDATION), test=scores.get(TEST))
+
+
+def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, workspace: Path) -> keras.Model:
+    """The model end to end, after its last epoch."""
+    import keras
+    import tensorflow as tf
+
+    from tuner.data.batches import TrainingBatches
+    from tuner.hyperparameters import TrialHyperParameters
+    from tuner.trial.callbacks import DivergenceGuard
+    from tuner.trial.model import batch_format, batch_size_of, build_model
+    from tuner.trial.runtime import begin
+    from tuner.trial.space import load_space
+    from tuner.trial.user_callbacks import CallbackContext, user_callbacks
+
+    spec = request.spec
+    if spec.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.clear_session()
+    begin(spec, seed)
+    space = load_space(spec, summary_of(data))
+    hp = TrialHyperParameters(known_value, request.params)
+    model = build_model(space, hp, spec, data)
+    batches = TrainingBatches(data, batch_size_of(hp, spec), seed, batch_format(space, hp, spec, data, model))
+    callbacks = workspace / "callbacks"
+    callbacks.mkdir(exist_ok=True)
+    context = CallbackContext(
+        study=spec.study,
+        trial=request.trial,
+        execution=0,
+        hyperparameters=dict(hp.values),
+        epochs=epochs,
+        objective=spec.objective.metric,
+        folder=callbacks,
+    )
+
+    def begin_epoch(epoch: int, logs: Any = None) -> None:
+        batches.epoch = epoch
+
+    order = keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)
+    space.fit(
+        hp,
+        model.network,
+        batches.dataset,
+        epochs=epochs,
+        callbacks=[order, DivergenceGuard(), *user_callbacks(spec, context)],
+        verbose=0,
+    )
+    return model.end_to_end()
+
+
+def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
+    """Answers ``TrialHyperParameters`` with the values that it was given, and nothing else.
+
+    Raises:
+        ExportError: it was given none.
+    """
+    if value is not None:
+        return value
+    # A value that the sampler knows by another one is asked for a second time, as the only one of its kind.
+    if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.single():
+        return distribution.low
+    raise ExportError(f"it has no value for hyperparameter {name}: the search space is another one now")
+
+
+if __name__ == "__main__":
+    serve(work)

@@ -1,0 +1,105 @@
+"""From a study to a registered champion: chosen, exported, proven."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from storage import studies as study_records
+from storage.artifacts import StudyArtifacts
+from storage.database import Database
+from storage.errors import StorageError
+from storage.history import history
+from storage.studies import StudyRecord
+from tuner.champion.export.pipeline import Wish, make_champion
+from tuner.champion.records.request import ExportReport
+from tuner.champion.registry.files import register_export
+from tuner.errors import RegistryError
+from tuner.study.locations import default_cache_root, study_artifacts
+from tuner.study.storage_access import open_storage
+
+
+def export_champion(
+    study: str,
+    to: Path | str | None,
+    *,
+    trial: int | None = None,
+    prefer: str | None = None,
+    top: int = 5,
+    ensemble: int | None = None,
+    refit: bool = False,
+    seeds: int | None = None,
+    formats: Sequence[str] = ("keras", "saved_model"),
+    storage: str | None = None,
+) -> ExportReport:
+    """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
+
+    The best trials are scored again on validation and, where there is one, the test split, with bootstrap intervals.
+    The champion is the smallest of those that validation cannot tell from the best; ``ExportReport.champion`` has the
+    ``assessment``. The best trial keeps the study's constraints; a chosen one need not, and ``ExportReport.violated``
+    says so.
+
+    Args:
+        to: the folder to write; an earlier export there is replaced. With None the study's artifacts alone have it,
+            and ``ExportReport.folder`` is gone.
+        trial: a trial's number, in place of the best one's.
+        prefer: one of several objectives: the best of the Pareto front by it. With several objectives this or
+            ``trial`` must be given.
+        top: how many of the best trials are scored again.
+        ensemble: export one model that averages at most so many of them.
+        refit: train the champion's hyperparameters again on train and validation for as many epochs as its best one
+            took, score that on test and export it.
+        seeds: train them so many times; the spread is reported.
+        formats: of ``keras``, ``saved_model`` (always written), ``onnx`` and ``litert``; each is run on the raw
+            examples in a clean process. ``ExportReport.champion.formats`` has what was found, and why one that cannot
+            carry the model was not written.
+
+    Raises:
+        ExportError: there is no model to export, or it does not score what the study says; nothing was written.
+        RegistryError: it was exported, but the database or the artifacts went away; ``add_export`` registers it later.
+    """
+    # plotly takes half a second to import.
+    from tuner.queries.importances import importances
+
+    with open_storage(storage) as database:
+        record = study_records.load_study(database, study)
+        artifacts = study_artifacts(record.artifacts, study)
+        wish = Wish(trial, prefer, top, ensemble, refit, seeds, tuple(formats))
+        with nullcontext(Path(to)) if to is not None else _folder_that_goes() as folder:
+            report = make_champion(
+                database,
+                record,
+                artifacts,
+                wish,
+                folder,
+                default_cache_root(),
+                importances=lambda: importances(history(database, study)),
+            )
+            version = _registered(database, record, artifacts, report, stays=to is not None)
+        return replace(report, version=version)
+
+
+@contextmanager
+def _folder_that_goes() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tuner-export-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder, "champion")
+
+
+def _registered(
+    database: Database, record: StudyRecord, artifacts: StudyArtifacts, report: ExportReport, *, stays: bool
+) -> int:
+    try:
+        return register_export(database, record, artifacts, report.folder, report.champion, stays=stays)
+    except (StorageError, RegistryError, OSError) as error:
+        if not stays:
+            raise RegistryError(
+                f"the champion of {record.name} was not registered: {error}. Export it again"
+            ) from error
+        raise RegistryError(
+            f"{report.folder} is exported, but not registered: {error}. Register it later: "
+            f"`tuner champions add {shlex.quote(str(report.folder))}`"
+        ) from error

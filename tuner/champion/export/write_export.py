@@ -1,0 +1,166 @@
+"""Exports a trial's kept model. TensorFlow runs in child processes only."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from storage.urls import mask_password
+from tuner.champion.card.markdown import write_card
+from tuner.champion.child import JsonChild
+from tuner.champion.formats.offered import ALWAYS, checked_formats, versions_of
+from tuner.champion.placement import check_destination, put_in_place, staging
+from tuner.champion.proof.formats import ALTERNATIVE, FormatProof
+from tuner.champion.proof.verification import Exported, verify
+from tuner.champion.records.champion_json import Champion, LearnedTarget, Verification, hash_files, write_record
+from tuner.champion.records.converted import Converted, ConvertedFile
+from tuner.champion.records.format_report import FormatReport
+from tuner.champion.records.request import ExportReport, ExportRequest
+from tuner.champion.records.written import Scored, Written
+from tuner.data.prepared import PreparedData, open_prepared
+from tuner.errors import ExportError
+from tuner.spec.search_spec import SearchSpec
+
+__all__ = ["ExportReport", "ExportRequest", "export_model"]
+
+
+def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[str] = ALWAYS) -> ExportReport:
+    """Writes ``model.keras``, ``saved_model/``, the card with its pictures and ``champion.json``, proven, or nothing.
+
+    What the SavedModel's signatures take and give is in ``champion.input`` and ``champion.outputs``. The objective is
+    computed again from the raw examples of ``request.split`` in a process without this project: accuracies must agree
+    to 1e-6, other metrics and losses to 1e-5 of their value (1e-3 in mixed precision). An objective that the model
+    itself cannot compute is exported with ``verification.verified`` false and the reason.
+
+    Other formats are converted from the same model and run on the same examples in processes without TensorFlow. One
+    that cannot carry the model, or does not give what the SavedModel gives, is not written; ``champion.formats`` says
+    why.
+
+    Args:
+        request: the trial.
+        to: the folder to make; an earlier export there is replaced in one step.
+        log: a file that receives what TensorFlow and the user's code print.
+        formats: of ``formats.choice.FORMATS``; ``keras`` and ``saved_model`` are always written.
+
+    Raises:
+        ExportError: the model cannot be exported, does not give the recorded value, or ``to``
+            cannot be written or holds something else. Nothing is left behind, and an earlier
+            export stays as it was.
+        DataError: the prepared data is damaged.
+    """
+    to = to.resolve()
+    check_destination(to)
+    formats = checked_formats(formats)
+    if not request.checkpoint.is_file():
+        raise ExportError(f"the kept model of trial {request.trial}, {request.checkpoint}, does not exist")
+    with staging(to) as temporary:
+        built, workspace = temporary / "export", temporary / "workspace"
+        built.mkdir()
+        workspace.mkdir()
+        with JsonChild("tuner.champion.export.export_process", log) as child:
+            exporter = _Exporter(child)
+            written = exporter.write(request, built, workspace)
+            data = open_prepared(written.data)
+            exported = Exported(request, written, data, exporter)
+            proof = verify(exported, built, workspace, log)
+            held_to = FormatProof(exported, proof, exporter, built, workspace, log)
+            reports = list(held_to.own())
+            for name in formats:
+                if name not in ALWAYS:
+                    reports += held_to.reports(name, _convert(request, name, built, workspace, log))
+        champion = _champion(request, written, data, tuple(reports), proof.verification, versions_of(formats))
+        write_card(champion, request.history, request.importances, built)
+        champion = champion.model_copy(update={"files": hash_files(built)})
+        write_record(champion, built)
+        put_in_place(built, to)
+    return ExportReport(to, champion)
+
+
+def _convert(request: ExportRequest, name: str, built: Path, workspace: Path, log: Path) -> Converted:
+    """Converts in a process of its own, which converters have been seen to take with them: then there is no file."""
+    folder = workspace / f"converted-{name}"
+    folder.mkdir()
+    question = {"request": request.model_dump(mode="json"), "format": name, "folder": os.fspath(folder)}
+    try:
+        with JsonChild("tuner.champion.formats.conversion_process", log) as child:
+            converted = Converted.model_validate(child.ask(question, f"conversion to {name}"))
+    except ExportError as error:
+        return Converted(files=(ConvertedFile(name=name, refused=str(error), alternative=ALTERNATIVE),))
+    for each in converted.files:
+        if each.file is not None:
+            os.replace(folder / each.file, built / each.file)
+    return converted
+
+
+class _Exporter:
+    """The conversation with the exporting process."""
+
+    def __init__(self, child: JsonChild) -> None:
+        self._child = child
+
+    def write(self, request: ExportRequest, built: Path, workspace: Path) -> Written:
+        places = {"folder": os.fspath(built), "workspace": os.fspath(workspace)}
+        return Written.model_validate(self._ask({"request": request.model_dump(mode="json"), **places}))
+
+    def score(self, outputs: list[Path]) -> Scored:
+        return Scored.model_validate(self._ask({"score": [os.fspath(file) for file in outputs]}))
+
+    def compare(self, outputs: list[Path]) -> float:
+        return float(self._ask({"compare": [os.fspath(file) for file in outputs]})["difference"])
+
+    def decode(self, files: Sequence[str], stem: Path) -> int:
+        return int(self._ask({"decode": list(files), "stem": os.fspath(stem)})["images"])
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        return self._child.ask(question, "exporting process")
+
+
+def _champion(
+    request: ExportRequest,
+    written: Written,
+    data: PreparedData,
+    formats: tuple[FormatReport, ...],
+    verification: Verification,
+    packages: dict[str, str],
+) -> Champion:
+    own = {
+        "keras-champion": importlib.metadata.version("keras-champion"),
+        "python": platform.python_version(),
+    }
+    return Champion(
+        study=request.study,
+        trial=request.trial,
+        objective=request.spec.objective,
+        value=request.value,
+        params=request.params,
+        metrics=request.metrics,
+        task=data.task if len(data.targets) < 2 else "several",
+        class_names=request.class_names,
+        targets=tuple(
+            LearnedTarget(name=each.name, task=each.task, class_names=each.class_names) for each in data.targets
+        ),
+        input=written.input,
+        outputs=written.outputs,
+        data_fingerprint=request.data_fingerprint,
+        versions=written.versions | packages | own,
+        exported_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        files={},
+        formats=formats,
+        verification=verification,
+        spec=_public(request.spec),
+        splits={name: len(split) for name, split in data.splits.items()},
+        hardware=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        assessment=request.assessment,
+        ensemble=request.ensemble,
+        retraining=request.retraining,
+    )
+
+
+def _public(spec: SearchSpec) -> dict[str, Any]:
+    given = spec.model_dump(mode="json")
+    return given | ({"storage": mask_password(given["storage"])} if given.get("storage") else {})

@@ -1,0 +1,1 @@
+"""A kept model as an export uses it: loaded, its inputs and outputs named, its metrics."""

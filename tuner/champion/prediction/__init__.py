@@ -1,0 +1,1 @@
+"""Predictions of an exported champion, on files, rows and JSON lines."""

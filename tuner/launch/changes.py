@@ -1,0 +1,102 @@
+"""What changes a study that is there: stopped, run again, deleted; and the upgrade of a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from storage import deletion, leaderboard, progress, studies
+from storage import launches as stored_launches
+from storage.database import Database
+from storage.errors import UnknownStudy
+from storage.progress import StudyStatus
+from storage.schema import upgrade_at
+from tuner.errors import ConfirmationError
+from tuner.study.locations import storage_url, study_artifacts
+from tuner.study.storage_access import Storage, open_storage
+
+
+def upgrade_storage(*, storage: str | None = None) -> tuple[str | None, str]:
+    """Brings a database that an older version made to this version. Gives its revision before and now.
+
+    Raises:
+        StorageError: there is no database, or a newer version made it.
+    """
+    return upgrade_at(storage_url(storage))
+
+
+def stop(study: str, *, storage: Storage = None, on_problem: Callable[[str], None] | None = None) -> str:
+    """Asks every worker of a study to leave after its epoch. Gives the study's state.
+
+    Engines take away the workers that wait for a place. Of a study that was asked to stop before, they tell those that
+    still work to leave at once, with their checkpoints written.
+
+    Args:
+        on_problem: told of each launch whose engine cannot be reached.
+    """
+    with open_storage(storage) as database:
+        record = studies.load_study(database, study)
+        state = studies.request_stop(database, study)
+        if stored_launches.list_launches(database, record.study_id):
+            from tuner.launch import launches
+
+            for line in launches.stop(database, record, at_once=record.state != "running"):
+                if on_problem is not None:
+                    on_problem(line)
+        return state
+
+
+def delete_study(study: str, *, confirm: str, artifacts: bool = False, storage: Storage = None) -> None:
+    """Deletes a study with its trials and champions. It cannot be undone.
+
+    Args:
+        confirm: the study's name once more.
+        artifacts: its files too: models, logs, the champions' files.
+
+    Raises:
+        ConfirmationError: ``confirm`` is something else.
+        StudyInUse: workers work on it.
+        UnknownStudy: there is none of this name.
+        ArtifactsUnavailable: the study is deleted, and some of its files are not.
+    """
+    with open_storage(storage) as database:
+        if confirm != study:
+            leaderboard.number_of_objectives(database, study)
+            raise ConfirmationError(f"study {study!r} is not deleted: confirm it with its name")
+        place = _place_of(database, study)
+        deletion.delete_study(database, study)
+    if artifacts and place is not None:
+        study_artifacts(place, study).remove_all()
+
+
+def _place_of(database: Database, study: str) -> str | None:
+    """Where a study's files are; None for those that Optuna alone made."""
+    try:
+        return studies.load_study(database, study).artifacts
+    except UnknownStudy:
+        return None
+
+
+def resume(study: str, *, trials: int | None = None, storage: Storage = None) -> StudyStatus:
+    """Lets a study that was stopped or has failed run again, as it was launched. Its time begins anew.
+
+    One whose trials are all done stays as it is, unless it gets more.
+
+    Args:
+        trials: so many in all, more than it has; also of a study that runs.
+
+    Raises:
+        SpecMismatch: it has more trials.
+        SpecError: a study cannot have so many.
+        UnknownStudy: there is none of this name; a plain Optuna study cannot run.
+    """
+    with open_storage(storage) as database:
+        record = studies.load_study(database, study)
+        if trials is not None:
+            # The spec's module takes a fifth of a query's time to import.
+            from tuner.study.budget import raise_trials
+
+            raise_trials(database, record, trials)
+            record = studies.load_study(database, study)
+        if record.state != "running":
+            studies.reopen(database, record.study_id, timeout=dict(record.spec).get("timeout"))
+        return progress.status(database, study)

@@ -1,0 +1,98 @@
+"""What works on this machine and would not on another one: told before anything starts."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import psutil
+from sqlalchemy.engine import URL
+
+from storage.urls import mask_password, parse_url, sqlite_file
+from tuner.errors import LaunchError
+from tuner.spec.search_spec import SearchSpec
+
+_SHARED = (
+    "nfs",
+    "cifs",
+    "smb",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "ceph",
+    "gluster",
+    "afs",
+    "9p",
+    "virtiofs",
+    "fuse",
+    "wekafs",
+)
+_HERE = ("localhost", "localhost.localdomain", "ip6-localhost")
+
+
+def check_storage(url: str, engine: str) -> None:
+    """Refuses a database that only this machine reaches.
+
+    Raises:
+        LaunchError: it is a file, or a server at an address that every machine has for itself.
+    """
+    parsed = parse_url(url)
+    if sqlite_file(parsed) is not None:
+        raise LaunchError(
+            f"storage {mask_password(url)} is a file of this machine, and engine {engine} runs workers on others: use "
+            "a server that all of them reach, --storage postgresql://user@host/database"
+        )
+    host = _host(parsed)
+    if host is None or host.startswith("/"):
+        raise LaunchError(_only_here(url, engine, "a socket of this machine"))
+    if _is_loopback(host):
+        raise LaunchError(_only_here(url, engine, f"{host}, which on every machine is that machine itself"))
+
+
+def _host(url: URL) -> str | None:
+    given = url.query.get("host", url.host)
+    return given if given is None or isinstance(given, str) else given[0]
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower().rstrip(".") in _HERE or host.lower().endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _only_here(url: str, engine: str, where: str) -> str:
+    return (
+        f"storage {mask_password(url)} is at {where}; engine {engine} runs workers on other machines: name the server "
+        "as they reach it, --storage postgresql://user@host/database"
+    )
+
+
+def warnings(spec: SearchSpec, artifacts: str) -> list[str]:
+    """What workers on other machines may not find: places on a disk of this machine."""
+    said = []
+    if "://" not in artifacts and (disk := local_disk(Path(artifacts))):
+        said.append(
+            f"artifacts are in {artifacts}, on a disk of this machine ({disk}): workers elsewhere cannot go on with "
+            "each other's trials. Use a folder that all machines share, or artifacts: s3://BUCKET/PREFIX"
+        )
+    for place in _data_places(spec):
+        if disk := local_disk(place):
+            said.append(f"data is in {place}, on a disk of this machine ({disk}): every node needs it under that path")
+    return said
+
+
+def _data_places(spec: SearchSpec) -> list[Path]:
+    if hasattr(spec.data, "places"):
+        return list(spec.data.places.values())
+    return [spec.data.path] if hasattr(spec.data, "path") else []
+
+
+def local_disk(place: Path) -> str | None:
+    """The kind of file system that a place is on; None if other machines may have it too."""
+    mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
+    found = next((mounts[folder] for folder in [place, *place.parents] if folder in mounts), None)
+    return None if found is None or found.startswith(_SHARED) else found

@@ -1,0 +1,58 @@
+"""What can be tuned, and configurations that are tried next."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from storage import presets
+from storage import studies as study_records
+from tuner.errors import PresetError
+from tuner.launch.preflight import preflight
+from tuner.launch.presets import Enqueued, check_preset
+from tuner.spec.reading import load_spec
+from tuner.spec.search_spec import SearchSpec
+from tuner.study.locations import default_cache_root
+from tuner.study.storage_access import open_storage
+
+
+def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Every hyperparameter of a spec's search space, as JSON: name, kind, range, scale, default, condition.
+
+    Raises:
+        SpecError, DataError, SpaceError: it cannot be listed.
+    """
+    if not isinstance(spec, SearchSpec):
+        spec = load_spec(Path(spec), overrides)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "space.log")
+        return preflight(spec, default_cache_root(), log, check=False, explore=True).hyperparameters
+
+
+def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None) -> Enqueued:
+    """Has a configuration tried next, within the study's budget: by the next trial that has not begun.
+
+    Hyperparameters without a value are sampled, in trial 0 they take their defaults. Values for hyperparameters that
+    the configuration does not ask for are not used.
+
+    Args:
+        values: by hyperparameter, as ``tuner space`` names them.
+
+    Raises:
+        PresetError: there is no such hyperparameter, or the value is not allowed.
+        UnknownStudy: there is none of this name.
+        NothingLeft: every trial has begun, or has a configuration already.
+    """
+    with open_storage(storage) as database:
+        record = study_records.load_study(database, study)
+        spec = SearchSpec.model_validate(record.spec)
+        if spec.sampler.name == "grid":
+            raise PresetError([f"study {study} has the grid sampler, which tries its own values only"])
+        if not values:
+            raise PresetError(["name at least one hyperparameter and its value: name=value"])
+        # A space that only its models can tell is listed now, and was not at launch.
+        space = record.space["hyperparameters"] or search_space(spec)
+        checked = check_preset(space, values)
+        return Enqueued(checked, presets.enqueue(database, study, checked))

@@ -1,0 +1,121 @@
+"""Workers on this machine: one subprocess each, in a session of its own so that Ctrl-C reaches only the launcher."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+from tuner.errors import LaunchError
+from tuner.processes.child_environment import tensorflow_environment
+from tuner.worker.settings import (
+    DRAIN_WORD,
+    DRIFT_PREFIX,
+    ERROR_PREFIX,
+    METRICS_PREFIX,
+    SETTINGS_VARIABLE,
+    STORAGE_VARIABLE,
+    WorkerSettings,
+)
+
+_TAIL_LINES = 20
+
+
+class LocalWorker:
+    """One worker process, ended orderly when this one goes away.
+
+    It stands by until ``begin``: its seconds of imports pass while the launcher checks the study.
+    """
+
+    def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        standing_by = {"follow_stdin": True, "forkserver_log": log.with_suffix(".forkserver.log")}
+        settings = settings.model_copy(update=standing_by)
+        environment = tensorflow_environment() | {
+            SETTINGS_VARIABLE: settings.model_dump_json(),
+            STORAGE_VARIABLE: storage,
+        }
+        with log.open("ab") as output:
+            # The log of an earlier worker may be there.
+            self._heard = output.tell()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tuner.worker"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def begin(self) -> None:
+        """Lets the worker work."""
+        self._tell(b"\n")
+
+    def drain(self) -> None:
+        """Asks the worker to begin no more trials, and to leave when those that run have ended."""
+        self._tell(DRAIN_WORD)
+
+    def _tell(self, word: bytes) -> None:
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(word)
+                self._process.stdin.flush()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self, seconds: float | None) -> bool:
+        """Whether the worker has ended within ``seconds``."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Asks the worker to write checkpoints, release its leases and leave."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends the worker at once; its trial processes see it go and end too. Its leases expire and are adopted."""
+        self._process.kill()
+        self._process.wait()
+
+    def raise_if_failed(self) -> None:
+        """Raises LaunchError with the worker's own last words if it ended badly."""
+        code = self._process.poll()
+        if code in (None, 0):
+            return
+        words = self._last_words()
+        said = next(
+            (line[len(ERROR_PREFIX) :] for line in reversed(words) if line.startswith(ERROR_PREFIX)),
+            None,
+        )
+        raise LaunchError(said or f"the worker ended with exit code {code}; its log is {self.log}")
+
+    def news(self) -> list[str]:
+        """What the worker has said since the last call: what is not as its study has it, and where its counts are."""
+        with self.log.open("rb") as file:
+            file.seek(self._heard)
+            heard = file.read().rpartition(b"\n")[0]
+        self._heard += len(heard) + (1 if heard else 0)
+        return [said for line in heard.decode(errors="replace").splitlines() if (said := _said(line))]
+
+    def _last_words(self) -> list[str]:
+        with self.log.open(errors="replace") as file:
+            return [line.rstrip("\n") for line in deque(file, maxlen=_TAIL_LINES)]
+
+
+def _said(line: str) -> str | None:
+    """What a line of a worker's log says to the user, if anything."""
+    for prefix, shown in ((DRIFT_PREFIX, f"Warning: {DRIFT_PREFIX}"), (METRICS_PREFIX, "Metrics: ")):
+        _, found, words = line.partition(prefix)
+        if found:
+            return f"{shown}{words}"
+    return None

@@ -1,0 +1,227 @@
+"""Opens a spec's study: creates it after the preflight, or takes it up again where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from storage import studies
+from storage.artifacts import StudyArtifacts
+from storage.database import Database
+from storage.errors import StudyExists, UnknownStudy
+from storage.studies import StudyRecord
+from tuner.data.prepared import open_prepared
+from tuner.data.sources import look_at
+from tuner.errors import Problem, SpecError, SpecMismatch
+from tuner.launch.data_report import data_said
+from tuner.launch.preflight import Preflight, log_of_launch, preflight
+from tuner.launch.warm_start import best_of_other, warm_started
+from tuner.processes.versions import differences as version_differences
+from tuner.processes.versions import refuse_drift, versions_here
+from tuner.spec.changes import FREE_KEYS, differences
+from tuner.spec.search_spec import SearchSpec
+from tuner.study.budget import raise_trials
+from tuner.study.locations import artifacts_place, default_cache_root, study_artifacts
+from tuner.worker.sampling import HEEDS_CONSTRAINTS, make_pruner, make_sampler
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened before the first trial; ``done`` and ``total`` count examples while decoding."""
+
+    message: str
+    done: int | None = None
+    total: int | None = None
+
+
+OnEvent = Callable[[Event], None]
+
+
+def open_or_create(
+    database: Database, spec: SearchSpec, url: str, on_event: OnEvent, *, allow_version_drift: bool = False
+) -> StudyRecord:
+    """The spec's study, ready to be worked on.
+
+    Raises:
+        SpecMismatch: it exists with another spec.
+        VersionDrift: it was launched with other versions or code; not with ``allow_version_drift``.
+        SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
+    """
+    record, is_new = _found_or_created(database, spec, url, on_event)
+    if is_new:
+        return record
+    if not allow_version_drift:
+        check_versions(record)
+    return _resume(database, record, spec, on_event)
+
+
+def create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    """The spec's study, which is new. Raises StudyExists if it is not, else as ``open_or_create``."""
+    record, is_new = _found_or_created(database, spec, url, on_event)
+    if not is_new:
+        raise StudyExists(record.name)
+    return record
+
+
+def join_or_create(
+    database: Database, spec: SearchSpec, url: str, on_event: OnEvent, *, allow_version_drift: bool = False
+) -> StudyRecord:
+    """The spec's study in the state that it has; created if there is none. One that was stopped stays stopped.
+
+    Raises as ``open_or_create``.
+    """
+    record, is_new = _found_or_created(database, spec, url, on_event)
+    if not is_new:
+        _changed(record, spec)
+        if not allow_version_drift:
+            check_versions(record)
+    return record
+
+
+def _found_or_created(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> tuple[StudyRecord, bool]:
+    check_runnable(spec)
+    with suppress(UnknownStudy):
+        return studies.load_study(database, spec.study), False
+    try:
+        return _create(database, spec, url, on_event), True
+    except StudyExists as error:
+        # Of several launchers at once one was first. A study of Optuna's alone has no record, and is in the way.
+        try:
+            return studies.load_study(database, spec.study), False
+        except UnknownStudy:
+            raise error from None
+
+
+def check_versions(record: StudyRecord) -> None:
+    """Raises VersionDrift if libraries or the space's code are not those that the study was launched with."""
+    here = versions_here(SearchSpec.model_validate(record.spec))
+    refuse_drift(record.name, version_differences(record.versions, here))
+
+
+def check_runnable(spec: SearchSpec) -> None:
+    """Raises SpecError for options that Optuna does not take, and for libraries that are missing here."""
+    problems: list[Problem] = []
+    for check in (lambda: make_sampler(spec, 0), lambda: make_pruner(spec), lambda: _check_extras(spec)):
+        try:
+            check()
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError("spec", problems)
+
+
+def _check_extras(spec: SearchSpec) -> None:
+    if spec.training.tensorboard and find_spec("tensorboard") is None:
+        missing = "needs a library that is missing: pip install 'keras-champion[tensorboard]'"
+        raise SpecError("spec", [Problem("training.tensorboard", missing)])
+
+
+def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+    look_at(spec.data)
+    best = best_of_other(database, spec)
+    place = artifacts_place(spec, url)
+    artifacts = study_artifacts(place, spec.study)
+    with log_of_launch(artifacts.preflight_log(), default_cache_root()) as log:
+        on_event(Event("Checking the data, the search space and one batch ..."))
+        found = preflight(
+            spec,
+            default_cache_root(),
+            log,
+            explore=spec.warm_start is not None,
+            on_decode=lambda done, total: on_event(Event("decoding", done, total)),
+        )
+        warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
+        for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:
+            on_event(Event(line))
+        if spec.sampler.name == "grid":
+            make_sampler(spec, 0, found.grid)
+        data = open_prepared(Path(found.folder))
+        artifacts.put_splits(json.dumps({name: data.split_record(name) for name in data.splits}))
+        return studies.create_study(
+            database,
+            spec.study,
+            objectives=[each.model_dump() for each in spec.objectives],
+            spec=spec.stored(),
+            summary=found.description,
+            fingerprint=found.fingerprint,
+            artifacts=place,
+            budget=spec.trials,
+            timeout=spec.timeout,
+            versions=versions_here(spec),
+            space={"hyperparameters": found.hyperparameters, "grid": found.grid},
+            presets=warm.presets if warm else [],
+        )
+
+
+def _said(spec: SearchSpec, found: Preflight) -> list[str]:
+    return [
+        *data_said(spec, found.description, found.class_weights),
+        f"Model: {found.parameters:,} parameters with default values; objective "
+        + ", ".join(f"{each.metric} ({each.direction})" for each in spec.objectives),
+        *_cannot(spec),
+        *(f"Warning: {warning}" for warning in found.warnings),
+    ]
+
+
+def _cannot(spec: SearchSpec) -> list[str]:
+    """What Optuna does not do in such a study."""
+    said = []
+    if len(spec.objectives) > 1 and spec.pruner.name != "none":
+        said.append(f"Pruner {spec.pruner.name} is not used: nothing is pruned with several objectives")
+    if spec.constraints and spec.sampler.name not in HEEDS_CONSTRAINTS:
+        ranks = "they decide which trial is best"
+        said.append(f"Sampler {spec.sampler.name} does not look at the constraints; {ranks}")
+    return said
+
+
+def _tensorboard_said(spec: SearchSpec, artifacts: StudyArtifacts) -> list[str]:
+    if not spec.training.tensorboard:
+        return []
+    on_each = "" if str(artifacts.folder).startswith(artifacts.place) else " on each worker's machine"
+    return [f"TensorBoard{on_each}: tensorboard --logdir {artifacts.tensorboard_folder()}"]
+
+
+def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:
+    changed = _changed(record, spec)
+    raise_trials(database, record, spec.trials)
+    if changed:
+        studies.update_spec(database, record.study_id, spec.stored())
+    return _reopen(database, record, spec, on_event, changed)
+
+
+def _changed(record: StudyRecord, spec: SearchSpec) -> list[tuple[str, Any, Any]]:
+    """The keys in which the spec is not the study's, with both values. Raises SpecMismatch if one may not change."""
+    # Keys that the study's version did not know have their defaults.
+    changed = differences(SearchSpec.model_validate(record.spec).stored(), spec.stored())
+    refused = [item for item in changed if item[0] not in FREE_KEYS]
+    if refused:
+        listed = "; ".join(f"{key} is {new!r}, was {old!r}" for key, old, new in refused)
+        raise SpecMismatch(
+            record.name,
+            [key for key, _, _ in refused],
+            f"study {record.name} exists with another spec: {listed}. Only {', '.join(FREE_KEYS)} may change; "
+            "give the study another name, or restore the spec",
+        )
+    return changed
+
+
+def _reopen(
+    database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent, changed: list[Any]
+) -> StudyRecord:
+    reopened = studies.reopen(database, record.study_id, timeout=spec.timeout)
+    record = studies.load_study(database, record.name)
+    if reopened:
+        raised = f" with {', '.join(key for key, _, _ in changed)} changed" if changed else ""
+        on_event(Event(f"Resuming study {record.name}{raised}"))
+    else:
+        on_event(Event(f"Study {record.name} has ended: all {record.budget} trials are done"))
+    return record
+
+
+def ignore(event: Event) -> None:
+    """For callers who want no news."""

@@ -1,0 +1,1 @@
+"""What processes share: their environment, how they end, and which code and versions they run."""

@@ -1,0 +1,133 @@
+"""Questions about workers: those of a study, those that live, standing ones, and what engines run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from storage import launches as stored_launches
+from storage import studies, workers
+from storage.standing import StandingPool, standing_pools
+from storage.studies import StudyRecord
+from storage.workers import Worker
+from tuner.errors import CursorError, LaunchError
+from tuner.processes.versions import DATA, differences
+from tuner.queries.logs import pieces
+from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in
+from tuner.study.locations import study_artifacts
+from tuner.study.storage_access import Storage, open_storage
+
+if TYPE_CHECKING:
+    from tuner.launch.launches import LaunchView
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """A worker of a study.
+
+    Attributes:
+        gpus: as it named them; empty for none.
+        trials: numbers of those that it has now.
+        seen_seconds: since it was last seen, by the database's clock.
+        state: ``live``, ``left``, or ``lost`` without a word.
+        drift: what it runs that is not what the study was launched with, in words.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    gpus: list[Any]
+    slots: int
+    trials: list[int]
+    seen_seconds: float
+    version: str
+    state: str
+    started_at: datetime
+    seen_at: datetime
+    left_at: datetime | None
+    drift: list[str]
+
+
+def list_workers(study: str, *, storage: Storage = None) -> list[WorkerView]:
+    """Every worker that ever worked on a study, in the order of their start."""
+    with open_storage(storage) as database:
+        record = studies.load_study(database, study)
+        return [_worker_view(record, worker) for worker in workers.list_workers(database, record.study_id)]
+
+
+@dataclass(frozen=True)
+class LiveWorker(WorkerView):
+    """A worker that lives, and the study that it works on."""
+
+    study: str
+
+
+def worker_page(*, limit: int = USUAL_PAGE, cursor: str | None = None, storage: Storage = None) -> Page[LiveWorker]:
+    """A page of the workers of every study that live, by their names.
+
+    Args:
+        cursor: of the page before; None for the first.
+
+    Raises:
+        CursorError: it is of another list.
+    """
+    listing = {"list": "workers"}
+    after = position_in(listing, cursor)
+    if not (after is None or (isinstance(after, str) and "\0" not in after)):
+        raise CursorError("the cursor names no worker: begin without one")
+    with open_storage(storage) as database:
+        found = workers.list_live(database, after=after or "", limit=limit + 1)
+    items, more = paged([LiveWorker(**vars(_worker_view(*each)), study=each[0].name) for each in found], limit)
+    return Page(items, cursor_after(listing, items[-1].worker) if more else None)
+
+
+def list_pools(*, storage: Storage = None) -> list[StandingPool]:
+    """The standing workers (``work_any``) that are there, in the order of their start, those too that have no study."""
+    with open_storage(storage) as database:
+        return standing_pools(database)
+
+
+def _worker_view(record: StudyRecord, worker: Worker) -> WorkerView:
+    same = {name: getattr(worker, name) for name in WorkerView.__dataclass_fields__ if hasattr(worker, name)}
+    expected = {**record.versions, DATA: record.fingerprint}
+    known = worker.versions or {}
+    differing = differences({name: value for name, value in expected.items() if name in known}, known)
+    return WorkerView(worker=worker.id, drift=[str(each) for each in differing], **same)
+
+
+def worker_log(study: str, worker: str, *, storage: Storage = None) -> Iterator[bytes]:
+    """What a worker has printed, in pieces.
+
+    Args:
+        worker: its name in a launch, or its id.
+
+    Raises:
+        LaunchError: there is no such worker, or its log cannot be reached from this machine.
+    """
+    from tuner.launch.launches import log_of
+
+    with open_storage(storage) as database:
+        record = studies.load_study(database, study)
+        try:
+            return log_of(database, record, worker)
+        except LaunchError:
+            artifacts = study_artifacts(record.artifacts, study)
+            # The engine may be out of reach, or have forgotten it.
+            kept = artifacts.worker_logs(worker)
+            if not kept:
+                raise
+            return pieces(artifacts, kept)
+
+
+def list_launches(study: str, *, storage: Storage = None) -> list[LaunchView]:
+    """How the workers of a study stand that engines run: of every launch that nobody stopped, and of the newest."""
+    with open_storage(storage) as database:
+        record = studies.load_study(database, study)
+        if not stored_launches.list_launches(database, record.study_id):
+            return []
+        # What most studies do without takes long to import.
+        from tuner.launch.launches import look_at_all
+
+        return look_at_all(database, record.study_id)
