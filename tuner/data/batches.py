@@ -40,12 +40,14 @@ class BatchFormat:
         preprocessing: applied to ``x`` ahead of the accelerator, such as the first stage of a ``StagedModel``.
         class_weights: shape (classes,): weights of training examples by their class.
         in_memory_bytes: a split with less than this is held in memory.
+        columns: the inputs of a dict that come, by name; None for all.
     """
 
     labels: Labels = "integer"
     preprocessing: Callable[[Any], Any] | None = None
     class_weights: tuple[float, ...] | None = None
     in_memory_bytes: int = IN_MEMORY_BYTES
+    columns: tuple[str, ...] | None = None
 
 
 class TrainingBatches:
@@ -110,19 +112,21 @@ def _batches(
 ) -> tf.data.Dataset:
     """Batches of rows for a dataset of batches of indices."""
     limit = form.in_memory_bytes if _bytes_of(split) < form.in_memory_bytes else 0
-    inputs = [
-        _as_given(facts.kind, _reader(column, limit)) for facts, column in zip(data.inputs, split.inputs, strict=True)
-    ]
+    inputs = {
+        facts.name: _as_given(facts.kind, _reader(column, limit))
+        for facts, column in zip(data.inputs, split.inputs, strict=True)
+        if form.columns is None or facts.name in form.columns
+    }
     targets = [
         _target(facts, _array_reader(values, limit), form.labels)
         for facts, values in zip(data.targets, split.targets, strict=True)
     ]
     weights = _weights(split, class_weights, limit)
-    x_names, y_names = [each.name for each in data.inputs], [each.name for each in data.targets]
+    x_names, y_names = list(inputs), [each.name for each in data.targets]
 
     @_as_it_is
     def rows(indices: tf.Tensor) -> Any:
-        x = in_structure(data.structure, x_names, [read(indices) for read in inputs])
+        x = in_structure(data.structure, x_names, [read(indices) for read in inputs.values()])
         if not targets:
             return (x,)
         y = in_structure(data.target_structure, y_names, [read(indices) for read in targets])

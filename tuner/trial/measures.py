@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import PreparedData
+from tuner.data.model_columns import given_to
 from tuner.spec.objective import MEASURES
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.failure import Diverged
@@ -46,7 +47,7 @@ def measures_of(
     measure: dict[str, Callable[[], float]] = {
         "parameters": lambda: float(parameters),
         "export_bytes": lambda: _size(kept),
-        "latency_ms": lambda: latency_ms(model, _one_example(data)),
+        "latency_ms": lambda: latency_ms(model, given_to(model, _one_example(data))),
     }
     found = {name: measure[name]() if name in MEASURES else _logged(name, metrics) for name in spec.wanted}
     for objective in spec.objectives:

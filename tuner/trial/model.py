@@ -12,6 +12,7 @@ from search_spaces.base import StagedModel
 from search_spaces.targets import imbalanced
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import PreparedData
+from tuner.data.model_columns import columns_of
 from tuner.data.splits import TRAIN
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import ClassWeight
@@ -109,10 +110,14 @@ def batch_format(
 ) -> BatchFormat:
     """How the model takes its examples. A hyperparameter ``class_weight`` goes before the spec's."""
     weighting = hp.values.get("class_weight") or spec.training.class_weight
+    taking = model.preprocessing or model.network
+    # Steps of the model's own may look at what its call does not take.
+    own = any(_has_own(taking, name) for name in ("train_step", "test_step"))
     return BatchFormat(
         labels=labels_of(space),
         preprocessing=model.preprocessing,
         class_weights=class_weights(weighting, data),
+        columns=None if own else columns_of(taking, data),
     )
 
 

@@ -166,6 +166,7 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
         PreflightError: it failed.
     """
     from tuner.data.batches import TrainingBatches, evaluation_batches
+    from tuner.data.model_columns import refuse_other_keys
     from tuner.trial.callbacks import BatchWitness, returned_metrics
     from tuner.trial.model import batch_format, batch_size_of, can_be_evaluated
     from tuner.trial.user_callbacks import CallbackContext, user_callbacks
@@ -174,6 +175,7 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     context = CallbackContext(spec.study, 0, 0, dict(hp.values), epochs, spec.objective.metric, folder)
     others = user_callbacks(spec, context)
     witness, objective = BatchWitness(), spec.objective.metric
+    refuse_other_keys()
     try:
         batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
         training = TrainingBatches(data, batch_size, spec.seed, form).dataset.take(1)

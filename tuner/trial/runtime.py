@@ -8,6 +8,7 @@ import warnings
 import keras
 import tensorflow as tf
 
+from tuner.data.model_columns import refuse_other_keys
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 
@@ -33,6 +34,7 @@ def configure(assignment: Assignment) -> None:
 
 def begin(spec: SearchSpec, seed: int) -> None:
     """Seeds every random generator and sets the precision of the models to come."""
+    refuse_other_keys()
     keras.utils.set_random_seed(seed)
     if spec.training.mixed_precision:
         keras.mixed_precision.set_global_policy("mixed_float16")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tuner.champion.model.probabilities import Activation, output_meaning
 from tuner.champion.model.subject import load_trained
 from tuner.champion.records.ensemble import Cost, Ensemble, Member
 from tuner.data.batches import evaluation_batches, in_structure
+from tuner.data.model_columns import columns_of, given_to
 from tuner.data.prepared import InputFacts
 from tuner.data.splits import TEST, VALIDATION
 from tuner.errors import ExportError
@@ -120,8 +122,10 @@ def _in_logits(mean: Any, activation: Activation, clip: Callable[..., Any], log:
 def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation | None) -> keras.Model:
     """One model of the data's inputs, compiled as the first member."""
     data = members[0][0].data
-    leaves = [_input(facts, place) for place, facts in enumerate(data.inputs)]
-    inputs = in_structure(data.structure, [each.name for each in data.inputs], leaves)
+    taken = [each.form.columns for each, _ in members]
+    used = [each for each in data.inputs if any(columns is None or each.name in columns for columns in taken)]
+    leaves = [_input(facts, place) for place, facts in enumerate(used)]
+    inputs = in_structure(data.structure, [each.name for each in used], leaves)
     given: list[list[Any]] = []
     for each, count in members:
         # Uncompiled, or each member would be saved with its optimizer.
@@ -129,7 +133,7 @@ def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation |
         model.trainable = False
         # Two trials of one family have models of one name.
         model.name = f"trial_{each.request.trial}"
-        outputs = [keras.ops.cast(leaf, "float32") for leaf in keras.tree.flatten(model(inputs))]
+        outputs = [keras.ops.cast(leaf, "float32") for leaf in keras.tree.flatten(model(given_to(model, inputs)))]
         given += [_activated(outputs, activation)] * count
     names = _output_names(members[0][0].subject.model, len(given[0]))
     mean = [
@@ -167,11 +171,13 @@ def _output_names(model: keras.Model, count: int) -> list[str]:
 
 
 def _run(model: keras.Model, like: Evaluated) -> dict[str, Outputs]:
-    return {split: run(model, like.data, like.request.evaluation_batch, like.form, split) for split in like.outputs}
+    form = replace(like.form, columns=columns_of(model, like.data))
+    return {split: run(model, like.data, like.request.evaluation_batch, form, split) for split in like.outputs}
 
 
 def _cost(model: keras.Model, like: Evaluated, outputs: dict[str, Outputs], file: Path) -> Cost:
-    example = next(iter(evaluation_batches(like.data, 1, like.form)))[0]
+    form = replace(like.form, columns=columns_of(model, like.data))
+    example = next(iter(evaluation_batches(like.data, 1, form)))[0]
     return Cost(
         validation=like.score(VALIDATION, outputs[VALIDATION]).score(),
         test=like.score(TEST, outputs[TEST]).score() if TEST in outputs else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -17,6 +17,7 @@ from tuner.champion.records.assessment import Resampled
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import metric_of
 from tuner.data.batches import BatchFormat, evaluation_batches
+from tuner.data.model_columns import columns_of
 from tuner.data.prepared import PreparedData
 from tuner.data.splits import TEST, VALIDATION
 from tuner.data.summary import summary_of
@@ -91,6 +92,8 @@ def evaluate(request: ExportRequest, data: PreparedData, splits: Sequence[str] =
     form = BatchFormat(labels_of(space))
     examples = next(iter(evaluation_batches(data, 2, form)))[0]
     subject = find_subject(space, trained, examples)
+    if subject.takes is None:
+        form = replace(form, columns=columns_of(subject.model, data))
     scored = [] if subject.unscorable else [split for split in splits if split in data.splits]
     outputs = {split: run(subject.model, data, request.evaluation_batch, form, split) for split in scored}
     return Evaluated(request, data, form, subject, outputs)

@@ -16,6 +16,7 @@ from tuner.champion.model.keras_file import load_keras
 from tuner.champion.model.tensors import tensor_names
 from tuner.champion.model.unregistered import explain_missing
 from tuner.champion.records.champion_json import InputTensor
+from tuner.data.model_columns import given_to
 from tuner.errors import ExportError
 
 # Examples that are drawn for a model that does not take the data's.
@@ -103,7 +104,7 @@ def find_subject(space: keras_tuner.HyperModel, trained: keras.Model, examples: 
     """
     model = _chosen(space, trained)
     try:
-        output = model(examples, training=False)
+        output = model(given_to(model, examples), training=False)
     except NotImplementedError:
         raise ExportError(
             f"{type(model).__name__} has no call, so there is nothing to export: give the space a method "

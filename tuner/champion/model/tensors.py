@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from search_spaces.statistics import INTEGER_MISSING
@@ -46,12 +46,15 @@ def tensor_names(names: Iterable[str]) -> list[str]:
     return found
 
 
-def data_input(spec: DataSpec, data: PreparedData, outputs: Sequence[OutputTensor]) -> ImageInput | TensorInput:
-    """What a model of this data takes."""
+def data_input(
+    spec: DataSpec, data: PreparedData, outputs: Sequence[OutputTensor], columns: Collection[str] | None = None
+) -> ImageInput | TensorInput:
+    """What a model of this data takes: of a dict of inputs those named, or all."""
     if isinstance(spec, ImageDirectory):
         return _image_input(spec, outputs)
-    names = tensor_names(each.name or _UNNAMED.get(each.kind, _ARRAY) for each in data.inputs)
-    tensors = tuple(_tensor(name, facts) for name, facts in zip(names, data.inputs, strict=True))
+    inputs = [each for each in data.inputs if columns is None or each.name in columns]
+    names = tensor_names(each.name or _UNNAMED.get(each.kind, _ARRAY) for each in inputs)
+    tensors = tuple(_tensor(name, facts) for name, facts in zip(names, inputs, strict=True))
     csv = spec if isinstance(spec, Csv) else None
     kind = _kind(data)
     return TensorInput(

@@ -55,15 +55,17 @@ def raw_examples(spec: DataSpec, data: PreparedData, split: str, takes: Champion
         return _rows_of_a_table(origin, data, split, takes, workspace)
     if isinstance(spec, Npz) and len(takes.tensors) == 1:
         return _array(origin, data, split, takes)
-    columns = {
-        each.tensor: each_prepared for each, each_prepared in zip(takes.tensors, prepared(data, split), strict=True)
-    }
+    taken = prepared(data, split, takes)
+    columns = {each.tensor: each_prepared for each, each_prepared in zip(takes.tensors, taken, strict=True)}
     return RawExamples(columns, f"the {split} examples as {origin.source} gave them")
 
 
-def prepared(data: PreparedData, split: str) -> list[dict[str, Any]]:
-    """A split's columns as training sees them."""
-    return [_prepared(data, split, index, facts) for index, facts in enumerate(data.inputs)]
+def prepared(data: PreparedData, split: str, takes: ChampionInput) -> list[dict[str, Any]]:
+    """Those of a split's columns that a model takes, as training sees them."""
+    taken = {facts.name for facts in data.inputs}
+    if isinstance(takes, TensorInput):
+        taken = {each.name for each in takes.tensors}
+    return [_prepared(data, split, index, facts) for index, facts in enumerate(data.inputs) if facts.name in taken]
 
 
 def drawn_examples(takes: TensorInput, files: Sequence[Path]) -> RawExamples:

@@ -134,7 +134,7 @@ class FormatProof:
     def _columns(self) -> Mapping[str, Any]:
         exported = self.exported
         if isinstance(exported.written.input, ImageInput):
-            return {_IMAGES: prepared(exported.data, exported.request.split)[0]}
+            return {_IMAGES: prepared(exported.data, exported.request.split, exported.written.input)[0]}
         return self.proof.examples.columns
 
     def _pixels(self) -> Iterator[Mapping[str, Any]]:

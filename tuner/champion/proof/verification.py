@@ -185,11 +185,11 @@ def _keras(exported: Exported, built: Path, examples: RawExamples) -> CleanRun:
     written, data, split = exported.written, exported.data, exported.request.split
     takes = written.input
     if isinstance(takes, ImageInput):
-        structure, columns = Structure("single", ("",), (takes.model_dtype,)), prepared(data, split)
+        structure, columns = Structure("single", ("",), (takes.model_dtype,)), prepared(data, split, takes)
     else:
         names, dtypes = zip(*((each.name, each.dtype) for each in takes.tensors), strict=True)
         structure = Structure(takes.structure, names, dtypes)
-        columns = list(examples.columns.values()) if takes.kind == "model" else prepared(data, split)
+        columns = list(examples.columns.values()) if takes.kind == "model" else prepared(data, split, takes)
     # By position: two columns may have one name as Keras knows them.
     by_place = {str(place): column for place, column in enumerate(columns)}
     keep = serving(written.raw_tensors)

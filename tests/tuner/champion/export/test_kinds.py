@@ -68,6 +68,7 @@ def export(
 
     from search_spaces.base import StagedModel
     from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
+    from tuner.data.model_columns import columns_of
 
     (folder / "space.py").write_text(space)
     raw = {"study": "kinds", "data": data, "space": f"{folder / 'space.py'}:build", "objective": objective}
@@ -76,7 +77,8 @@ def export(
     keras.utils.set_random_seed(3)
     built = build()
     staged = built if isinstance(built, StagedModel) else StagedModel(built)
-    form = BatchFormat(labels, staged.preprocessing)
+    columns = columns_of(staged.preprocessing or staged.network, prepared)
+    form = BatchFormat(labels, staged.preprocessing, columns=columns)
     history = staged.network.fit(
         TrainingBatches(prepared, 8, 1, form).dataset,
         validation_data=evaluation_batches(prepared, 8, form) if prepared.targets else None,
@@ -490,3 +492,31 @@ def test_several_inputs_and_outputs_of_a_python_source(tmp_path: Path) -> None:
     several = people.lines({"height": height, "face": face}, {"height": height}, height)
     assert several[0].value is not None and set(several[0].value) == {"age", "kind"}
     assert 'has no "face"' in (several[1].error or "") and 'an object with "' in (several[2].error or "")
+
+
+def test_a_model_of_some_of_a_tables_columns(tmp_path: Path) -> None:
+    """Whose names do not have the places of the others in the alphabet."""
+    rng = np.random.default_rng(0)
+    rows = [f"{40 + rng.normal():.3f},{(s := rng.normal()):.3f},{rng.normal():.3f},{s * 2:.3f}" for _ in range(80)]
+    (tmp_path / "table.csv").write_text("\n".join(["age,signal,noise,y", *rows]))
+
+    def build() -> Any:
+        import keras
+
+        signal, noise = keras.Input((1,), name="signal"), keras.Input((1,), name="noise")
+        out = keras.layers.Dense(1)(keras.layers.Concatenate()([signal, keras.layers.Rescaling(0.0)(noise)]))
+        model = keras.Model({"signal": signal, "noise": noise}, out)
+        model.compile(keras.optimizers.Adam(0.1), "mse")
+        return model
+
+    data = {"kind": "csv", "path": tmp_path / "table.csv", "label_column": "y"}
+    exported = export(tmp_path, data, "val_loss", build)
+    verified(exported, "table.csv")
+    assert exported.recorded["val_loss"] < 1
+    value = exported.served(signal=np.float32([1.0]), noise=np.float32([5.0]))["predictions"]
+    (line,) = exported.lines({"signal": 1.0, "noise": 5.0})
+    assert line.value == pytest.approx(value[0].item())
+    (cell, *_) = exported.predictions(tmp_path / "table.csv")
+    first = np.float32([float(each) for each in rows[0].split(",")])
+    value = exported.served(signal=first[1:2], noise=first[2:3])["predictions"]
+    assert cell.value == pytest.approx(value[0].item())
