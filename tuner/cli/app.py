@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import re
 import sys
 import traceback
 from contextlib import AbstractContextManager, nullcontext
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.text import Text
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from storage.errors import StorageError, UnknownStudy
 from tuner import queries
@@ -44,7 +45,7 @@ class _Commands(TyperGroup):
         except Exception as error:
             if _is_for_typer(error):
                 raise
-            complain(error, f"{type(error).__name__}: {error}; --verbose shows where")
+            complain(error, f"{type(error).__name__}: {error}; add --verbose to see the traceback")
             raise typer.Exit(FAILED) from None
 
 
@@ -53,55 +54,91 @@ def _is_for_typer(error: Exception) -> bool:
     return isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
 
 
-app = typer.Typer(
+class _Command(TyperCommand):
+    """Writes required arguments in the usage line as man pages do: ``STUDY``, and not Typer's ``{STUDY}``."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [re.sub(r"^\{(.+)\}", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+
+class _Application(typer.Typer):
+    def command(self, name: str | None = None, *, cls: Any = _Command, **settings: Any) -> Any:
+        return super().command(name, cls=cls, **settings)
+
+
+app = _Application(
     cls=_Commands,
-    help="Searches for the best Keras model and exports it as a verified champion. --verbose shows tracebacks.",
+    help="Search for the best Keras model and export it as a verified champion. "
+    "Add --verbose to any command to see the traceback of an error.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-storage_commands = typer.Typer(
-    cls=_Commands, help="Look after the database.", no_args_is_help=True, pretty_exceptions_enable=False
+storage_commands = _Application(
+    cls=_Commands, help="Maintain the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(storage_commands, name="storage")
 
-token_commands = typer.Typer(
-    cls=_Commands, help="Say who may use the service.", no_args_is_help=True, pretty_exceptions_enable=False
+token_commands = _Application(
+    cls=_Commands,
+    help="Manage the tokens that give access to the service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 app.add_typer(token_commands, name="token")
 
-champions_commands = typer.Typer(
-    cls=_Commands, help="List the registered champions, or fetch one.", pretty_exceptions_enable=False
+champions_commands = _Application(
+    cls=_Commands, help="List, fetch and register champions.", pretty_exceptions_enable=False
 )
 app.add_typer(champions_commands, name="champions")
 
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", metavar="URL", help="Database; else $TUNER_STORAGE, the spec's, sqlite:///tuner.db."),
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="URL of the database. If omitted: $TUNER_STORAGE, then the spec's `storage`, then sqlite:///tuner.db.",
+    ),
 ]
-Style = Annotated[Format, typer.Option("--format", help="How to print.")]
-Study = Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.")]
-Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="The trial's number.")]
-Slots = Annotated[int | None, typer.Option("--slots", min=1, help="Trials at a time on this machine.")]
+Style = Annotated[Format, typer.Option("--format", help="Output format.")]
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
+Trial = Annotated[int, typer.Argument(metavar="TRIAL", min=0, help="Number of the trial.")]
+Slots = Annotated[
+    int | None,
+    typer.Option("--slots", metavar="N", min=1, help="Number of trials to run at the same time on this machine."),
+]
 Drift = Annotated[
     bool,
-    typer.Option("--allow-version-drift", help="Only warn of versions, code or data that are not the study's."),
+    typer.Option(
+        "--allow-version-drift",
+        help="Warn, instead of refusing, when versions, code or data differ from those the study was launched with.",
+    ),
 ]
 MetricsPort = Annotated[
     int | None,
-    typer.Option("--metrics-port", min=0, max=65535, help="Serve the worker's counts to Prometheus; 0: any free port."),
+    typer.Option(
+        "--metrics-port",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Port on which the worker serves its metrics to Prometheus; 0 picks any free port.",
+    ),
 ]
-MetricsHost = Annotated[str, typer.Option("--metrics-host", help="The address to serve them at.")]
+MetricsHost = Annotated[
+    str, typer.Option("--metrics-host", metavar="ADDRESS", help="Address on which the metrics are served.")
+]
 MetricsFile = Annotated[
     Path | None,
-    typer.Option("--metrics-file", metavar="FILE", help="Write them for node_exporter to read."),
+    typer.Option("--metrics-file", metavar="FILE", help="File to write the metrics to, for node_exporter to read."),
 ]
-SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The search spec, a YAML file.")]
+SpecFile = Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="The search spec: a YAML file.")]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a dotted key of the spec."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key of the spec, for example training.epochs=3. Repeatable."
+    ),
 ]
 
 

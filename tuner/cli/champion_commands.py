@@ -23,35 +23,59 @@ if TYPE_CHECKING:
 @app.command()
 def export(
     study: Study,
-    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
-    trial: Annotated[int | None, typer.Option("--trial", min=0, help="Instead of the best one.")] = None,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write the export to.")],
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", metavar="N", min=0, help="Export this trial instead of choosing among the best ones."),
+    ] = None,
     prefer: Annotated[
         str | None,
-        typer.Option("--prefer", metavar="METRIC", help="Of several objectives: the best trial by this one."),
+        typer.Option(
+            "--prefer",
+            metavar="METRIC",
+            help="In a study with several objectives, export the best trial of the Pareto front by this one.",
+        ),
     ] = None,
-    top: Annotated[int, typer.Option("--top", min=1, help="How many of the best trials to score again.")] = 5,
+    top: Annotated[
+        int, typer.Option("--top", metavar="N", min=1, help="Number of the best trials to score again.")
+    ] = 5,
     ensemble: Annotated[
         int | None,
-        typer.Option("--ensemble", metavar="K", min=2, help="Export one model that averages K of the best at most."),
+        typer.Option(
+            "--ensemble", metavar="K", min=2, help="Export one model that averages up to K of the best trials."
+        ),
     ] = None,
     refit: Annotated[
-        bool, typer.Option("--refit", help="Train it again on train and validation; scored on the test split.")
+        bool,
+        typer.Option(
+            "--refit",
+            help="Train the champion again on the training and validation splits, and score it on the test split.",
+        ),
     ] = False,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", metavar="N", min=1, help="Train it N times, to see how scores spread.")
+        int | None,
+        typer.Option(
+            "--seeds", metavar="N", min=1, help="Train the champion with N seeds and report how the scores spread."
+        ),
     ] = None,
     formats: Annotated[
         str,
-        typer.Option("--formats", metavar="LIST", help="Of keras, saved_model (always written), onnx and litert."),
+        typer.Option(
+            "--formats",
+            metavar="LIST",
+            help="Comma-separated formats to write: onnx and litert, besides keras and saved_model, "
+            "which are always written.",
+        ),
     ] = ",".join(ALWAYS),
     storage: Storage = None,
 ) -> None:
-    """Export the champion, and prove its score.
+    """Export the champion and prove its score.
 
-    The best trials are scored again, on the test split too if there is one. The champion is the smallest of those that
-    the validation split cannot tell from the best. Its SavedModel is scored on raw files in a clean process; what
-    differs from the study is refused. Every other format is run in a clean process likewise, beside the SavedModel;
-    if one cannot carry the model it says why, writes the others and ends with exit code 1.
+    The best trials are scored again on the validation split and, if there is one, on the test split. The champion is
+    the smallest model among those that the validation split cannot distinguish from the best. Its SavedModel is then
+    scored on the raw files in a clean process, and the export is refused if that score differs from the one the study
+    recorded. Every other format is run in a clean process of its own and compared with the SavedModel. If a format
+    cannot represent the model, the command says why, writes the other formats and exits with code 1.
     """
     from tuner import api
 
@@ -80,25 +104,32 @@ _SAID_ERRORS = 20
 
 @app.command()
 def predict(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported champion.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of an exported champion.")],
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Files or folders: images, texts, tables or arrays; - for JSON lines."),
+        typer.Argument(
+            metavar="INPUT",
+            help="Files or folders with images, texts, tables or arrays; - reads JSON lines from standard input.",
+        ),
     ],
     style: Annotated[
         PredictionFormat | None,
-        typer.Option("--format", help="How to write; else by the suffix of --output, jsonl for -, or table."),
+        typer.Option(
+            "--format",
+            help="Output format. If omitted: that of the suffix of --output, jsonl for the input -, otherwise table.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Write to this file, which is there when it is whole."),
+        typer.Option("--output", metavar="FILE", help="File to write to. It appears only once it is complete."),
     ] = None,
 ) -> None:
     """Predict raw examples with an exported champion.
 
-    Images; .txt files; CSV or Parquet files with the columns that the model takes, row by row; .npz files; and from
-    standard input (-), an example in JSON on each line. Writes the label and its probability, the likely labels, or the
-    number, as they come. A file, row or line that cannot be read does not stop the others, but the exit code is 1.
+    The command reads images, .txt files, the rows of CSV or Parquet files that have the columns the model expects, and
+    .npz files. From standard input (-) it reads one JSON example per line. For each example it writes, as soon as it is
+    known, the label and its probability, the likely labels, or the predicted number. A file, row or line that cannot be
+    read does not stop the others, but the exit code is then 1.
     """
     # The rest of the API would take half a second to import.
     from tuner.champion.prediction.predict import predict as predicted

@@ -10,39 +10,68 @@ import typer
 
 from tuner.cli.app import Overrides, SpecFile, app, say
 
-_WORKERS = typer.Option("--workers", min=1, help="How many; resources.workers unless given.")
+_WORKERS = typer.Option(
+    "--workers", metavar="N", min=1, help="Number of workers. If omitted: the spec's `resources.workers`."
+)
 
 
 @app.command()
 def manifest(
     spec: SpecFile,
     workers: Annotated[int | None, _WORKERS] = None,
-    image: Annotated[str | None, typer.Option("--image", help="The workers' container image.")] = None,
-    namespace: Annotated[str, typer.Option("--namespace")] = "default",
+    image: Annotated[
+        str | None, typer.Option("--image", metavar="IMAGE", help="Container image of the workers.")
+    ] = None,
+    namespace: Annotated[
+        str, typer.Option("--namespace", metavar="NAME", help="Namespace of the resources.")
+    ] = "default",
     secret: Annotated[
-        str, typer.Option("--secret", metavar="NAME", help="The Secret whose key `url` is the database's URL.")
+        str,
+        typer.Option("--secret", metavar="NAME", help="Secret whose key `url` holds the URL of the database."),
     ] = "tuner-storage",
     env_secrets: Annotated[
         list[str],
-        typer.Option("--env-secret", metavar="NAME", help="A Secret of environment variables, such as AWS_...."),
+        typer.Option(
+            "--env-secret",
+            metavar="NAME",
+            help="Secret whose keys become environment variables, for example AWS credentials. Repeatable.",
+        ),
     ] = [],  # noqa: B006
     volumes: Annotated[
         list[str],
-        typer.Option("--volume", metavar="CLAIM:/path", help="A PersistentVolumeClaim, and where workers have it."),
+        typer.Option(
+            "--volume",
+            metavar="CLAIM:/path",
+            help="PersistentVolumeClaim and the path at which to mount it in the workers. Repeatable.",
+        ),
     ] = [],  # noqa: B006
     grace: Annotated[
-        int, typer.Option("--grace", min=1, metavar="SECONDS", help="For checkpoints when a pod must go.")
+        int,
+        typer.Option(
+            "--grace", min=1, metavar="SECONDS", help="Time that trials get to write checkpoints when a pod must stop."
+        ),
     ] = 60,
     metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", min=1, max=65535, help="Where each pod of a Job answers Prometheus.")
+        int | None,
+        typer.Option(
+            "--metrics-port",
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Port on which each pod of a Job serves its metrics to Prometheus.",
+        ),
     ] = None,
-    ray: Annotated[bool, typer.Option("--ray", help="A KubeRay RayCluster instead of a Job.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Where to write it.")] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Write a KubeRay RayCluster instead of a Job.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="File to write to. If omitted: standard output.")
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Write what puts a study's workers on Kubernetes: an Indexed Job, or a RayCluster for KubeRay.
+    """Write the manifest that runs a study's workers on Kubernetes.
 
-    `tuner manifest SPEC.yaml | kubectl apply -f -`. The database's URL is read from a Secret, and stands nowhere in it.
+    The manifest holds an Indexed Job, or a RayCluster for KubeRay. Apply it with
+    `tuner manifest SPEC.yaml | kubectl apply -f -`. The pods read the database's URL from a Secret; the manifest itself
+    does not contain it.
     """
     from tuner.launch import kubernetes
     from tuner.spec.reading import load_spec

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def studies(storage: Storage = None, style: Style = Format.TABLE) -> None:
-    """List every study: state, trials done, budget, best value."""
+    """List all studies with state, progress and best value."""
     records = [asdict(item) for item in queries.list_studies(storage=storage)]
     columns = ("study", "state", "done", "budget", "best_value", "best_trial", "created_at")
     print_records(records, columns, style, empty="no studies yet")
@@ -44,7 +44,7 @@ def status(
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show progress, running trials, workers and counts by outcome."""
+    """Show a study's progress, workers, running trials and outcomes."""
     from tuner import api
 
     if watch:
@@ -75,12 +75,21 @@ def _launches(study: str, storage: str | None) -> list[LaunchView]:
 def best(
     study: Study,
     k: Annotated[
-        int | None, typer.Option("-k", min=1, help="How many; 5, or with several objectives all, unless given.")
+        int | None,
+        typer.Option(
+            "-k",
+            metavar="N",
+            min=1,
+            help="Number of trials to show. If omitted: 5, or the whole Pareto front if there are several objectives.",
+        ),
     ] = None,
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show the best complete trials; with several objectives the Pareto front."""
+    """Show the best complete trials.
+
+    A study with several objectives shows its Pareto front.
+    """
     keys = ("trial", "value", "measures", "violation", "state", "params", "metrics", "epochs", "seconds")
     records = [{key: getattr(item, key) for key in keys} for item in queries.best_trials(study, k, storage=storage)]
     if style is Format.TABLE and records:
@@ -93,22 +102,31 @@ def best(
 def trials(
     study: Study,
     state: Annotated[
-        str | None, typer.Option("--state", metavar="STATE", help=f"Only those: {', '.join(queries.TRIAL_STATES)}.")
+        str | None,
+        typer.Option(
+            "--state",
+            metavar="STATE",
+            help=f"List only trials in this state or with this outcome: {', '.join(queries.TRIAL_STATES)}.",
+        ),
     ] = None,
     sort: Annotated[
         str,
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="trial, value, epochs, seconds, state, outcome, a metric or a hyperparameter; -KEY descends.",
+            help="Sort by trial, value, epochs, seconds, state, outcome, a metric or a hyperparameter. "
+            "-KEY sorts in descending order.",
         ),
     ] = "trial",
-    limit: Annotated[int | None, typer.Option("--limit", min=1)] = None,
-    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on after the list that said so.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="List at most N trials.")] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option("--cursor", metavar="CURSOR", help="Continue a list where its last line says that there is more."),
+    ] = None,
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """List trials."""
+    """List the trials of a study."""
     order: dict[str, Any] = {"state": state, "sort": sort.removeprefix("-"), "descending": sort.startswith("-")}
     if limit is None and cursor is None:
         found = Page(queries.list_trials(study, **order, storage=storage), None)
@@ -132,9 +150,10 @@ def show_command(
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show one trial.
+    """Show one trial in detail.
 
-    Its hyperparameters, metrics of every epoch, timing, outcome, checkpoint, and the traceback if it failed.
+    The output has the trial's hyperparameters, the metrics of every epoch, its timing, outcome and checkpoint, and the
+    traceback if it failed.
     """
     found = queries.show_trial(study, trial, storage=storage)
     detail = asdict(found)
@@ -151,15 +170,18 @@ def show_command(
 @app.command()
 def logs(
     study: Study,
-    trial: Annotated[int | None, typer.Argument(metavar="[TRIAL]", min=0, help="The trial's number.")] = None,
+    trial: Annotated[int | None, typer.Argument(metavar="TRIAL", min=0, help="Number of the trial.")] = None,
     worker: Annotated[
-        str | None, typer.Option("--worker", metavar="NAME", help="A worker: its id, or its name in a launch.")
+        str | None,
+        typer.Option(
+            "--worker", metavar="NAME", help="Show this worker's log instead: its id, or its name in a launch."
+        ),
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Print what a trial's process printed, or a worker."""
+    """Print the log of a trial or of a worker."""
     if (trial is None) == (worker is None):
-        raise typer.BadParameter("name a trial, or --worker NAME")
+        raise typer.BadParameter("give either a trial or --worker NAME")
     if worker is not None:
         pieces = queries.worker_log(study, worker, storage=storage)
     else:
@@ -173,7 +195,7 @@ def logs(
 @app.command()
 def split(
     study: Study,
-    name: Annotated[str, typer.Option("--split", help="train, validation or test.")],
+    name: Annotated[str, typer.Option("--split", metavar="SPLIT", help="Split to list: train, validation or test.")],
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
@@ -187,7 +209,10 @@ def split(
 
 @app.command()
 def workers(study: Study, storage: Storage = None, style: Style = Format.TABLE) -> None:
-    """List every worker: host, process, GPUs, slots, trials, when it was last seen, version."""
+    """List all workers of a study.
+
+    The list has each worker's host, process, GPUs, slots, trials and version, and when it was last seen.
+    """
     records = [asdict(item) for item in queries.list_workers(study, storage=storage)]
     if style is Format.TABLE and records:
         print_workers(records)
@@ -198,7 +223,10 @@ def workers(study: Study, storage: Storage = None, style: Style = Format.TABLE) 
 
 @app.command()
 def pools(storage: Storage = None, style: Style = Format.TABLE) -> None:
-    """List the standing workers: host, process, the studies that each serves, the one that it works on now."""
+    """List the standing workers, which serve many studies.
+
+    The list has each standing worker's host and process, the studies that it serves and the one it is working on.
+    """
     found = queries.list_pools(storage=storage)
     if style is Format.TABLE and found:
         print_pools(found)
@@ -211,10 +239,15 @@ def pools(storage: Storage = None, style: Style = Format.TABLE) -> None:
 @app.command()
 def report(
     study: Study,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="The file; else STUDY.html.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="File to write. If omitted: STUDY.html.")
+    ] = None,
     storage: Storage = None,
 ) -> None:
-    """Write one self-contained HTML page about a study: charts, failures, the champion's card."""
+    """Write a self-contained HTML report about a study.
+
+    The page has the study's charts, its failures and the card of its champion.
+    """
     from tuner import api
 
     with busy("drawing the report"):

@@ -19,11 +19,16 @@ _DIGITS = 12
 @champions_commands.callback(invoke_without_command=True)
 def champions(
     context: typer.Context,
-    study: Annotated[str | None, typer.Option("--study", help="Only this study's.")] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="STUDY", help="List only the champions of this study.")
+    ] = None,
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """List the registered champions, the newest first; or fetch one, or see who was production when."""
+    """List, fetch and register champions.
+
+    Without a command, this lists the registered champions, the newest first.
+    """
     if context.invoked_subcommand is not None:
         return
     found = [asdict(each) for each in registered.list_champions(study, storage=storage)]
@@ -34,13 +39,16 @@ def champions(
 
 @champions_commands.command("get")
 def get(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="An alias, STUDY@VERSION, or STUDY: its newest.")],
-    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="Champion: an alias, STUDY@VERSION, or STUDY for its newest version.")
+    ],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write the champion to.")],
     storage: Storage = None,
 ) -> None:
-    """Fetch a champion from the study's artifacts, every file checked by its hash.
+    """Fetch a champion's files from the study's artifacts.
 
-    All of it is written, or nothing; an earlier export in the folder is replaced.
+    Every file is checked against its hash. Either the whole champion is written or nothing is. An earlier export in the
+    folder is replaced.
     """
     with busy("fetching the champion"):
         got = registered.fetch_champion(reference, to, storage=storage)
@@ -51,10 +59,13 @@ def get(
 
 @champions_commands.command("add")
 def add(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `tuner export` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `tuner export` has written.")],
     storage: Storage = None,
 ) -> None:
-    """Register an export whose registration failed; one that is registered stays as it is."""
+    """Register an export whose registration failed.
+
+    An export that is already registered stays as it is.
+    """
     with busy("registering the export"):
         got = registered.add_export(folder, storage=storage)
     say(f"{folder.absolute()} is registered as {got.study}@{got.version}")
@@ -62,23 +73,31 @@ def add(
 
 @champions_commands.command("register")
 def register(
-    reference: Annotated[str, typer.Argument(metavar="REF", help="An alias, STUDY@VERSION, or STUDY: its newest.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REF", help="Champion: an alias, STUDY@VERSION, or STUDY for its newest version.")
+    ],
     uri: Annotated[
         str | None,
-        typer.Option("--mlflow", metavar="URI", help="The MLflow server; else $MLFLOW_TRACKING_URI."),
+        typer.Option("--mlflow", metavar="URI", help="URI of the MLflow server. If omitted: $MLFLOW_TRACKING_URI."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="MODEL", help="The registered model, in place of the study's name.")
+        str | None,
+        typer.Option("--name", metavar="MODEL", help="Name of the registered model. If omitted: the study's name."),
     ] = None,
     alias: Annotated[
-        str | None, typer.Option("--as", metavar="ALIAS", help="MLflow's alias to point to it, such as production.")
+        str | None,
+        typer.Option("--as", metavar="ALIAS", help="MLflow alias to point to this version, for example production."),
     ] = None,
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="Also a champion whose value was not reproduced.")
+        bool,
+        typer.Option("--unverified", help="Accept a champion even if its value was not reproduced."),
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Register a champion in an MLflow registry, with its files; one that is there stays as it is."""
+    """Register a champion and its files in an MLflow registry.
+
+    A champion that is already registered there stays as it is.
+    """
     with busy("registering the champion in MLflow"):
         got = registered.register_in_mlflow(
             reference, uri, name=name, alias=alias, unverified=unverified, storage=storage
@@ -90,11 +109,14 @@ def register(
 
 @champions_commands.command("history")
 def history(
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Such as production.")],
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Alias, for example production.")],
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show who pointed an alias from which champion to which, and when; the newest first."""
+    """Show how an alias has moved between champions.
+
+    Each line tells when the alias moved, from which champion to which, and who moved it. The newest move comes first.
+    """
     changes: list[dict[str, Any]] = [
         {"at": each.at, "from": _called(each.before), "to": _called(each.now), "who": each.who}
         for each in registered.alias_history(alias, storage=storage)
@@ -105,14 +127,25 @@ def history(
 @app.command()
 def promote(
     study: Study,
-    version: Annotated[int, typer.Argument(metavar="VERSION", min=1, help="As `tuner champions` lists it.")],
-    alias: Annotated[str, typer.Option("--as", metavar="ALIAS", help="Such as production: letters, digits, - and _.")],
+    version: Annotated[
+        int, typer.Argument(metavar="VERSION", min=1, help="Version of the champion, as listed by `tuner champions`.")
+    ],
+    alias: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="ALIAS", help="Alias, for example production. It may contain letters, digits, - and _."
+        ),
+    ],
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="Also a champion whose value was not reproduced.")
+        bool,
+        typer.Option("--unverified", help="Accept a champion even if its value was not reproduced."),
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Point an alias to a registered champion, in one step; the one that had it loses it."""
+    """Point an alias to a registered champion.
+
+    The alias moves in one step. The champion that had it before no longer has it.
+    """
     change = registered.promote(study, version, alias, unverified=unverified, storage=storage)
     if change is None:
         say(f"{alias} is {study}@{version} already")

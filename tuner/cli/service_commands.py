@@ -31,41 +31,70 @@ class _Scope(StrEnum):
 @app.command()
 def serve(
     storage: Storage = None,
-    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8730,
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="PORT", min=0, max=65535, help="Port to listen on; 0 picks any free port."),
+    ] = 8730,
     allow_space: Annotated[
-        list[str], typer.Option("--allow-space", metavar="NAME", help="A search space that specs over HTTP may name.")
+        list[str],
+        typer.Option(
+            "--allow-space", metavar="NAME", help="Search space that specs sent over HTTP may use. Repeatable."
+        ),
     ] = [],  # noqa: B006
     data_root: Annotated[
-        list[Path], typer.Option("--data-root", metavar="DIR", help="A folder that their data may be in.")
+        list[Path],
+        typer.Option(
+            "--data-root", metavar="DIR", help="Folder from which specs sent over HTTP may take data. Repeatable."
+        ),
     ] = [],  # noqa: B006
     allow_launcher: Annotated[
-        list[str], typer.Option("--allow-launcher", metavar="ENGINE", help="local, ray or slurm: run workers on it.")
+        list[str],
+        typer.Option(
+            "--allow-launcher",
+            metavar="ENGINE",
+            help="Engine on which launches over HTTP may run workers: local, ray or slurm. Repeatable.",
+        ),
     ] = [],  # noqa: B006
     engine_settings: Annotated[
         Path | None,
         typer.Option(
-            "--engine-settings", metavar="YAML", help="What the engines are told: the sections of a spec's `launch`."
+            "--engine-settings",
+            metavar="YAML",
+            help="File with the engines' settings: the sections of a spec's `launch`.",
         ),
     ] = None,
     max_workers: Annotated[
-        int, typer.Option("--max-workers", min=1, help="That one launch over HTTP may ask an engine for.")
+        int,
+        typer.Option("--max-workers", metavar="N", min=1, help="Most workers that one launch over HTTP may request."),
     ] = 16,
-    max_trials: Annotated[int, typer.Option("--max-trials", min=1, help="That a study over HTTP may have.")] = 10_000,
+    max_trials: Annotated[
+        int,
+        typer.Option("--max-trials", metavar="N", min=1, help="Most trials that a study launched over HTTP may have."),
+    ] = 10_000,
     name: Annotated[
-        list[str], typer.Option("--name", metavar="HOST", help="A further name that the service is reached by.")
+        list[str],
+        typer.Option(
+            "--name", metavar="HOST", help="Further host name under which the service is reached. Repeatable."
+        ),
     ] = [],  # noqa: B006
     proxy: Annotated[
         list[str],
         typer.Option(
-            "--proxy", metavar="ADDRESS", help="A proxy that says by which scheme and from where requests came."
+            "--proxy",
+            metavar="ADDRESS",
+            help="Address of a proxy whose headers about a request's scheme and client are trusted. Repeatable.",
         ),
     ] = [],  # noqa: B006
-    rate: Annotated[int, typer.Option("--rate", min=0, help="Requests a minute of one client; 0 for no limit.")] = 6000,
+    rate: Annotated[
+        int,
+        typer.Option("--rate", metavar="N", min=0, help="Most requests per minute from one client; 0 sets no limit."),
+    ] = 6000,
 ) -> None:
-    """Serve the database over HTTP: the API, its pages, and /docs. Ctrl-C ends it.
+    """Serve the database over HTTP: the API, its pages and /docs.
 
-    Without a token in the database it listens on this machine only; `tuner token create` makes one.
+    Press Ctrl-C to stop the service. Without a token in the database it listens on this machine only;
+    `tuner token create` makes one.
     """
     if find_spec("uvicorn") is None or find_spec("fastapi") is None:
         raise ServiceError("`tuner serve` needs libraries that are missing: pip install 'keras-champion[serve]'")
@@ -140,14 +169,23 @@ def _check_database(url: str, on_loopback: bool, host: str) -> None:
 
 @token_commands.command("create")
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Whom or what it is for.")],
-    scope: Annotated[_Scope, typer.Option("--scope", help="read; launch: also starts and stops; admin: also deletes.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the person or program that the token is for.")],
+    scope: Annotated[
+        _Scope,
+        typer.Option("--scope", help="What the token allows: read; launch also starts and stops; admin also deletes."),
+    ],
     days: Annotated[
-        float | None, typer.Option("--days", min=0.001, help="How long it counts; for ever if not given.")
+        float | None,
+        typer.Option(
+            "--days", metavar="DAYS", min=0.001, help="Days until the token expires. If omitted, it never expires."
+        ),
     ] = None,
     storage: Storage = None,
 ) -> None:
-    """Make a token for the service and print it. It is shown this once."""
+    """Create a token for the service and print it.
+
+    The token is shown only this once.
+    """
     seconds = None if days is None else days * 86400
     with open_storage(storage, create=True) as database:
         print(tokens.create(database, name, scope.value, seconds=seconds))
@@ -156,7 +194,7 @@ def create(
 
 @token_commands.command("list")
 def list_tokens(storage: Storage = None, style: Style = Format.TABLE) -> None:
-    """List every token: what it may do, when it was used, until when it counts."""
+    """List all tokens with scope, last use and expiry."""
     with open_storage(storage) as database:
         records = [asdict(each) for each in tokens.list_tokens(database)]
     print_records(
@@ -165,8 +203,10 @@ def list_tokens(storage: Storage = None, style: Style = Format.TABLE) -> None:
 
 
 @token_commands.command("revoke")
-def revoke(name: Annotated[str, typer.Argument(metavar="NAME")], storage: Storage = None) -> None:
-    """Make a token count no more."""
+def revoke(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")], storage: Storage = None
+) -> None:
+    """Revoke a token, so that it is no longer accepted."""
     with open_storage(storage) as database:
         revoked = tokens.revoke(database, name)
     say(f"token {name} {'is revoked' if revoked else 'was revoked already'}")

@@ -10,9 +10,9 @@ from tuner.study.locations import storage_url
 
 @storage_commands.command("upgrade")
 def upgrade(storage: Storage = None) -> None:
-    """Bring a database that an older version made to this version.
+    """Upgrade a database that an older version created.
 
-    Not while workers of the older version use it. Every study is kept.
+    Stop the workers of the older version first. All studies are kept.
     """
     found, now = changes.upgrade_storage(storage=storage)
     where = mask_password(storage_url(storage))

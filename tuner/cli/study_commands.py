@@ -38,35 +38,53 @@ if TYPE_CHECKING:
 def launch(
     spec: SpecFile,
     storage: Storage = None,
-    trials: Annotated[int | None, typer.Option("--trials", min=1, help="The study's budget.")] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Budget of the study, in trials.")
+    ] = None,
     slots: Slots = None,
     overrides: Overrides = [],  # noqa: B006
     drift: Drift = False,
     no_work: Annotated[
-        bool, typer.Option("--no-work", help="Create or resume the study, and leave the work to others.")
+        bool, typer.Option("--no-work", help="Create or resume the study, but leave the work to other workers.")
     ] = False,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
     metrics_file: MetricsFile = None,
     on: Annotated[
-        str | None, typer.Option("--on", metavar="ENGINE", help="What runs the workers: local, ray or slurm.")
+        str | None, typer.Option("--on", metavar="ENGINE", help="Engine that runs the workers: local, ray or slurm.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="How many it runs; resources.workers unless given.")
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            min=1,
+            help="Number of workers that the engine runs. If omitted: the spec's `resources.workers`.",
+        ),
     ] = None,
-    gpus: Annotated[float | None, typer.Option("--gpus", min=0, help="GPUs of each, or a part of one.")] = None,
-    cpus: Annotated[int | None, typer.Option("--cpus", min=1, help="CPU cores of each.")] = None,
-    memory: Annotated[str | None, typer.Option("--memory", metavar="SIZE", help="Of each, such as 16G.")] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option("--gpus", metavar="N", min=0, help="GPUs per worker; a fraction gives a share of one GPU."),
+    ] = None,
+    cpus: Annotated[int | None, typer.Option("--cpus", metavar="N", min=1, help="CPU cores per worker.")] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Memory per worker, for example 16G.")
+    ] = None,
     options: Annotated[
         list[str],
-        typer.Option("--launch", metavar="KEY=VALUE", help="Of the engine: partition=gpu, address=ray://head:10001."),
+        typer.Option(
+            "--launch",
+            metavar="KEY=VALUE",
+            help="Setting of the engine, for example partition=gpu or address=ray://head:10001. Repeatable.",
+        ),
     ] = [],  # noqa: B006
-    detach: Annotated[bool, typer.Option("--detach", help="Start the workers, and leave them.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the workers and return at once.")] = False,
 ) -> None:
-    """Run a study, or resume it. Ctrl-C stops it in order, a second one at once; launch again to go on.
+    """Run a study, or resume it.
 
-    With --on, --workers or --detach an engine runs the workers. They go on without this command: Ctrl-C only ends the
-    watching.
+    Ctrl-C stops the study in an orderly way, and a second Ctrl-C stops it at once; run the command again to continue.
+    With --on, --workers or --detach an engine runs the workers. They continue without this command, and Ctrl-C only
+    ends the display.
     """
     from tuner import api
     from tuner.spec.reading import load_spec
@@ -113,10 +131,13 @@ def _come_back(study: str) -> str:
 @app.command()
 def scale(
     study: Study,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="How many there shall be.")],
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="New number of workers.")],
     storage: Storage = None,
 ) -> None:
-    """Change how many workers an engine runs. Those too many leave in order."""
+    """Change how many workers an engine runs.
+
+    Surplus workers leave in an orderly way.
+    """
     from tuner import api
 
     view = api.scale(study, workers, storage=storage)
@@ -125,47 +146,65 @@ def scale(
 
 @app.command()
 def work(
-    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="The study's name; or --any.")] = None,
+    study: Annotated[str | None, typer.Argument(metavar="STUDY", help="Name of the study. Omit it with --any.")] = None,
     any_study: Annotated[
-        bool, typer.Option("--any", help="Serve every study that waits for workers, until SIGTERM.")
+        bool, typer.Option("--any", help="Serve every study that waits for workers, until SIGTERM arrives.")
     ] = False,
     studies: Annotated[
-        str, typer.Option("--studies", metavar="GLOB", help="Of --any: only those whose names match.")
+        str,
+        typer.Option(
+            "--studies", metavar="GLOB", help="With --any, serve only studies whose names match this pattern."
+        ),
     ] = "*",
     turn: Annotated[
         float,
-        typer.Option("--turn", min=1, metavar="SECONDS", help="Of --any: for a study while others have no worker."),
+        typer.Option(
+            "--turn",
+            min=1,
+            metavar="SECONDS",
+            help="With --any, serve a study for this long while other studies have no worker.",
+        ),
     ] = 120.0,
     slots: Slots = None,
     storage: Storage = None,
     drift: Drift = False,
     create_from: Annotated[
         Path | None,
-        typer.Option("--create-from", metavar="SPEC.yaml", help="Create the study from this spec if there is none."),
+        typer.Option(
+            "--create-from", metavar="SPEC.yaml", help="Create the study from this spec if it does not exist."
+        ),
     ] = None,
     grace: Annotated[
         float | None,
-        typer.Option("--grace", min=1, metavar="SECONDS", help="For checkpoints when the worker must leave."),
+        typer.Option(
+            "--grace",
+            min=1,
+            metavar="SECONDS",
+            help="Time that trials get to write checkpoints when the worker must stop.",
+        ),
     ] = None,
     leave_code: Annotated[
         int,
-        typer.Option("--leave-code", min=0, max=255, help="Exit code when SIGTERM came before the study's end."),
+        typer.Option(
+            "--leave-code", metavar="CODE", min=0, max=255, help="Exit code if SIGTERM arrives before the study ends."
+        ),
     ] = 0,
     metrics_port: MetricsPort = None,
     metrics_host: MetricsHost = "127.0.0.1",
     metrics_file: MetricsFile = None,
 ) -> None:
-    """Join a running study as one more worker; with --any serve one study after the other.
+    """Join a study as one more worker, or serve any study.
 
-    Those of the highest priority come first, then those with the fewest slots. For a fairer one a worker leaves when
-    its trials have ended, never within one.
+    With --any the worker serves one study after another. Studies with the highest priority come first, and among equal
+    ones those with the fewest slots. The worker moves to another study only after its trials have ended, never in the
+    middle of one.
     """
     from tuner import api
 
     settings = _metrics_settings(metrics_port, metrics_host, metrics_file)
     settings |= {} if grace is None else {"grace_seconds": grace}
     if any_study == (study is not None) or (any_study and create_from is not None):
-        raise typer.BadParameter("name a study, or --any without a study and --create-from")
+        raise typer.BadParameter("give either a study, or --any without a study and without --create-from")
     if study is None:
         api.work_any(
             storage=storage,
@@ -214,10 +253,10 @@ def _spec_for(study: str, file: Path | None) -> SearchSpec | None:
 
 @app.command()
 def stop(study: Study, storage: Storage = None) -> None:
-    """Stop a study in order.
+    """Stop a study in an orderly way.
 
-    Its workers finish their epoch, keep a resume checkpoint and release their leases. Launch it again to go on. Of a
-    study that was stopped before, an engine tells workers that are still there to leave at once.
+    The workers finish their current epoch, write a checkpoint to resume from and release their leases. Launch the study
+    again to continue it. If an engine runs the workers, stopping the study a second time makes them leave at once.
     """
     state = changes.stop(study, storage=storage, on_problem=lambda line: say(f"Warning: {line}"))
     said = "its workers leave after their epoch" if state == "stopping" else f"it is {state}"
@@ -227,18 +266,23 @@ def stop(study: Study, storage: Storage = None) -> None:
 @app.command()
 def delete(
     study: Study,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the study's name again.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Delete without asking for the study's name as confirmation.")
+    ] = False,
     artifacts: Annotated[
-        bool, typer.Option("--artifacts", help="Its files too: models, logs, the champions' files.")
+        bool,
+        typer.Option("--artifacts", help="Also delete the study's files: models, logs and the champions' files."),
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Delete a study with its trials and champions. It cannot be undone.
+    """Delete a study with its trials and champions.
 
-    Not while workers work on it.
+    This cannot be undone. A study that workers are working on cannot be deleted.
     """
     confirm = (
-        study if yes else typer.prompt(f"This cannot be undone. The name of the study to delete ({study})", err=True)
+        study
+        if yes
+        else typer.prompt(f"This cannot be undone. Type the name of the study to delete it ({study})", err=True)
     )
     changes.delete_study(study, confirm=confirm, artifacts=artifacts, storage=storage)
     say(f"study {study} is deleted" + ("" if artifacts else "; its files are left"))
@@ -247,13 +291,16 @@ def delete(
 @app.command()
 def enqueue(
     study: Study,
-    values: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="Hyperparameters, as in `tuner space`.")],
+    values: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME=VALUE", help="Hyperparameters and their values, named as in `tuner space`."),
+    ],
     storage: Storage = None,
 ) -> None:
-    """Have a configuration tried next.
+    """Enqueue a configuration to be tried next.
 
-    The next trial that has not begun takes these values, within the study's budget. Hyperparameters that are not named
-    are sampled; values are read as YAML.
+    The next trial that has not begun takes these values and counts against the study's budget. Hyperparameters that you
+    do not name are sampled. Values are read as YAML.
     """
     from tuner import api
     from tuner.spec.reading import read_values
@@ -268,9 +315,9 @@ def enqueue(
 
 @app.command()
 def space(spec: SpecFile, overrides: Overrides = [], style: Style = Format.TABLE) -> None:  # noqa: B006
-    """List the search space.
+    """List the hyperparameters of a search space.
 
-    Every hyperparameter with range, scale, default and condition.
+    Each hyperparameter is listed with its range, scale, default and condition.
     """
     from tuner import api
 
@@ -284,10 +331,8 @@ def space(spec: SpecFile, overrides: Overrides = [], style: Style = Format.TABLE
 
 @app.command()
 def init(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="image.")],
-    file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Where to write; KIND.yaml unless named.")
-    ] = None,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of data: image, text or structured.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="File to write. If omitted: KIND.yaml.")] = None,
 ) -> None:
     """Write a spec with a comment on every key."""
     from tuner import api

@@ -278,5 +278,5 @@ def test_an_error_of_our_own_is_one_line_too(finished, tuner, tmp_path):
         database.execute("""UPDATE tuner_studies SET spec = '{"study": 1}'""")
     ran = tuner("work", "shapes", cwd=place)
     assert ran.code == 1
-    assert ran.complaints[-1].endswith("--verbose shows where")
+    assert ran.complaints[-1].endswith("add --verbose to see the traceback")
     assert "Traceback" in tuner("work", "shapes", "--verbose", cwd=place).err
