@@ -54,7 +54,7 @@ from tuner.queries.charts import curves_chart, history_chart, importances_chart,
 from tuner.queries.feed import watch
 from tuner.report.writing import write_report
 from tuner.spec.templates import write_template
-from tuner.study.stored_spec import study_spec
+from tuner.study.open_study import study_spec
 
 __all__ = [
     "TRIAL_STATES",

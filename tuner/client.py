@@ -47,6 +47,7 @@ from tuner.queries.charts import USUAL_POINTS, ParameterChart, TrialCurve
 from tuner.queries.paging import USUAL_PAGE, Page
 from tuner.queries.workers import LiveWorker, WorkerView
 from tuner.spec.search_spec import SearchSpec
+from tuner.study.stored_spec import read_stored_spec
 
 _PAGE = 500
 _SECONDS = 60.0
@@ -117,7 +118,7 @@ class Client:
         return self._get(dict[str, Any], f"{_of(study)}/spec")
 
     def study_spec(self, study: str) -> SearchSpec:
-        return SearchSpec.model_validate(self.stored_spec(study))
+        return read_stored_spec(self.stored_spec(study), study)
 
     def stop(self, study: str) -> str:
         found: dict[str, str] = self._send("POST", dict[str, str], f"{_of(study)}/stop")

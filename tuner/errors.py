@@ -7,6 +7,7 @@ TunerError
 │   ├── SpaceError       the search space cannot be loaded or built
 │   └── PreflightError   the first model or batch failed, before any trial
 ├── SpecMismatch         a study exists with another spec
+├── UnreadableSpec       another version of this software wrote a study's spec
 ├── VersionDrift         a study was launched with other versions, code or data than are here
 ├── PresetError          hyperparameter values to try that the search space does not have
 ├── ExportError          a champion could not be exported or verified
@@ -124,6 +125,38 @@ class SpecMismatch(TunerError):
         self.study = study
         self.keys = tuple(keys)
         super().__init__(message)
+
+
+class UnreadableSpec(TunerError):
+    """A study's spec that another version of this software stored, and that this one cannot read.
+
+    Attributes:
+        study: its name.
+        keys: the dotted keys that this version does not know, or whose values it does not.
+        here: the version of this software.
+        launched_with: the version that launched the study; None if that is not known.
+    """
+
+    def __init__(
+        self,
+        study: str,
+        unknown: Sequence[str],
+        refused: Sequence[Problem] = (),
+        *,
+        here: str,
+        launched_with: str | None = None,
+    ) -> None:
+        self.study = study
+        self.keys = (*unknown, *(each.key for each in refused))
+        self.here = here
+        self.launched_with = launched_with
+        why = [f"it does not know the key{'s' if len(unknown) > 1 else ''} {', '.join(unknown)}"] * bool(unknown)
+        why += [f"it does not take the value of {each}" for each in refused]
+        launched = f"Version {launched_with} launched the study. " if launched_with else ""
+        super().__init__(
+            f"the stored spec of study {study} cannot be read by keras-champion {here}, which is installed here: "
+            f"{'; '.join(why)}. {launched}Upgrade this installation to the newest version that works on the study"
+        )
 
 
 class VersionDrift(TunerError):

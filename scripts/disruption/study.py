@@ -13,6 +13,7 @@ from tuner.launch.opening import Event, open_or_create
 from tuner.spec.reading import validate_spec
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import Resources
+from tuner.study.locations import new_study_artifacts
 from tuner.worker.settings import WorkerSettings
 
 _SPACE = Path(__file__).with_name("space.py")
@@ -112,7 +113,8 @@ def create_study(place: Place) -> tuple[Database, StudyRecord]:
     os.environ["TUNER_CACHE"] = str(place.cache)
     database = connect(place.url, create=True)
     try:
-        return database, open_or_create(database, place.spec, place.url, _ignore)
+        artifacts = new_study_artifacts(place.spec, place.url)
+        return database, open_or_create(database, place.spec, artifacts, _ignore).record
     except BaseException:
         database.close()
         raise

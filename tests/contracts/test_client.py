@@ -38,7 +38,7 @@ from tuner.client import Client
 from tuner.errors import ConfirmationError, CursorError, LaunchError, SpecError, SpecMismatch, TunerError
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import Resources
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 
 NewStudy = Callable[..., Any]
 
@@ -285,9 +285,7 @@ def test_a_champion_is_promoted_and_fetched(
 ) -> None:
     place = str(tmp_path / "artifacts")
     record = new_study("digits", artifacts=place)
-    version = register_export(
-        database, record, study_artifacts(place, "digits"), bare_export, read_champion(bare_export)
-    )
+    version = register_export(OpenStudy(database, record), bare_export, read_champion(bare_export))
     (champion,) = tuner.list_champions("digits")
     assert (champion.version, champion.value, champion.verified) == (version, 0.75, True)
     assert tuner.promote("digits", version, "production").now == ("digits", version)

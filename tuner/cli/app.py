@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from storage.errors import StorageError, UnknownStudy
 from tuner import queries
-from tuner.errors import SpecError, TunerError
+from tuner.errors import SpecError, TunerError, UnreadableSpec
 from tuner.presentation.tables import Format, printable
 
 if TYPE_CHECKING:
@@ -155,12 +155,12 @@ def followed(spec: SearchSpec, study: str, storage: str | None, *, joins: bool =
 
 
 def spec_of(study: str, storage: str | None) -> SearchSpec | None:
-    """None for a study that Optuna alone made."""
+    """None for a study that Optuna alone made, and for a spec that another version of this software wrote."""
     from tuner import api
 
     try:
         return api.study_spec(study, storage=storage)
-    except UnknownStudy:
+    except (UnknownStudy, UnreadableSpec):
         return None
 
 

@@ -30,6 +30,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.PreflightError: 422,
     errors.PresetError: 422,
     errors.SpecMismatch: 409,
+    errors.UnreadableSpec: 409,
     errors.VersionDrift: 409,
     errors.ExportError: 409,
     errors.RegistryError: 409,
@@ -130,7 +131,7 @@ def problems_of(error: Exception) -> tuple[errors.Problem, ...]:
     """What is wrong with a spec or a request, each with its key; empty for any other error."""
     if isinstance(error, errors.SpecError):
         return error.problems
-    if isinstance(error, errors.SpecMismatch):
+    if isinstance(error, errors.SpecMismatch | errors.UnreadableSpec):
         return tuple(errors.Problem(key, str(error)) for key in error.keys)
     if isinstance(error, errors.RefusedKey):
         return (errors.Problem(error.key, str(error).removeprefix(f"{error.key}: ")),)

@@ -11,7 +11,8 @@ from storage.errors import UnknownStudy
 from storage.progress import StudyStatus
 from storage.schema import upgrade_at
 from tuner.errors import ConfirmationError
-from tuner.study.locations import storage_url, study_artifacts
+from tuner.study.locations import storage_url
+from tuner.study.open_study import OpenStudy, opened_study
 from tuner.study.storage_access import Storage, open_storage
 
 
@@ -33,13 +34,12 @@ def stop(study: str, *, storage: Storage = None, on_problem: Callable[[str], Non
     Args:
         on_problem: told of each launch whose engine cannot be reached.
     """
-    with open_storage(storage) as database:
-        record = studies.load_study(database, study)
-        state = studies.request_stop(database, study)
-        if stored_launches.list_launches(database, record.study_id):
+    with opened_study(study, storage) as found:
+        state = studies.request_stop(found.database, study)
+        if stored_launches.list_launches(found.database, found.id):
             from tuner.launch import launches
 
-            for line in launches.stop(database, record, at_once=record.state != "running"):
+            for line in launches.stop(found, at_once=found.record.state != "running"):
                 if on_problem is not None:
                     on_problem(line)
         return state
@@ -62,16 +62,16 @@ def delete_study(study: str, *, confirm: str, artifacts: bool = False, storage: 
         if confirm != study:
             leaderboard.number_of_objectives(database, study)
             raise ConfirmationError(f"study {study!r} is not deleted: confirm it with its name")
-        place = _place_of(database, study)
+        found = _found(database, study)
         deletion.delete_study(database, study)
-    if artifacts and place is not None:
-        study_artifacts(place, study).remove_all()
+    if artifacts and found is not None:
+        found.artifacts.remove_all()
 
 
-def _place_of(database: Database, study: str) -> str | None:
-    """Where a study's files are; None for those that Optuna alone made."""
+def _found(database: Database, study: str) -> OpenStudy | None:
+    """None for a study that Optuna alone made."""
     try:
-        return studies.load_study(database, study).artifacts
+        return OpenStudy.load(database, study)
     except UnknownStudy:
         return None
 
@@ -89,14 +89,10 @@ def resume(study: str, *, trials: int | None = None, storage: Storage = None) ->
         SpecError: a study cannot have so many.
         UnknownStudy: there is none of this name; a plain Optuna study cannot run.
     """
-    with open_storage(storage) as database:
-        record = studies.load_study(database, study)
+    with opened_study(study, storage) as found:
         if trials is not None:
-            # The spec's module takes a fifth of a query's time to import.
-            from tuner.study.budget import raise_trials
-
-            raise_trials(database, record, trials)
-            record = studies.load_study(database, study)
-        if record.state != "running":
-            studies.reopen(database, record.study_id, timeout=dict(record.spec).get("timeout"))
-        return progress.status(database, study)
+            found.raise_trials(trials)
+            found = found.again()
+        if found.record.state != "running":
+            studies.reopen(found.database, found.id, timeout=dict(found.record.spec).get("timeout"))
+        return progress.status(found.database, study)

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from storage import presets
-from storage import studies as study_records
 from tuner.errors import PresetError
 from tuner.launch.preflight import preflight
 from tuner.launch.presets import Enqueued, check_preset
 from tuner.spec.reading import load_spec
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.locations import default_cache_root
-from tuner.study.storage_access import open_storage
+from tuner.study.open_study import opened_study
 
 
 def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -43,16 +42,15 @@ def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None
     Raises:
         PresetError: there is no such hyperparameter, or the value is not allowed.
         UnknownStudy: there is none of this name.
+        UnreadableSpec: another version of this software wrote its spec.
         NothingLeft: every trial has begun, or has a configuration already.
     """
-    with open_storage(storage) as database:
-        record = study_records.load_study(database, study)
-        spec = SearchSpec.model_validate(record.spec)
-        if spec.sampler.name == "grid":
+    with opened_study(study, storage) as found:
+        if found.spec.sampler.name == "grid":
             raise PresetError([f"study {study} has the grid sampler, which tries its own values only"])
         if not values:
             raise PresetError(["name at least one hyperparameter and its value: name=value"])
         # A space that only its models can tell is listed now, and was not at launch.
-        space = record.space["hyperparameters"] or search_space(spec)
+        space = found.record.space["hyperparameters"] or search_space(found.spec)
         checked = check_preset(space, values)
-        return Enqueued(checked, presets.enqueue(database, study, checked))
+        return Enqueued(checked, presets.enqueue(found.database, study, checked))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage import studies as study_records
 from storage.progress import StudyStatus
 from tuner.launch.opening import OnEvent, check_versions, ignore, join_or_create
 from tuner.launch.pool import Pool, PoolOrders
 from tuner.launch.working import OnStatus, standing_by, work_on, worker_orders
 from tuner.spec.search_spec import SearchSpec
-from tuner.study.locations import storage_url, study_artifacts
+from tuner.study.locations import new_study_artifacts, storage_url
+from tuner.study.open_study import OpenStudy
 from tuner.study.storage_access import open_storage
 
 
@@ -33,15 +33,15 @@ def work(
     url = storage_url(storage, create_from)
     with open_storage(url, create=create_from is not None) as database:
         if create_from is not None:
-            say = on_event or ignore
-            record = join_or_create(database, create_from, url, say, allow_version_drift=allow_version_drift)
+            say, artifacts = on_event or ignore, new_study_artifacts(create_from, url)
+            found = join_or_create(database, create_from, artifacts, say, allow_version_drift=allow_version_drift)
         else:
-            record = study_records.load_study(database, study)
+            found = OpenStudy.load(database, study)
             if not allow_version_drift:
-                check_versions(record)
-        orders = worker_orders(SearchSpec.model_validate(record.spec), slots, settings or {}, allow_version_drift)
-        with standing_by(orders, url, study_artifacts(record.artifacts, study)) as worker:
-            return work_on(database, record, worker, on_event or ignore, on_status)
+                check_versions(found)
+        orders = worker_orders(found.spec, slots, settings or {}, allow_version_drift)
+        with standing_by(orders, url, found.artifacts) as worker:
+            return work_on(found, worker, on_event or ignore, on_status)
 
 
 def work_any(

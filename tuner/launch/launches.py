@@ -16,14 +16,13 @@ from storage.database import Database
 from storage.errors import DatabaseUnavailable
 from storage.launches import Launch
 from storage.progress import StudyStatus
-from storage.studies import StudyRecord
 from tuner.errors import LaunchError
 from tuner.launch.cross_machine import check_storage
 from tuner.launch.engine import Engine, EngineWorker, Handle, WorkerNeeds, WorkerState, WorkersWanted
 from tuner.launch.engines import engine_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import LaunchSettings, Resources
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 from tuner.worker.settings import WorkerSettings
 
 # Asking a cluster costs it more than asking the database.
@@ -77,26 +76,25 @@ def check_counts(engine: Engine, workers: int, settings: WorkerSettings) -> None
         )
 
 
-def begin(
-    database: Database, record: StudyRecord, engine: Engine, spec: SearchSpec, url: str, settings: WorkerSettings
-) -> Launch:
+def begin(study: OpenStudy, engine: Engine, spec: SearchSpec, url: str, settings: WorkerSettings) -> Launch:
     """Has the engine start ``spec.resources.workers`` workers, and keeps what finds them again.
 
     Raises:
         LaunchError: the engine refused; nothing is kept.
     """
-    settle(database, record)
-    launch = launches.begin(database, record.study_id, engine.name)
+    settle(study)
+    database = study.database
+    launch = launches.begin(database, study.id, engine.name)
     settings = settings.model_copy(update={"cores": spec.resources.cpus_per_worker})
     wanted = WorkersWanted(
-        study=record.name,
+        study=study.name,
         number=launch.number,
         storage=url,
         settings=settings,
         count=spec.resources.workers,
         needs=needs_of(spec.resources),
-        folder=study_artifacts(record.artifacts, record.name).launch_folder(launch.number),
-        artifacts=record.artifacts,
+        folder=study.artifacts.launch_folder(launch.number),
+        artifacts=study.record.artifacts,
     )
     try:
         handle = engine.start(wanted)
@@ -117,17 +115,17 @@ def _as_json(wanted: WorkersWanted, settings: LaunchSettings) -> dict[str, Any]:
     }
 
 
-def _wanted(record: StudyRecord, launch: Launch, url: str, count: int) -> WorkersWanted:
+def _wanted(study: OpenStudy, launch: Launch, url: str, count: int) -> WorkersWanted:
     kept = launch.wanted
     return WorkersWanted(
-        study=record.name,
+        study=study.name,
         number=launch.number,
         storage=url,
         settings=WorkerSettings.model_validate(kept["settings"]),
         count=count,
         needs=WorkerNeeds(**kept["needs"]),
         folder=Path(kept["folder"]),
-        artifacts=record.artifacts,
+        artifacts=study.record.artifacts,
     )
 
 
@@ -157,68 +155,69 @@ def look(launch: Launch, engine: Engine | None = None) -> LaunchView:
     return LaunchView(launch.number, launch.engine, launch.started_at, launch.stopped_at, workers, problem)
 
 
-def look_at_all(database: Database, study_id: int) -> list[LaunchView]:
+def look_at_all(study: OpenStudy) -> list[LaunchView]:
     """The launches that nobody stopped and the newest one."""
-    every = launches.list_launches(database, study_id)
+    every = launches.list_launches(study.database, study.id)
     return [look(launch) for launch in every if launch.stopped_at is None or launch is every[-1]]
 
 
-def settle(database: Database, record: StudyRecord) -> None:
+def settle(study: OpenStudy) -> None:
     """Notes of launches whose workers have all left that they are over."""
-    for launch in launches.list_launches(database, record.study_id):
+    for launch in launches.list_launches(study.database, study.id):
         if launch.stopped_at is None and look(launch).ended:
-            launches.stopped(database, launch)
+            launches.stopped(study.database, launch)
 
 
-def scale(database: Database, record: StudyRecord, url: str, count: int) -> LaunchView:
+def scale(study: OpenStudy, url: str, count: int) -> LaunchView:
     """Brings the workers of the newest launch to ``count``.
 
     Raises:
         LaunchError: the study does not run, no engine works on it, or the engine cannot be reached.
     """
-    if record.state != "running":
-        raise LaunchError(f"study {record.name} is {record.state}: resume it first (`tuner launch` goes on with it)")
-    going = [each for each in launches.list_launches(database, record.study_id) if each.stopped_at is None]
+    database, state = study.database, study.record.state
+    if state != "running":
+        raise LaunchError(f"study {study.name} is {state}: resume it first (`tuner launch` goes on with it)")
+    going = [each for each in launches.list_launches(database, study.id) if each.stopped_at is None]
     if not going:
         raise LaunchError(
-            f"no engine runs workers of study {record.name}: launch it on one "
+            f"no engine runs workers of study {study.name}: launch it on one "
             f"(`tuner launch SPEC.yaml --on ENGINE --workers {count}`)"
         )
     launch = going[-1]
     engine, handle = _engine(launch)
     if engine.spans_machines():
         check_storage(url, engine.name)
-    wanted = _wanted(record, launch, url, count)
+    wanted = _wanted(study, launch, url, count)
     handle = engine.scale(handle, wanted)
     launches.note(database, launch, wanted=_as_json(wanted, _settings(launch)), handle=handle)
     return look(_again(database, launch), engine)
 
 
-def stop(database: Database, record: StudyRecord, *, at_once: bool) -> list[str]:
+def stop(study: OpenStudy, *, at_once: bool) -> list[str]:
     """Has engines take away what waits for a place, and with ``at_once`` tell every worker to leave now.
 
     Gives a line for each launch whose engine cannot be reached.
     """
     problems = []
-    for launch in launches.list_launches(database, record.study_id):
+    for launch in launches.list_launches(study.database, study.id):
         if launch.stopped_at is not None and not at_once:
             continue
         try:
             engine, handle = _engine(launch)
             handle = engine.stop(handle, only_queued=not at_once)
-            launches.stopped(database, launch, handle=handle)
+            launches.stopped(study.database, launch, handle=handle)
         except LaunchError as error:
             problems.append(f"launch {launch.number} on {launch.engine}: {error}")
     return problems
 
 
-def log_of(database: Database, record: StudyRecord, worker: str) -> Iterator[bytes]:
+def log_of(study: OpenStudy, worker: str) -> Iterator[bytes]:
     """What a worker of a launch has printed, in pieces.
 
     Raises:
         LaunchError: no launch has such a worker, or its log cannot be read from here.
     """
-    every = launches.list_launches(database, record.study_id)
+    every = launches.list_launches(study.database, study.id)
     names: list[str] = []
     for launch in every:
         engine, handle = _engine(launch)
@@ -231,7 +230,7 @@ def log_of(database: Database, record: StudyRecord, worker: str) -> Iterator[byt
             return engine.log(handle, worker)
         names += found
     known = f"; it has {', '.join(names)}" if names else ""
-    raise LaunchError(f"no launch of study {record.name} has a worker {worker}{known}")
+    raise LaunchError(f"no launch of study {study.name} has a worker {worker}{known}")
 
 
 class LaunchWatch:

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from storage import studies as study_records
-from storage.database import Database
 from storage.launches import Launch
 from storage.progress import StudyStatus
 from storage.progress import status as status_of
-from storage.studies import StudyRecord
 from tuner.errors import LaunchError, Problem, SpecError
 from tuner.launch import cross_machine, launches
 from tuner.launch.engine import Engine
@@ -23,7 +20,8 @@ from tuner.launch.working import OnStatus, Watch, standing_by, watch_launch, wor
 from tuner.spec.reading import load_spec
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import LaunchSettings
-from tuner.study.locations import artifacts_place, storage_url, study_artifacts
+from tuner.study.locations import new_study_artifacts, storage_url
+from tuner.study.open_study import OpenStudy, opened_study
 from tuner.study.storage_access import open_storage
 from tuner.worker.settings import WorkerSettings
 
@@ -65,6 +63,7 @@ def launch(
     Raises:
         SpecError, DataError, SpaceError, PreflightError: before anything is stored.
         SpecMismatch: a study of this name has another spec.
+        UnreadableSpec: another version of this software wrote the spec of the study of this name.
         VersionDrift: it was launched with other versions or code than are here.
         LaunchError: the worker could not work; an engine is not there, cannot give what is asked for, or has lost every
             worker.
@@ -82,11 +81,11 @@ def launch(
     url = storage_url(storage, spec)
     with open_storage(url, create=True) as database:
         orders = worker_orders(spec, slots, settings or {}, allow_version_drift)
-        artifacts = study_artifacts(artifacts_place(spec, url), spec.study)
+        artifacts = new_study_artifacts(spec, url)
         with standing_by(orders, url, artifacts) as worker:
             say = on_event or ignore
-            record = open_or_create(database, spec, url, say, allow_version_drift=allow_version_drift)
-            return work_on(database, record, worker, say, on_status)
+            study = open_or_create(database, spec, artifacts, say, allow_version_drift=allow_version_drift)
+            return work_on(study, worker, say, on_status)
 
 
 @dataclass(frozen=True)
@@ -108,13 +107,14 @@ def _launch_on_engine(
     orders = worker_orders(spec, wish.slots, wish.settings, wish.drift)
     launches.check_counts(engine, spec.resources.workers, orders)
     with open_storage(url, create=True) as database:
-        record = open_or_create(database, spec, url, say, allow_version_drift=wish.drift)
-        if record.state != "running":
-            return status_of(database, record.name)
-        launch = _begin(database, record, engine, spec, url, orders, say)
+        artifacts = new_study_artifacts(spec, url)
+        study = open_or_create(database, spec, artifacts, say, allow_version_drift=wish.drift)
+        if study.record.state != "running":
+            return status_of(database, study.name)
+        launch = _begin(study, engine, spec, url, orders, say)
         if wish.detach:
-            return status_of(database, record.name)
-        watching = Watch(database, record.name, on_status)
+            return status_of(database, study.name)
+        watching = Watch(database, study.name, on_status)
         return watch_launch(watching, launches.LaunchWatch(database, launch, engine), say)
 
 
@@ -135,18 +135,12 @@ def _checked_engine(name: str, spec: SearchSpec, url: str) -> Engine:
 
 
 def _begin(
-    database: Database,
-    record: StudyRecord,
-    engine: Engine,
-    spec: SearchSpec,
-    url: str,
-    orders: WorkerSettings,
-    say: OnEvent,
+    study: OpenStudy, engine: Engine, spec: SearchSpec, url: str, orders: WorkerSettings, say: OnEvent
 ) -> Launch:
     if engine.spans_machines():
-        for line in cross_machine.warnings(spec, record.artifacts):
+        for line in cross_machine.warnings(spec, study.record.artifacts):
             say(Event(f"Warning: {line}"))
-    launch = launches.begin(database, record, engine, spec, url, orders)
+    launch = launches.begin(study, engine, spec, url, orders)
     count = spec.resources.workers
     say(Event(f"Launch {launch.number}: {count} worker{'' if count == 1 else 's'} on {engine.name}"))
     return launch
@@ -159,8 +153,8 @@ def scale(study: str, workers: int, *, storage: str | None = None) -> LaunchView
         LaunchError: the study does not run, no engine runs workers of it, or the engine cannot be reached.
     """
     url = storage_url(storage)
-    with open_storage(url) as database:
-        return launches.scale(database, study_records.load_study(database, study), url, workers)
+    with opened_study(study, url) as found:
+        return launches.scale(found, url, workers)
 
 
 def create_study(
@@ -191,12 +185,12 @@ def create_study(
     launched = _with_workers(spec if engines is None else spec.model_copy(update={"launch": engines}), workers)
     engine = None if on is None else _checked_engine(on, launched, url)
     with open_storage(url, create=True) as database:
-        record = create(database, spec, url, say)
+        study = create(database, spec, new_study_artifacts(spec, url), say)
         if engine is not None:
             try:
-                _begin(database, record, engine, launched, url, worker_orders(launched, None, {}, False), say)
+                _begin(study, engine, launched, url, worker_orders(launched, None, {}, False), say)
             except LaunchError as error:
-                said = f"study {record.name} is there and waits for workers; {on} started none: {error}"
+                said = f"study {study.name} is there and waits for workers; {on} started none: {error}"
                 raise LaunchError(said) from None
         return status_of(database, spec.study)
 
@@ -211,5 +205,6 @@ def open_study(
     """Creates a spec's study, or takes it up again, and leaves the work to others. Raises as ``launch`` does."""
     url = storage_url(storage, spec)
     with open_storage(url, create=True) as database:
-        open_or_create(database, spec, url, on_event or ignore, allow_version_drift=allow_version_drift)
+        artifacts = new_study_artifacts(spec, url)
+        open_or_create(database, spec, artifacts, on_event or ignore, allow_version_drift=allow_version_drift)
         return status_of(database, spec.study)

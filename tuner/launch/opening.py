@@ -14,7 +14,6 @@ from storage import studies
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import StudyExists, UnknownStudy
-from storage.studies import StudyRecord
 from tuner.data.prepared import open_prepared
 from tuner.data.sources import look_at
 from tuner.errors import Problem, SpecError, SpecMismatch
@@ -25,8 +24,8 @@ from tuner.processes.versions import differences as version_differences
 from tuner.processes.versions import refuse_drift, versions_here
 from tuner.spec.changes import FREE_KEYS, differences
 from tuner.spec.search_spec import SearchSpec
-from tuner.study.budget import raise_trials
-from tuner.study.locations import artifacts_place, default_cache_root, study_artifacts
+from tuner.study.locations import default_cache_root
+from tuner.study.open_study import OpenStudy
 from tuner.worker.sampling import HEEDS_CONSTRAINTS, make_pruner, make_sampler
 
 
@@ -43,64 +42,79 @@ OnEvent = Callable[[Event], None]
 
 
 def open_or_create(
-    database: Database, spec: SearchSpec, url: str, on_event: OnEvent, *, allow_version_drift: bool = False
-) -> StudyRecord:
+    database: Database,
+    spec: SearchSpec,
+    artifacts: StudyArtifacts,
+    on_event: OnEvent,
+    *,
+    allow_version_drift: bool = False,
+) -> OpenStudy:
     """The spec's study, ready to be worked on.
+
+    Args:
+        artifacts: those that it will have if it is new.
 
     Raises:
         SpecMismatch: it exists with another spec.
+        UnreadableSpec: it exists, and another version of this software wrote its spec.
         VersionDrift: it was launched with other versions or code; not with ``allow_version_drift``.
         SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
     """
-    record, is_new = _found_or_created(database, spec, url, on_event)
+    study, is_new = _found_or_created(database, spec, artifacts, on_event)
     if is_new:
-        return record
+        return study
     if not allow_version_drift:
-        check_versions(record)
-    return _resume(database, record, spec, on_event)
+        check_versions(study)
+    return _resume(study, spec, on_event)
 
 
-def create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+def create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_event: OnEvent) -> OpenStudy:
     """The spec's study, which is new. Raises StudyExists if it is not, else as ``open_or_create``."""
-    record, is_new = _found_or_created(database, spec, url, on_event)
+    study, is_new = _found_or_created(database, spec, artifacts, on_event)
     if not is_new:
-        raise StudyExists(record.name)
-    return record
+        raise StudyExists(study.name)
+    return study
 
 
 def join_or_create(
-    database: Database, spec: SearchSpec, url: str, on_event: OnEvent, *, allow_version_drift: bool = False
-) -> StudyRecord:
+    database: Database,
+    spec: SearchSpec,
+    artifacts: StudyArtifacts,
+    on_event: OnEvent,
+    *,
+    allow_version_drift: bool = False,
+) -> OpenStudy:
     """The spec's study in the state that it has; created if there is none. One that was stopped stays stopped.
 
     Raises as ``open_or_create``.
     """
-    record, is_new = _found_or_created(database, spec, url, on_event)
+    study, is_new = _found_or_created(database, spec, artifacts, on_event)
     if not is_new:
-        _changed(record, spec)
+        _changed(study, spec)
         if not allow_version_drift:
-            check_versions(record)
-    return record
+            check_versions(study)
+    return study
 
 
-def _found_or_created(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> tuple[StudyRecord, bool]:
+def _found_or_created(
+    database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_event: OnEvent
+) -> tuple[OpenStudy, bool]:
     check_runnable(spec)
     with suppress(UnknownStudy):
-        return studies.load_study(database, spec.study), False
+        return OpenStudy.load(database, spec.study), False
     try:
-        return _create(database, spec, url, on_event), True
+        return _create(database, spec, artifacts, on_event), True
     except StudyExists as error:
         # Of several launchers at once one was first. A study of Optuna's alone has no record, and is in the way.
         try:
-            return studies.load_study(database, spec.study), False
+            return OpenStudy.load(database, spec.study), False
         except UnknownStudy:
             raise error from None
 
 
-def check_versions(record: StudyRecord) -> None:
+def check_versions(study: OpenStudy) -> None:
     """Raises VersionDrift if libraries or the space's code are not those that the study was launched with."""
-    here = versions_here(SearchSpec.model_validate(record.spec))
-    refuse_drift(record.name, version_differences(record.versions, here))
+    refuse_drift(study.name, version_differences(study.record.versions, versions_here(study.spec)))
 
 
 def check_runnable(spec: SearchSpec) -> None:
@@ -121,16 +135,15 @@ def _check_extras(spec: SearchSpec) -> None:
         raise SpecError("spec", [Problem("training.tensorboard", missing)])
 
 
-def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -> StudyRecord:
+def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_event: OnEvent) -> OpenStudy:
     look_at(spec.data)
     best = best_of_other(database, spec)
-    place = artifacts_place(spec, url)
-    artifacts = study_artifacts(place, spec.study)
-    with log_of_launch(artifacts.preflight_log(), default_cache_root()) as log:
+    cache = default_cache_root()
+    with log_of_launch(artifacts.preflight_log(), cache) as log:
         on_event(Event("Checking the data, the search space and one batch ..."))
         found = preflight(
             spec,
-            default_cache_root(),
+            cache,
             log,
             explore=spec.warm_start is not None,
             on_decode=lambda done, total: on_event(Event("decoding", done, total)),
@@ -142,20 +155,21 @@ def _create(database: Database, spec: SearchSpec, url: str, on_event: OnEvent) -
             make_sampler(spec, 0, found.grid)
         data = open_prepared(Path(found.folder))
         artifacts.put_splits(json.dumps({name: data.split_record(name) for name in data.splits}))
-        return studies.create_study(
+        record = studies.create_study(
             database,
             spec.study,
             objectives=[each.model_dump() for each in spec.objectives],
             spec=spec.stored(),
             summary=found.description,
             fingerprint=found.fingerprint,
-            artifacts=place,
+            artifacts=artifacts.place,
             budget=spec.trials,
             timeout=spec.timeout,
             versions=versions_here(spec),
             space={"hyperparameters": found.hyperparameters, "grid": found.grid},
             presets=warm.presets if warm else [],
         )
+        return OpenStudy(database, record, cache)
 
 
 def _said(spec: SearchSpec, found: Preflight) -> list[str]:
@@ -186,41 +200,39 @@ def _tensorboard_said(spec: SearchSpec, artifacts: StudyArtifacts) -> list[str]:
     return [f"TensorBoard{on_each}: tensorboard --logdir {artifacts.tensorboard_folder()}"]
 
 
-def _resume(database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent) -> StudyRecord:
-    changed = _changed(record, spec)
-    raise_trials(database, record, spec.trials)
+def _resume(study: OpenStudy, spec: SearchSpec, on_event: OnEvent) -> OpenStudy:
+    changed = _changed(study, spec)
+    study.raise_trials(spec.trials)
     if changed:
-        studies.update_spec(database, record.study_id, spec.stored())
-    return _reopen(database, record, spec, on_event, changed)
+        studies.update_spec(study.database, study.id, spec.stored())
+    return _reopen(study, spec, on_event, changed)
 
 
-def _changed(record: StudyRecord, spec: SearchSpec) -> list[tuple[str, Any, Any]]:
+def _changed(study: OpenStudy, spec: SearchSpec) -> list[tuple[str, Any, Any]]:
     """The keys in which the spec is not the study's, with both values. Raises SpecMismatch if one may not change."""
     # Keys that the study's version did not know have their defaults.
-    changed = differences(SearchSpec.model_validate(record.spec).stored(), spec.stored())
+    changed = differences(study.spec.stored(), spec.stored())
     refused = [item for item in changed if item[0] not in FREE_KEYS]
     if refused:
         listed = "; ".join(f"{key} is {new!r}, was {old!r}" for key, old, new in refused)
         raise SpecMismatch(
-            record.name,
+            study.name,
             [key for key, _, _ in refused],
-            f"study {record.name} exists with another spec: {listed}. Only {', '.join(FREE_KEYS)} may change; "
+            f"study {study.name} exists with another spec: {listed}. Only {', '.join(FREE_KEYS)} may change; "
             "give the study another name, or restore the spec",
         )
     return changed
 
 
-def _reopen(
-    database: Database, record: StudyRecord, spec: SearchSpec, on_event: OnEvent, changed: list[Any]
-) -> StudyRecord:
-    reopened = studies.reopen(database, record.study_id, timeout=spec.timeout)
-    record = studies.load_study(database, record.name)
+def _reopen(study: OpenStudy, spec: SearchSpec, on_event: OnEvent, changed: list[Any]) -> OpenStudy:
+    reopened = studies.reopen(study.database, study.id, timeout=spec.timeout)
+    study = study.again()
     if reopened:
         raised = f" with {', '.join(key for key, _, _ in changed)} changed" if changed else ""
-        on_event(Event(f"Resuming study {record.name}{raised}"))
+        on_event(Event(f"Resuming study {study.name}{raised}"))
     else:
-        on_event(Event(f"Study {record.name} has ended: all {record.budget} trials are done"))
-    return record
+        on_event(Event(f"Study {study.name} has ended: all {study.record.budget} trials are done"))
+    return study
 
 
 def ignore(event: Event) -> None:

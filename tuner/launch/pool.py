@@ -13,22 +13,20 @@ from fnmatch import fnmatchcase
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import ValidationError
-
 from storage import pool, standing, studies, workers
 from storage.connecting import connect
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
 from storage.pool import PoolMember, PoolView, Served
-from tuner.errors import LaunchError, TunerError
+from tuner.errors import TunerError
 from tuner.launch.backoff import Setbacks
 from tuner.launch.fair_share import fairer, most_wanting
 from tuner.launch.local.worker import LocalWorker
 from tuner.launch.opening import Event, OnEvent
 from tuner.launch.working import LOOK_SECONDS, leave_in_order, sigterm_calls
 from tuner.processes.termination import SignalEvent
-from tuner.spec.search_spec import SearchSpec
 from tuner.study.locations import default_cache_root
+from tuner.study.open_study import OpenStudy
 from tuner.worker.patience import Patience
 from tuner.worker.settings import WorkerSettings
 
@@ -173,11 +171,7 @@ class Pool:
                 self._patiently(pool.withdraw, self._database, self._member, self._turn)
 
     def _settings_for(self, study: Served) -> WorkerSettings:
-        record = self._patiently(studies.load_study, self._database, study.name)
-        try:
-            resources = SearchSpec.model_validate(record.spec).resources
-        except ValidationError:
-            raise LaunchError("another version of this software wrote its spec") from None
+        resources = self._patiently(OpenStudy.load, self._database, study.name).spec.resources
         if self._orders.slots is not None:
             resources = resources.model_copy(update={"slots": self._orders.slots})
         given = {"allow_version_drift": self._orders.allow_version_drift, **self._orders.settings}

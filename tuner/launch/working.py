@@ -14,11 +14,11 @@ from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
 from storage.progress import StudyStatus
-from storage.studies import StudyRecord
 from tuner.launch.launches import LaunchWatch
 from tuner.launch.local.worker import LocalWorker
 from tuner.launch.opening import Event, OnEvent
 from tuner.spec.search_spec import SearchSpec
+from tuner.study.open_study import OpenStudy
 from tuner.worker.settings import WorkerSettings
 
 OnStatus = Callable[[StudyStatus], None]
@@ -42,8 +42,7 @@ class Watch:
 
 
 def work_on(
-    database: Database,
-    record: StudyRecord,
+    study: OpenStudy,
     worker: LocalWorker,
     on_event: OnEvent,
     on_status: OnStatus | None,
@@ -56,10 +55,10 @@ def work_on(
         LaunchError: the worker ended badly.
         KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
     """
-    watch = Watch(database, record.name, on_status)
+    watch = Watch(study.database, study.name, on_status)
     # What is there already is no news; what the worker does is, from its first trial.
     status = watch.look()
-    if record.state != "running":
+    if study.record.state != "running":
         return status
     worker.begin()
     try:
@@ -73,7 +72,7 @@ def work_on(
     except KeyboardInterrupt:
         leave_in_order(worker, on_event)
         with suppress(StorageError):
-            _note_interrupted(database, record, worker.pid)
+            _note_interrupted(study, worker.pid)
         raise
     worker.raise_if_failed()
     return watch.look()
@@ -121,11 +120,11 @@ def leave_in_order(worker: LocalWorker, on_event: OnEvent) -> None:
         worker.kill()
 
 
-def _note_interrupted(database: Database, record: StudyRecord, pid: int) -> None:
+def _note_interrupted(study: OpenStudy, pid: int) -> None:
     """A study without a worker does not run; one that others work on goes on."""
-    others = [item for item in workers.list_workers(database, record.study_id) if item.live and item.pid != pid]
+    others = [item for item in workers.list_workers(study.database, study.id) if item.live and item.pid != pid]
     if not others:
-        studies.set_state(database, record.study_id, "stopped", "interrupted", only_from=("running", "stopping"))
+        studies.set_state(study.database, study.id, "stopped", "interrupted", only_from=("running", "stopping"))
 
 
 def worker_orders(spec: SearchSpec, slots: int | None, settings: dict[str, Any], drift: bool) -> WorkerSettings:

@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from storage import lease_list, progress, studies
+from storage import lease_list, progress
 from storage.artifacts import StudyArtifacts
 from storage.errors import StorageError, UnknownStudy
 from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
 from tuner.errors import CursorError, DataError
 from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in, whole_number
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy, opened_study
 from tuner.study.storage_access import Storage, open_storage
 
 
@@ -66,8 +66,8 @@ def stored_spec(study: str, *, storage: Storage = None) -> dict[str, Any]:
     Raises:
         UnknownStudy: there is none of this name; a plain Optuna study has no spec.
     """
-    with open_storage(storage) as database:
-        return dict(studies.load_study(database, study).spec)
+    with opened_study(study, storage) as found:
+        return dict(found.record.spec)
 
 
 def study_status(study: str, *, storage: Storage = None) -> StudyStatus:
@@ -83,8 +83,8 @@ def split_records(study: str, split: str, *, storage: Storage = None) -> list[Sp
         DataError: the study has no such split, or its record is gone.
     """
     with open_storage(storage) as database:
-        record = studies.load_study(database, study)
-    return [SplitRecord(**item) for item in _read_split(study_artifacts(record.artifacts, study), split)]
+        found = OpenStudy.load(database, study)
+    return [SplitRecord(**item) for item in _read_split(found.artifacts, split)]
 
 
 def _read_split(artifacts: StudyArtifacts, split: str) -> list[dict[str, Any]]:

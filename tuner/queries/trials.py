@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
-from storage import leaderboard, studies
+from storage import leaderboard
 from storage.leaderboard import SORT_COLUMNS, Position, TrialDetail, TrialSummary, position_of
 from tuner.errors import CursorError, TunerError
 from tuner.queries.logs import pieces
 from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 from tuner.study.storage_access import Storage, open_storage
 from tuner.trial.outcome import Outcome
 
@@ -128,9 +128,8 @@ def trial_log(study: str, number: int, *, storage: Storage = None) -> Iterator[b
     """
     with open_storage(storage) as database:
         leaderboard.trial(database, study, number)
-        record = studies.load_study(database, study)
-    artifacts = study_artifacts(record.artifacts, study)
-    logs = artifacts.logs(number)
+        found = OpenStudy.load(database, study)
+    logs = found.artifacts.logs(number)
     if not logs:
-        raise TunerError(f"trial {number} of study {study} has no log in {artifacts.place_of('')}")
-    return pieces(artifacts, logs)
+        raise TunerError(f"trial {number} of study {study} has no log in {found.artifacts.place_of('')}")
+    return pieces(found.artifacts, logs)

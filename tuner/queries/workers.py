@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from storage import launches as stored_launches
-from storage import studies, workers
+from storage import workers
 from storage.standing import StandingPool, standing_pools
 from storage.studies import StudyRecord
 from storage.workers import Worker
@@ -16,7 +16,7 @@ from tuner.errors import CursorError, LaunchError
 from tuner.processes.versions import DATA, differences
 from tuner.queries.logs import pieces
 from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import opened_study
 from tuner.study.storage_access import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -52,9 +52,8 @@ class WorkerView:
 
 def list_workers(study: str, *, storage: Storage = None) -> list[WorkerView]:
     """Every worker that ever worked on a study, in the order of their start."""
-    with open_storage(storage) as database:
-        record = studies.load_study(database, study)
-        return [_worker_view(record, worker) for worker in workers.list_workers(database, record.study_id)]
+    with opened_study(study, storage) as found:
+        return [_worker_view(found.record, worker) for worker in workers.list_workers(found.database, found.id)]
 
 
 @dataclass(frozen=True)
@@ -108,26 +107,23 @@ def worker_log(study: str, worker: str, *, storage: Storage = None) -> Iterator[
     """
     from tuner.launch.launches import log_of
 
-    with open_storage(storage) as database:
-        record = studies.load_study(database, study)
+    with opened_study(study, storage) as found:
         try:
-            return log_of(database, record, worker)
+            return log_of(found, worker)
         except LaunchError:
-            artifacts = study_artifacts(record.artifacts, study)
             # The engine may be out of reach, or have forgotten it.
-            kept = artifacts.worker_logs(worker)
+            kept = found.artifacts.worker_logs(worker)
             if not kept:
                 raise
-            return pieces(artifacts, kept)
+            return pieces(found.artifacts, kept)
 
 
 def list_launches(study: str, *, storage: Storage = None) -> list[LaunchView]:
     """How the workers of a study stand that engines run: of every launch that nobody stopped, and of the newest."""
-    with open_storage(storage) as database:
-        record = studies.load_study(database, study)
-        if not stored_launches.list_launches(database, record.study_id):
+    with opened_study(study, storage) as found:
+        if not stored_launches.list_launches(found.database, found.id):
             return []
         # What most studies do without takes long to import.
         from tuner.launch.launches import look_at_all
 
-        return look_at_all(database, record.study_id)
+        return look_at_all(found)

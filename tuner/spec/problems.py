@@ -16,6 +16,7 @@ from tuner.errors import Problem
 
 # pydantic puts the tried type of a union and the names of validators among the keys.
 _NOT_A_KEY = re.compile(r"function-.*|constrained-.*|literal\[.*\]|int|float|str|bool")
+_UNKNOWN = "extra_forbidden"
 _NO_KIND = ("union_tag_not_found", "union_tag_invalid")
 # The first objective may be written without the list.
 _LEADING = ("objective", "0")
@@ -67,6 +68,12 @@ def problems_of(error: ValidationError, spec: SpecModel, known: Sequence[Problem
         for place, items in found.items()
         if not any(is_said(key, known) for key in _keys_of(items[0], place, spec))
     ]
+
+
+def unknown_keys(error: ValidationError, spec: SpecModel) -> list[str]:
+    """The keys that a spec does not have."""
+    unknown = (_dotted(_place_of(item), spec) for item in error.errors() if item["type"] == _UNKNOWN)
+    return list(dict.fromkeys(unknown))
 
 
 def is_said(key: str, known: Iterable[Problem]) -> bool:
@@ -124,7 +131,7 @@ def _message(items: Sequence[Any], place: Sequence[str], spec: SpecModel) -> str
     item = items[0]
     if item["type"] in _NO_KIND:
         return f"kind must be one of {', '.join(kind for kind in spec.kinds if kind not in spec.not_offered)}"
-    if item["type"] == "extra_forbidden":
+    if item["type"] == _UNKNOWN:
         return _unknown_key(place, spec)
     if item["type"] == "missing":
         return "is required"

@@ -29,8 +29,16 @@ def _absolute(url: str) -> str:
     return f"{_SQLITE}{Path(name).absolute()}"
 
 
-def artifacts_place(spec: SearchSpec, storage: str) -> str:
-    """The spec's folder or bucket, or ``tuner-artifacts`` beside the SQLite file or in the working directory."""
+def new_study_artifacts(spec: SearchSpec, storage: str) -> StudyArtifacts:
+    """The artifacts that a spec's study will have once it is created. Raises InvalidPlace.
+
+    They are in the spec's folder or bucket, else in ``tuner-artifacts`` beside the SQLite file or in the working
+    directory.
+    """
+    return study_artifacts(_place(spec, storage), spec.study, default_cache_root())
+
+
+def _place(spec: SearchSpec, storage: str) -> str:
     if spec.artifacts is not None:
         return spec.artifacts
     beside = Path(storage.removeprefix(_SQLITE)).parent if storage.startswith(_SQLITE) else Path.cwd()
@@ -43,10 +51,10 @@ def default_cache_root() -> Path:
     return Path(given).expanduser().absolute() if given else Path.home() / ".cache/keras-champion"
 
 
-def study_artifacts(place: str, study: str, cache: Path | None = None) -> StudyArtifacts:
+def study_artifacts(place: str, study: str, cache: Path) -> StudyArtifacts:
     """A study's artifacts at a place as its record names it. Raises InvalidPlace.
 
     Args:
-        cache: this node's cache, in place of the default one; holds the local files of studies in buckets.
+        cache: this node's; it holds the local files of studies in buckets.
     """
-    return StudyArtifacts.at(place, study, (cache or default_cache_root()) / "studies")
+    return StudyArtifacts.at(place, study, cache / "studies")

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from storage import leases
-from storage.database import Database
 from tuner.spec.constraints import broken
-from tuner.spec.search_spec import SearchSpec
+from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
 from tuner.worker.closing import reaches_target
 from tuner.worker.metrics import WorkerMetrics
@@ -27,16 +26,10 @@ class Answerer:
     """
 
     def __init__(
-        self,
-        database: Database,
-        patiently: Patience,
-        spec: SearchSpec,
-        stopping: Callable[[], bool],
-        metrics: WorkerMetrics,
+        self, study: OpenStudy, patiently: Patience, stopping: Callable[[], bool], metrics: WorkerMetrics
     ) -> None:
-        self._database = database
+        self._study = study
         self._patiently = patiently
-        self._spec = spec
         self._stopping = stopping
         self._metrics = metrics
 
@@ -66,17 +59,17 @@ class Answerer:
     def _record(self, running: RunningTrial, done: EpochDone) -> None:
         running.epochs = done.epoch
         # A `fit` of one's own may return the objective at its end.
-        value = done.metrics.get(self._spec.objective.metric)
+        value = done.metrics.get(self._study.spec.objective.metric)
         metrics = done.metrics
-        if self._spec.training.executions_per_trial > 1:
+        if self._study.spec.training.executions_per_trial > 1:
             metrics = {"execution": done.execution + 1.0, **metrics}
-        self._patiently(leases.record_epoch, self._database, running.lease, done.epoch, metrics, done.seconds)
+        self._patiently(leases.record_epoch, self._study.database, running.lease, done.epoch, metrics, done.seconds)
         self._metrics.epochs.inc()
         self._metrics.training_seconds.inc(done.seconds)
         # The first execution stands for the trial among the other trials' first ones. Optuna takes intermediate values
         # of one objective only: TPE fails on a trial that has others.
         pruned = False
-        if value is not None and done.execution == 0 and len(self._spec.objectives) == 1:
+        if value is not None and done.execution == 0 and len(self._study.spec.objectives) == 1:
             pruned = self._patiently(running.live.report, done.epoch, value)
         running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, done, pruned)))
 
@@ -91,5 +84,6 @@ class Answerer:
     def _reaches_target(self, running: RunningTrial, done: EpochDone) -> bool:
         """Whether training can end here: a model beyond a bound may yet come within it."""
         known = done.metrics | ({} if running.parameters is None else {"parameters": float(running.parameters)})
-        value = done.metrics.get(self._spec.objective.metric)
-        return value is not None and reaches_target(self._spec, value) and not broken(self._spec.limits, known)
+        value = done.metrics.get(self._study.spec.objective.metric)
+        spec = self._study.spec
+        return value is not None and reaches_target(spec, value) and not broken(spec.limits, known)

@@ -6,13 +6,11 @@ import logging
 from collections.abc import Mapping
 
 from storage import leases, studies
-from storage.artifacts import StudyArtifacts
-from storage.database import Database
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
-from storage.studies import StudyRecord
 from tuner.spec.constraints import total_violation, violations
 from tuner.spec.search_spec import SearchSpec
+from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.metrics import WorkerMetrics
@@ -27,19 +25,8 @@ _SILENT = "its worker went silent"
 class TrialCloser:
     """Closes leases with their results. Each step may be repeated by whoever adopts the lease after a crash."""
 
-    def __init__(
-        self,
-        database: Database,
-        record: StudyRecord,
-        spec: SearchSpec,
-        artifacts: StudyArtifacts,
-        max_attempts: int,
-        metrics: WorkerMetrics,
-    ) -> None:
-        self._database = database
-        self._record = record
-        self._spec = spec
-        self._artifacts = artifacts
+    def __init__(self, study: OpenStudy, max_attempts: int, metrics: WorkerMetrics) -> None:
+        self._study = study
         self._max_attempts = max_attempts
         self._metrics = metrics
 
@@ -52,7 +39,7 @@ class TrialCloser:
         self._keep_log(running)
         if POLICIES[finished.outcome].retried:
             if running.stop_sent or not self._spent(running, finished):
-                leases.release(self._database, running.lease, spend_attempt=not running.stop_sent)
+                leases.release(self._study.database, running.lease, spend_attempt=not running.stop_sent)
                 _log.info(
                     "trial %d: %s; it will go on from its checkpoint",
                     running.number,
@@ -65,7 +52,7 @@ class TrialCloser:
 
     def _keep_log(self, running: RunningTrial) -> None:
         try:
-            self._artifacts.keep_log(running.number, running.lease.token)
+            self._study.artifacts.keep_log(running.number, running.lease.token)
         except (ArtifactsUnavailable, OSError) as error:
             _log.warning("the log of trial %d is on this machine only: %s", running.number, error)
 
@@ -75,7 +62,7 @@ class TrialCloser:
         In this order a stale worker cannot tell anything: closing is fenced, and the telling follows from what was
         closed. A worker that dies in between leaves a trial for ``tell_untold``.
         """
-        leases.close(self._database, lease, result)
+        leases.close(self._study.database, lease, result)
         self._tell(live, result)
         self._tidy(result)
         self._judge_study(live, result)
@@ -84,7 +71,7 @@ class TrialCloser:
 
     def tell_untold(self, trials: OptunaTrials) -> None:
         """Tells Optuna of the trials whose leases were closed by a worker that died before it could."""
-        for result in leases.untold(self._database, self._record.study_id):
+        for result in leases.untold(self._study.database, self._study.id):
             live = trials.open_closed(result.trial_id, result.number)
             self._tell(live, result)
             self._tidy(result)
@@ -92,14 +79,14 @@ class TrialCloser:
 
     def end_if_all_closed(self) -> None:
         """Ends a study whose last worker died between its last trial's end and the study's."""
-        study_id = self._record.study_id
-        if leases.counts(self._database, study_id).all_closed and studies.finish_if_done(self._database, study_id):
+        database, study_id = self._study.database, self._study.id
+        if leases.counts(database, study_id).all_closed and studies.finish_if_done(database, study_id):
             _log.info("the study has finished")
 
     def _tell(self, live: LiveTrial, result: TrialResult) -> None:
         state = POLICIES[Outcome(result.outcome)].told
         assert state is not None
-        live.tell(state, self._values(result), violations(self._spec.limits, result.measures or {}))
+        live.tell(state, self._values(result), violations(self._study.spec.limits, result.measures or {}))
         _log.info(
             "trial %d: %s%s",
             result.number,
@@ -111,13 +98,14 @@ class TrialCloser:
         if result.value is None:
             return []
         measures = result.measures or {}
-        return [result.value, *(measures[each.metric] for each in self._spec.objectives[1:] if each.metric in measures)]
+        others = (each.metric for each in self._study.spec.objectives[1:])
+        return [result.value, *(measures[metric] for metric in others if metric in measures)]
 
     def _tidy(self, result: TrialResult) -> None:
         """Files that cannot be deleted now cost their space, not the result."""
-        kept = self._artifacts.key_of(result.checkpoint) if result.checkpoint else None
+        kept = self._study.artifacts.key_of(result.checkpoint) if result.checkpoint else None
         try:
-            self._artifacts.tidy(result.number, kept)
+            self._study.artifacts.tidy(result.number, kept)
             if kept is not None:
                 self._retain()
         except (ArtifactsUnavailable, OSError) as error:
@@ -154,7 +142,7 @@ class TrialCloser:
 
     def _result(self, lease: Lease, finished: Finished, running: RunningTrial | None = None) -> TrialResult:
         assert lease.trial_id is not None and lease.number is not None
-        trained = leases.trained(self._database, lease.trial_id)
+        trained = leases.trained(self._study.database, lease.trial_id)
         model = finished.model if POLICIES[finished.outcome].keeps_model else None
         return TrialResult(
             trial_id=lease.trial_id,
@@ -169,48 +157,48 @@ class TrialCloser:
             epochs=trained.epochs,
             seconds=trained.seconds,
             parameters=running.parameters if running else None,
-            checkpoint=self._artifacts.place_of(model.key) if model else None,
+            checkpoint=self._study.artifacts.place_of(model.key) if model else None,
             checkpoint_size=model.size if model else None,
             checkpoint_sha256=model.sha256 if model else None,
-            log=self._artifacts.place_of(self._artifacts.log_key(lease.number, lease.token)),
+            log=self._study.artifacts.place_of(self._study.artifacts.log_key(lease.number, lease.token)),
             measures=finished.measures or None,
             violation=self._violation(finished.measures),
         )
 
     def _violation(self, measures: Mapping[str, float]) -> float | None:
-        known = violations(self._spec.limits, measures)
+        known = violations(self._study.spec.limits, measures)
         return total_violation(known) if known else None
 
     def _retain(self) -> None:
         """Keeps the models of the best trials and deletes the others."""
-        kept = leases.checkpoints(self._database, self._record.study_id, self._record.objectives)
-        for number in kept[self._spec.keep_checkpoints :]:
-            self._artifacts.tidy(number, keep=None)
-            leases.forget_checkpoint(self._database, self._record.study_id, number)
+        kept = leases.checkpoints(self._study.database, self._study.id, self._study.record.objectives)
+        for number in kept[self._study.spec.keep_checkpoints :]:
+            self._study.artifacts.tidy(number, keep=None)
+            leases.forget_checkpoint(self._study.database, self._study.id, number)
 
     def _judge_study(self, live: LiveTrial, result: TrialResult) -> None:
         outcome = Outcome(result.outcome)
         if live.exhausted:
             self._end("finished", "every configuration of the search space has been tried")
-        elif outcome is Outcome.COMPLETE and _is_target(self._spec, result):
-            self._end("finished", f"target {self._spec.target:g} reached by trial {result.number}")
+        elif outcome is Outcome.COMPLETE and _is_target(self._study.spec, result):
+            self._end("finished", f"target {self._study.spec.target:g} reached by trial {result.number}")
         elif POLICIES[outcome].blames_setup:
             self._stop_if_broken()
         self.end_if_all_closed()
 
     def _stop_if_broken(self) -> None:
-        recent = leases.recent_failures(self._database, self._record.study_id, SAME_CAUSE_LIMIT)
+        recent = leases.recent_failures(self._study.database, self._study.id, SAME_CAUSE_LIMIT)
         blamed = [cause for outcome, cause in recent if POLICIES[Outcome(outcome)].blames_setup]
         if len(blamed) < SAME_CAUSE_LIMIT or len(set(blamed)) > 1:
             return
-        if not leases.any_success(self._database, self._record.study_id):
+        if not leases.any_success(self._study.database, self._study.id):
             self._end(
                 "failed",
                 f"{SAME_CAUSE_LIMIT} trials in a row failed with the same cause: {blamed[0]}",
             )
 
     def _end(self, state: studies.StudyState, reason: str | None) -> None:
-        if studies.set_state(self._database, self._record.study_id, state, reason, only_from=("running",)):
+        if studies.set_state(self._study.database, self._study.id, state, reason, only_from=("running",)):
             _log.info("the study has %s%s", state, f": {reason}" if reason else "")
 
 

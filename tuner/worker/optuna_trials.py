@@ -15,12 +15,10 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from storage.database import Database
 from storage.fenced_optuna import FencedOptuna
 from storage.fencing import Lease, trial_of
-from storage.studies import StudyRecord
 from storage.translation import optuna_errors
-from tuner.spec.search_spec import SearchSpec
+from tuner.study.open_study import OpenStudy
 from tuner.worker.sampling import make_pruner, make_sampler
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
@@ -129,11 +127,9 @@ def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
 class OptunaTrials:
     """Opens the trials of one study for sampling, reporting and telling."""
 
-    def __init__(self, database: Database, record: StudyRecord, spec: SearchSpec) -> None:
-        self._database = database
-        self._record = record
-        self._spec = spec
-        self._pruner = make_pruner(spec)
+    def __init__(self, study: OpenStudy) -> None:
+        self._study = study
+        self._pruner = make_pruner(study.spec)
 
     def open(self, lease: Lease) -> LiveTrial:
         """The lease's trial, whoever created it. Parameters already set keep their values; new ones are sampled.
@@ -142,16 +138,16 @@ class OptunaTrials:
             LeaseLost: another worker has acquired the lease; also from whatever is written to the trial later on.
         """
         assert lease.number is not None
-        return self._open(FencedOptuna(self._database, lease), trial_of(lease), lease.number)
+        return self._open(FencedOptuna(self._study.database, lease), trial_of(lease), lease.number)
 
     def open_closed(self, trial_id: int, number: int) -> LiveTrial:
         """The trial of a closed lease, which can only be told what was closed."""
-        return self._open(self._database.optuna, trial_id, number)
+        return self._open(self._study.database.optuna, trial_id, number)
 
     def _open(self, storage: Any, trial_id: int, number: int) -> LiveTrial:
         with optuna_errors():
             # Optuna's cache knows only the trials that it has seen: this one may be another worker's.
-            self._database.optuna.get_all_trials(self._record.study_id, deepcopy=False)
-            sampler = make_sampler(self._spec, number, self._record.space.get("grid"))
-            study = _Study(self._record.name, storage, sampler=sampler, pruner=self._pruner)
+            self._study.database.optuna.get_all_trials(self._study.id, deepcopy=False)
+            sampler = make_sampler(self._study.spec, number, self._study.record.space.get("grid"))
+            study = _Study(self._study.name, storage, sampler=sampler, pruner=self._pruner)
             return LiveTrial(study, trial_id)

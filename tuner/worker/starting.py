@@ -6,10 +6,8 @@ import logging
 from pathlib import Path
 
 from storage import leases
-from storage.artifacts import StudyArtifacts
-from storage.database import Database
 from storage.leases import Lease
-from tuner.spec.search_spec import SearchSpec
+from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
 from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import SlotPlan
@@ -28,20 +26,16 @@ class TrialStarter:
 
     def __init__(
         self,
-        database: Database,
+        study: OpenStudy,
         patiently: Patience,
-        spec: SearchSpec,
         data: Path,
-        artifacts: StudyArtifacts,
         trials: OptunaTrials,
         closer: TrialCloser,
         max_attempts: int,
     ) -> None:
-        self._database = database
+        self._study = study
         self._patiently = patiently
-        self._spec = spec
         self._data = data
-        self._artifacts = artifacts
         self._trials = trials
         self._closer = closer
         self._max_attempts = max_attempts
@@ -53,7 +47,7 @@ class TrialStarter:
             LeaseLost: another worker has taken it over.
         """
         is_new = lease.trial_id is None
-        lease = self._patiently(leases.start_trial, self._database, lease)
+        lease = self._patiently(leases.start_trial, self._study.database, lease)
         if lease.trial_id is None or lease.number is None:
             raise AssertionError("start_trial gives a lease with a trial")
         live = self._patiently(self._trials.open, lease)
@@ -70,23 +64,23 @@ class TrialStarter:
         return RunningTrial(lease=lease, live=live, process=process, assignment=assignment)
 
     def _taking_up(self, assignment: Assignment, lease: Lease, trial_id: int) -> Assignment:
-        keys = resume_keys(self._artifacts, lease)
-        leases.save_resume(self._database, lease, resume_record(lease, keys))
-        recorded = leases.stored_epochs(self._database, trial_id)
+        keys = resume_keys(self._study.artifacts, lease)
+        leases.save_resume(self._study.database, lease, resume_record(lease, keys))
+        recorded = leases.stored_epochs(self._study.database, trial_id)
         return assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
 
     def _assignment(self, lease: Lease, number: int, plan: SlotPlan) -> Assignment:
         return Assignment(
-            spec=self._spec,
+            spec=self._study.spec,
             number=number,
             attempt=lease.attempts,
             data=self._data,
             run=lease.token,
-            artifacts=self._artifacts.place,
-            scratch=self._artifacts.scratch,
-            log=self._artifacts.trial_log(number, lease.token),
+            artifacts=self._study.artifacts.place,
+            scratch=self._study.artifacts.scratch,
+            log=self._study.artifacts.trial_log(number, lease.token),
             preset=lease.preset,
-            use_defaults=number == 0 and self._spec.sampler.name not in ENUMERATING,
+            use_defaults=number == 0 and self._study.spec.sampler.name not in ENUMERATING,
             devices=plan.devices,
             share_device=plan.share_device,
             threads=plan.threads,

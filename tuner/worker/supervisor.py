@@ -21,8 +21,7 @@ from storage.database import Database
 from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
 from storage.leases import Lease
 from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
-from tuner.spec.search_spec import SearchSpec
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished, Stop
 from tuner.trial.outcome import Outcome
 from tuner.worker.answering import Answerer
@@ -52,14 +51,11 @@ class Supervisor:
 
     def __init__(self, settings: WorkerSettings, database: Database) -> None:
         self._settings = settings
-        self._database = database
         self._leaving = Leaving(settings.follow_stdin)
         self._metrics = WorkerMetrics()
         self._patiently = Patience(self._leaving.requested, metrics=self._metrics)
-        self._record = self._patiently(studies.load_study, database, settings.study)
-        self._spec = SearchSpec.model_validate(self._record.spec)
-        self._artifacts = study_artifacts(self._record.artifacts, settings.study, settings.cache)
-        self._versions = versions_here(self._spec)
+        self._study = self._patiently(OpenStudy.load, database, settings.study, settings.cache)
+        self._versions = versions_here(self._study.spec)
         self._id = settings.id or _id(settings.name)
         self._claim = claim_gpus(
             settings.resources,
@@ -74,14 +70,12 @@ class Supervisor:
         ]
         self._metrics.describe(settings.study, self._id, self._versions["keras-champion"], self._gpus)
         self._metrics.watch_slots(len(self._slots), self._number_busy)
-        self._trials = OptunaTrials(database, self._record, self._spec)
-        self._closer = TrialCloser(
-            database, self._record, self._spec, self._artifacts, settings.max_attempts, self._metrics
-        )
+        self._trials = OptunaTrials(self._study)
+        self._closer = TrialCloser(self._study, settings.max_attempts, self._metrics)
         self._answerer = Answerer(
-            database, self._patiently, self._spec, lambda: self._state in ("stopping", "stopped"), self._metrics
+            self._study, self._patiently, lambda: self._state in ("stopping", "stopped"), self._metrics
         )
-        self._state: str = self._record.state
+        self._state: str = self._study.record.state
         self._polled = -math.inf
         self._renewed = -math.inf
         self._store_is_away = False
@@ -94,22 +88,20 @@ class Supervisor:
             VersionDrift: the data, the space's code or a version is not the study's.
             StorageError: the database refuses, rather than being away.
         """
-        log = self._artifacts.worker_log(self._id)
+        log = self._study.artifacts.worker_log(self._id)
         self._publishing = Publishing(self._metrics, self._settings)
         start_forkserver(log.with_suffix(".forkserver.log"))
-        with self._leaving, kept_log(self._artifacts, self._id):
-            self._compare(self._versions, self._record.versions)
-            data = prepare_on_node(self._spec, self._settings.cache, log, self._leaving)
+        with self._leaving, kept_log(self._study.artifacts, self._id):
+            self._compare(self._versions, self._study.record.versions)
+            data = prepare_on_node(self._study.spec, self._settings.cache, log, self._leaving)
             if data is None:
                 return
             self._versions[DATA] = data.fingerprint
-            self._compare({DATA: data.fingerprint}, {DATA: self._record.fingerprint})
+            self._compare({DATA: data.fingerprint}, {DATA: self._study.record.fingerprint})
             self._starter = TrialStarter(
-                self._database,
+                self._study,
                 self._patiently,
-                self._spec,
                 Path(data.folder),
-                self._artifacts,
                 self._trials,
                 self._closer,
                 self._settings.max_attempts,
@@ -141,7 +133,7 @@ class Supervisor:
     def _compare(self, here: Mapping[str, str], study: Mapping[str, str]) -> None:
         differing = differences(study, here)
         if not self._settings.allow_version_drift:
-            refuse_drift(self._record.name, differing)
+            refuse_drift(self._study.name, differing)
         for each in differing:
             _log.warning("%s%s", DRIFT_PREFIX, each)
 
@@ -150,9 +142,9 @@ class Supervisor:
     def _register(self) -> None:
         self._patiently(
             workers.register,
-            self._database,
+            self._study.database,
             self._id,
-            self._record.study_id,
+            self._study.id,
             host=socket.gethostname(),
             pid=os.getpid(),
             slots=len(self._slots),
@@ -166,22 +158,22 @@ class Supervisor:
             return
         self._polled = time.monotonic()
         self._publishing.write_if_due()
-        self._state = self._patiently(studies.load_study, self._database, self._settings.study).state
-        self._patiently(workers.seen, self._database, self._id)
+        self._state = self._patiently(studies.load_study, self._study.database, self._settings.study).state
+        self._patiently(workers.seen, self._study.database, self._id)
         if self._state == "running" and not self._busy() and self._past_deadline():
             why = "the timeout has passed"
             self._patiently(
-                studies.set_state, self._database, self._record.study_id, "finished", why, only_from=("running",)
+                studies.set_state, self._study.database, self._study.id, "finished", why, only_from=("running",)
             )
             self._state = "finished"
 
     def _past_deadline(self) -> bool:
-        return self._patiently(studies.past_deadline, self._database, self._record.study_id)
+        return self._patiently(studies.past_deadline, self._study.database, self._study.id)
 
     def _nothing_to_do(self) -> bool:
         if self._state != "running" or self._leaving.draining.is_set():
             return True
-        return self._patiently(leases.counts, self._database, self._record.study_id).all_closed
+        return self._patiently(leases.counts, self._study.database, self._study.id).all_closed
 
     def _busy(self) -> bool:
         return self._number_busy() > 0
@@ -198,7 +190,7 @@ class Supervisor:
         for slot in self._slots:
             while slot.running is None and self._may_start():
                 lease = self._patiently(
-                    leases.acquire, self._database, self._record.study_id, self._id, self._settings.lease_seconds
+                    leases.acquire, self._study.database, self._study.id, self._id, self._settings.lease_seconds
                 )
                 if lease is None:
                     return
@@ -213,7 +205,7 @@ class Supervisor:
 
     def _wait_for_store(self, lease: Lease, error: ArtifactsUnavailable) -> None:
         """Nothing is known about the trial's resume checkpoints now: leaves it for later, and says so once."""
-        self._patiently(leases.release, self._database, lease, spend_attempt=False)
+        self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
         if not self._store_is_away:
             _log.warning("%s; no trial is taken up until it is back", error)
         self._store_is_away = True
@@ -277,7 +269,7 @@ class Supervisor:
         if not held or time.monotonic() - self._renewed < seconds / _RENEWALS_PER_LEASE:
             return
         self._renewed = time.monotonic()
-        lost = self._patiently(leases.renew, self._database, held, seconds)
+        lost = self._patiently(leases.renew, self._study.database, held, seconds)
         for slot in self._slots:
             if slot.running and slot.running.lease.id in lost:
                 self._abandon(slot, slot.running)
@@ -320,8 +312,8 @@ class Supervisor:
             if slot.running:
                 slot.running.process.kill()
         try:
-            self._patiently(workers.leave, self._database, self._id)
-            self._patiently(studies.settle_stopping, self._database, self._record.study_id)
+            self._patiently(workers.leave, self._study.database, self._id)
+            self._patiently(studies.settle_stopping, self._study.database, self._study.id)
         except DatabaseUnavailable as error:
             _log.warning("%s; this worker's leases will expire", error)
         self._claim.release()

@@ -7,10 +7,10 @@ import re
 import pytest
 
 from storage.connecting import connect
-from storage.studies import load_study
 from tuner import api
 from tuner.champion.choosing.candidates import candidates
 from tuner.errors import ExportError
+from tuner.study.open_study import OpenStudy
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +89,13 @@ def test_an_export_needs_to_know_which_trial(searched, tuner):
     assert not (folder / "champion").exists()
 
     database = connect(f"sqlite:///{folder / 'tuner.db'}")
-    record = load_study(database, "several")
+    study = OpenStudy.load(database, "several")
     front = api.best_trials("several", storage=f"sqlite:///{folder / 'tuner.db'}")
-    assert candidates(database, record, None, "val_score", 5) == [front[0].trial]
-    assert candidates(database, record, None, "parameters", 5) == [front[-1].trial]
-    assert candidates(database, record, 5, None, 5) == [5]
+    assert candidates(study, None, "val_score", 5) == [front[0].trial]
+    assert candidates(study, None, "parameters", 5) == [front[-1].trial]
+    assert candidates(study, 5, None, 5) == [5]
     with pytest.raises(ExportError, match="give one of them"):
-        candidates(database, record, 5, "parameters", 5)
+        candidates(study, 5, "parameters", 5)
     database.close()
 
 

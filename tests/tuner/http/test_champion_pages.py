@@ -17,7 +17,7 @@ from tests.tuner.http.conftest import BROWSER
 from tests.tuner.http.test_study_page import text_of
 from tuner.champion.records.champion_json import hash_files, read_champion, write_record
 from tuner.champion.registry.files import register_export
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 
 Serve = Callable[..., str]
 
@@ -46,9 +46,7 @@ def exported(database: Any, folder: Path, bare_export: Path) -> None:
     (bare_export / "champion.json").unlink()
     (bare_export / "card.md").write_text(card)
     write_record(known.model_copy(update={"files": hash_files(bare_export)}), bare_export)
-    register_export(
-        database, record, study_artifacts(record.artifacts, "digits"), bare_export, read_champion(bare_export)
-    )
+    register_export(OpenStudy(database, record), bare_export, read_champion(bare_export))
     told = {"verified": False, "metric": "val_accuracy", "reason": "<i>off</i> by 0.1"}
     champions.register(database, record.study_id, 1, path="/nowhere", value=0.5, verification=told)
 

@@ -16,7 +16,7 @@ from storage.connecting import connect
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER, ODD
 from tests.tuner.http.test_study_page import text_of
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 
 Serve = Callable[..., str]
 
@@ -69,7 +69,7 @@ def test_the_end_of_a_log_is_shown(serving: Serve, tmp_path: Path) -> None:
     record = seeding.new_study(database, "digits", 3, artifacts=str(tmp_path / "artifacts"))
     seeding.finish_trials(database, record, 1)
     database.close()
-    log = study_artifacts(record.artifacts, "digits").trial_log(0, 1)
+    log = OpenStudy(database, record).artifacts.trial_log(0, 1)
     with httpx.Client(base_url=serving(url), headers=BROWSER) as client:
         missing = client.get("/studies/digits/trials/0/log")
         assert missing.status_code == 400 and "has no log" in missing.text

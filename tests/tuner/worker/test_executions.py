@@ -7,9 +7,9 @@ from statistics import fmean
 import pytest
 
 from storage import leaderboard
-from storage.artifacts import StudyArtifacts
 from tuner.champion.choosing.kept_trial import export_request, kept_trial
 from tuner.presentation.views import print_trial
+from tuner.study.open_study import OpenStudy
 
 
 def test_executions_are_recorded_compared_and_shown(create_study, run_worker, make_spec, database, cache, capsys):
@@ -30,8 +30,8 @@ def test_executions_are_recorded_compared_and_shown(create_study, run_worker, ma
     # What the pruner compares is the first execution.
     assert trial.intermediate_values == {1: values[0], 2: values[1]}
 
-    artifacts = StudyArtifacts.at(record.artifacts, spec.study, cache)
-    with export_request(record, artifacts, kept_trial(database, record, 0), cache) as request:
+    study = OpenStudy(database, record, cache)
+    with export_request(study, kept_trial(study, 0)) as request:
         assert request.value == max(best)
 
     print_trial(spec.study, detail)

@@ -9,6 +9,7 @@ from optuna.distributions import IntDistribution, distribution_to_json
 
 from storage import leases
 from storage.errors import LeaseLost
+from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Suggest
 from tuner.worker.answering import Answerer
 from tuner.worker.metrics import WorkerMetrics
@@ -30,8 +31,8 @@ def record(create_study, spec):
 
 
 @pytest.fixture
-def trials(database, record, spec):
-    return OptunaTrials(database, record, spec)
+def trials(database, record):
+    return OptunaTrials(OpenStudy(database, record))
 
 
 @pytest.fixture
@@ -47,9 +48,9 @@ def held(database, record, trials):
     return RunningTrial(lease=lease, live=trials.open(lease), process=None, assignment=None)
 
 
-def test_no_hyperparameter_is_drawn_for_an_adopted_trial(database, spec, trials, held, adopt):
+def test_no_hyperparameter_is_drawn_for_an_adopted_trial(database, record, trials, held, adopt):
     adopter = adopt()
-    answerer = Answerer(database, Patience(threading.Event()), spec, lambda: False, WorkerMetrics())
+    answerer = Answerer(OpenStudy(database, record), Patience(threading.Event()), lambda: False, WorkerMetrics())
     with pytest.raises(LeaseLost):
         answerer.answer(held, Suggest(name="units", distribution=UNITS))
     assert trials.open(adopter).frozen().params == {}

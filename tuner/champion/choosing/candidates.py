@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from storage import leaderboard, leases
-from storage.database import Database
 from storage.leaderboard import TrialSummary
-from storage.studies import StudyRecord
 from tuner.errors import ExportError
 from tuner.spec.constraints import broken
 from tuner.spec.search_spec import SearchSpec
+from tuner.study.open_study import OpenStudy
 
 
-def candidates(database: Database, record: StudyRecord, trial: int | None, prefer: str | None, most: int) -> list[int]:
+def candidates(study: OpenStudy, trial: int | None, prefer: str | None, most: int) -> list[int]:
     """The trials to choose the champion from, the best first: ``trial`` alone, or the best that keep the constraints.
 
     With several objectives there is one. The best is there even if its model is not kept, the others only if theirs is.
@@ -28,33 +27,31 @@ def candidates(database: Database, record: StudyRecord, trial: int | None, prefe
         raise ExportError("--trial chooses a trial, --prefer the best of several by a metric: give one of them")
     if trial is not None:
         return [trial]
-    spec = SearchSpec.model_validate(record.spec)
+    spec = study.spec
     names = [each.metric for each in spec.objectives]
     if prefer is None and len(names) > 1:
         raise ExportError(
-            f"study {record.name} has several objectives: choose a trial of `tuner best {record.name}` with --trial N, "
+            f"study {study.name} has several objectives: choose a trial of `tuner best {study.name}` with --trial N, "
             f"or the best one by a metric with --prefer METRIC ({', '.join(names)})"
         )
     if prefer is not None and prefer not in names:
-        raise ExportError(
-            f"--prefer {prefer}: it is not an objective of study {record.name}; one of {', '.join(names)}"
-        )
-    best = leaderboard.best(database, record.name, None if prefer else most)
+        raise ExportError(f"--prefer {prefer}: it is not an objective of study {study.name}; one of {', '.join(names)}")
+    best = leaderboard.best(study.database, study.name, None if prefer else most)
     if not best:
-        raise ExportError(f"study {record.name} has no complete trial yet")
+        raise ExportError(f"study {study.name} has no complete trial yet")
     if best[0].violation:
-        raise ExportError(_none_is_feasible(record, spec, best[0]))
+        raise ExportError(_none_is_feasible(study, best[0]))
     if len(names) > 1 and prefer is not None:
         return [_by(spec, prefer, best).trial]
-    kept = leases.checkpoints(database, record.study_id, record.objectives)
+    kept = leases.checkpoints(study.database, study.id, study.record.objectives)
     others = [each.trial for each in best[1:most] if not each.violation and each.trial in kept]
     return [best[0].trial, *others]
 
 
-def broken_by(database: Database, record: StudyRecord, trial: int) -> tuple[str, ...]:
+def broken_by(study: OpenStudy, trial: int) -> tuple[str, ...]:
     """The study's constraints that a trial breaks, in words."""
-    summary = leaderboard.trial(database, record.name, trial).summary
-    return tuple(broken(SearchSpec.model_validate(record.spec).limits, summary.measures))
+    summary = leaderboard.trial(study.database, study.name, trial).summary
+    return tuple(broken(study.spec.limits, summary.measures))
 
 
 def _by(spec: SearchSpec, prefer: str, front: list[TrialSummary]) -> TrialSummary:
@@ -63,9 +60,9 @@ def _by(spec: SearchSpec, prefer: str, front: list[TrialSummary]) -> TrialSummar
     return min(front, key=lambda each: (sign * each.measures[prefer], each.trial))
 
 
-def _none_is_feasible(record: StudyRecord, spec: SearchSpec, nearest: TrialSummary) -> str:
-    breaks = "; ".join(broken(spec.limits, nearest.measures))
+def _none_is_feasible(study: OpenStudy, nearest: TrialSummary) -> str:
+    breaks = "; ".join(broken(study.spec.limits, nearest.measures))
     return (
-        f"no complete trial of study {record.name} keeps the constraints; the nearest is trial {nearest.trial}: "
+        f"no complete trial of study {study.name} keeps the constraints; the nearest is trial {nearest.trial}: "
         f"{breaks}. Export it all the same with --trial {nearest.trial}"
     )

@@ -9,18 +9,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from storage import studies as study_records
-from storage.artifacts import StudyArtifacts
-from storage.database import Database
 from storage.errors import StorageError
 from storage.history import history
-from storage.studies import StudyRecord
 from tuner.champion.export.pipeline import Wish, make_champion
 from tuner.champion.records.request import ExportReport
 from tuner.champion.registry.files import register_export
 from tuner.errors import RegistryError
-from tuner.study.locations import default_cache_root, study_artifacts
-from tuner.study.storage_access import open_storage
+from tuner.study.open_study import OpenStudy, opened_study
 
 
 def export_champion(
@@ -59,27 +54,20 @@ def export_champion(
             carry the model was not written.
 
     Raises:
+        UnreadableSpec: another version of this software wrote the study's spec.
         ExportError: there is no model to export, or it does not score what the study says; nothing was written.
         RegistryError: it was exported, but the database or the artifacts went away; ``add_export`` registers it later.
     """
     # plotly takes half a second to import.
     from tuner.queries.importances import importances
 
-    with open_storage(storage) as database:
-        record = study_records.load_study(database, study)
-        artifacts = study_artifacts(record.artifacts, study)
+    with opened_study(study, storage) as opened:
         wish = Wish(trial, prefer, top, ensemble, refit, seeds, tuple(formats))
         with nullcontext(Path(to)) if to is not None else _folder_that_goes() as folder:
             report = make_champion(
-                database,
-                record,
-                artifacts,
-                wish,
-                folder,
-                default_cache_root(),
-                importances=lambda: importances(history(database, study)),
+                opened, wish, folder, importances=lambda: importances(history(opened.database, study))
             )
-            version = _registered(database, record, artifacts, report, stays=to is not None)
+            version = _registered(opened, report, stays=to is not None)
         return replace(report, version=version)
 
 
@@ -89,16 +77,12 @@ def _folder_that_goes() -> Iterator[Path]:
         yield Path(folder, "champion")
 
 
-def _registered(
-    database: Database, record: StudyRecord, artifacts: StudyArtifacts, report: ExportReport, *, stays: bool
-) -> int:
+def _registered(study: OpenStudy, report: ExportReport, *, stays: bool) -> int:
     try:
-        return register_export(database, record, artifacts, report.folder, report.champion, stays=stays)
+        return register_export(study, report.folder, report.champion, stays=stays)
     except (StorageError, RegistryError, OSError) as error:
         if not stays:
-            raise RegistryError(
-                f"the champion of {record.name} was not registered: {error}. Export it again"
-            ) from error
+            raise RegistryError(f"the champion of {study.name} was not registered: {error}. Export it again") from error
         raise RegistryError(
             f"{report.folder} is exported, but not registered: {error}. Register it later: "
             f"`tuner champions add {shlex.quote(str(report.folder))}`"

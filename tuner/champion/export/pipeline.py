@@ -9,10 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from storage import leaderboard
-from storage.artifacts import StudyArtifacts
-from storage.database import Database
 from storage.leaderboard import TrialDetail
-from storage.studies import StudyRecord
 from tuner.champion.child import JsonChild
 from tuner.champion.choosing.candidates import broken_by, candidates
 from tuner.champion.choosing.kept_trial import export_request, kept_trial
@@ -25,6 +22,7 @@ from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.retraining import Retraining, Run
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.errors import ExportError
+from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import trial_seed
 
 # Of each objective, each hyperparameter's share; None with too few complete trials.
@@ -65,12 +63,9 @@ class Wish:
 
 
 def make_champion(
-    database: Database,
-    record: StudyRecord,
-    artifacts: StudyArtifacts,
+    study: OpenStudy,
     wish: Wish,
     to: Path,
-    cache: Path,
     importances: Callable[[], Importances],
 ) -> ExportReport:
     """Chooses a model and exports it, proven.
@@ -81,11 +76,11 @@ def make_champion(
     Raises:
         ExportError: there is no such model, or it does not score what was recorded; nothing was written.
     """
-    to, log = to.resolve(), artifacts.export_log()
+    to, log = to.resolve(), study.artifacts.export_log()
     check_destination(to)
-    trials = trials_to_export(database, record, wish)
+    trials = trials_to_export(study, wish)
     with staging(to) as workspace, ExitStack() as stack:
-        requests = [stack.enter_context(export_request(record, artifacts, each, cache)) for each in trials]
+        requests = [stack.enter_context(export_request(study, each)) for each in trials]
         with Evaluation(log) as evaluation:
             assessed = evaluation.assess(requests)
             request = _chosen(requests, assessed)
@@ -93,33 +88,33 @@ def make_champion(
                 request = _ensemble(request, evaluation, assessed, wish.ensemble, workspace / "ensemble.keras")
                 request = _with_every_history(request, requests)
         if wish.refit or wish.seeds:
-            epochs = leaderboard.trial(database, record.name, request.trial).best_epoch
+            epochs = leaderboard.trial(study.database, study.name, request.trial).best_epoch
             request = _retrained(request, wish, epochs or request.spec.training.epochs, workspace, log)
         shares = (importances() or {}).get(request.spec.objective.metric)
         report = export_model(request.model_copy(update={"importances": shares}), to, log, wish.formats)
     unassessed = assessed if isinstance(assessed, str) else None
-    return replace(report, unassessed=unassessed, violated=broken_by(database, record, request.trial))
+    return replace(report, unassessed=unassessed, violated=broken_by(study, request.trial))
 
 
-def trials_to_export(database: Database, record: StudyRecord, wish: Wish) -> list[TrialDetail]:
+def trials_to_export(study: OpenStudy, wish: Wish) -> list[TrialDetail]:
     """The trials that the champion is chosen from, the best first: what the database alone can tell of a wish.
 
     Raises:
         ExportError: there is no such model.
         UnknownTrial: there is no such trial.
     """
-    if wish.refit and TEST not in record.summary["splits"]:
+    if wish.refit and TEST not in study.record.summary["splits"]:
         raise ExportError(
-            f"--refit trains on the validation split too, and study {record.name} has no test split to score it on: "
+            f"--refit trains on the validation split too, and study {study.name} has no test split to score it on: "
             "run a study whose data has a test_split"
         )
-    numbers = candidates(database, record, wish.trial, wish.prefer, max(wish.top, wish.ensemble or 0))
+    numbers = candidates(study, wish.trial, wish.prefer, max(wish.top, wish.ensemble or 0))
     if wish.ensemble is not None and len(numbers) < 2:
         raise ExportError(
-            f"an ensemble needs two trials whose models are kept, and study {record.name} has {len(numbers)}; "
+            f"an ensemble needs two trials whose models are kept, and study {study.name} has {len(numbers)}; "
             "keep_checkpoints says how many are kept"
         )
-    return [kept_trial(database, record, number) for number in numbers]
+    return [kept_trial(study, number) for number in numbers]
 
 
 def _chosen(requests: Sequence[ExportRequest], assessed: Assessment | str) -> ExportRequest:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from storage.database import Database
-from storage.studies import load_study
 from tuner.champion.export.pipeline import Wish, trials_to_export
 from tuner.champion.formats.offered import ALWAYS
+from tuner.study.open_study import OpenStudy
 
 ExportState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
@@ -35,9 +35,9 @@ class ExportAsked(BaseModel):
 
         Raises:
             UnknownStudy, UnknownTrial: there is none.
-            ExportError: it cannot.
+            ExportError, UnreadableSpec: it cannot.
         """
-        trials_to_export(database, load_study(database, study), Wish(**self.model_dump()))
+        trials_to_export(OpenStudy.load(database, study), Wish(**self.model_dump()))
 
     @property
     def options(self) -> dict[str, Any]:

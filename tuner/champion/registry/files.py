@@ -12,24 +12,15 @@ from pathlib import Path
 from storage import champions
 from storage.artifacts import StudyArtifacts
 from storage.champions import KeptExport
-from storage.database import Database
 from storage.errors import MissingArtifact
 from storage.files import sha256_of
-from storage.studies import StudyRecord
 from tuner.champion.placement import check_destination, put_in_place, staging
 from tuner.champion.records.champion_json import RECORD, Champion, is_inside, read_champion
 from tuner.errors import RegistryError
+from tuner.study.open_study import OpenStudy
 
 
-def register_export(
-    database: Database,
-    study: StudyRecord,
-    artifacts: StudyArtifacts,
-    folder: Path,
-    champion: Champion,
-    *,
-    stays: bool = True,
-) -> int:
+def register_export(study: OpenStudy, folder: Path, champion: Champion, *, stays: bool = True) -> int:
     """Keeps an export's files, then registers it; gives its version. Doing it again after a failure is safe.
 
     Args:
@@ -41,10 +32,10 @@ def register_export(
         StorageError: the artifacts or the database cannot be reached.
         OSError: the disk is full, for example.
     """
-    kept = keep_export(artifacts, folder, champion.files)
+    kept = keep_export(study.artifacts, folder, champion.files)
     return champions.register(
-        database,
-        study.study_id,
+        study.database,
+        study.id,
         champion.trial,
         path=str(folder) if stays else "",
         value=champion.value,

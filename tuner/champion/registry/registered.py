@@ -23,7 +23,7 @@ from storage.database import Database
 from storage.errors import StorageError, UnknownAlias, UnknownStudy
 from tuner.errors import RegistryError
 from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in, whole_number
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 from tuner.study.storage_access import Storage, open_storage
 
 if TYPE_CHECKING:
@@ -146,11 +146,11 @@ def show_champion(study: str, version: int, *, storage: Storage = None) -> Champ
 
     with open_storage(storage) as database:
         named = _find(database, f"{study}@{version}")
-        record = studies.load_study(database, study)
+        opened = OpenStudy.load(database, study)
     kept = named.champion.kept
     if kept is None:
         return ChampionPage(_view(named), card_of(named.champion))
-    text_of = _kept_texts(study_artifacts(record.artifacts, study), kept)
+    text_of = _kept_texts(opened.artifacts, kept)
     return ChampionPage(_view(named), kept_card(named.champion, text_of))
 
 
@@ -187,10 +187,10 @@ def fetch_champion(reference: str, to: Path | str, *, storage: Storage = None) -
 
     with open_storage(storage) as database:
         found = _find(database, reference)
-        record = studies.load_study(database, found.study)
+        opened = OpenStudy.load(database, found.study)
     called = f"champion {found.study}@{found.champion.version}"
     kept = _kept(found.champion, called)
-    fetch_export(study_artifacts(record.artifacts, found.study), kept, called, Path(to))
+    fetch_export(opened.artifacts, kept, called, Path(to))
     return _view(found)
 
 
@@ -221,11 +221,11 @@ def stream_champion(reference: str, *, storage: Storage = None) -> ChampionStrea
 
     with open_storage(storage) as database:
         found = _find(database, reference)
-        record = studies.load_study(database, found.study)
+        opened = OpenStudy.load(database, found.study)
     called = f"champion {found.study}@{found.champion.version}"
     kept = _kept(found.champion, called)
     folder = f"{found.study}-{found.champion.version}"
-    pieces = archived(study_artifacts(record.artifacts, found.study), kept, called, folder, found.champion.created_at)
+    pieces = archived(opened.artifacts, kept, called, folder, found.champion.created_at)
     return ChampionStream(_view(found), kept.digest, folder, pieces)
 
 
@@ -243,17 +243,14 @@ def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredCham
     folder = Path(folder).resolve()
     exported = read_champion(folder)
     with open_storage(storage) as database:
-        record = studies.load_study(database, exported.study)
-        if record.fingerprint != exported.data_fingerprint:
+        study = OpenStudy.load(database, exported.study)
+        if study.record.fingerprint != exported.data_fingerprint:
             raise RegistryError(f"{folder} is of another study {exported.study}: its data is not this study's")
         digest = digest_of(files_of(folder, exported.files))
-        there = {
-            each.kept.digest: each.version for each in champions.list_champions(database, record.study_id) if each.kept
-        }
+        there = {each.kept.digest: each.version for each in champions.list_champions(database, study.id) if each.kept}
         version = there.get(digest)
         if version is None:
-            artifacts = study_artifacts(record.artifacts, exported.study)
-            version = register_export(database, record, artifacts, folder, exported)
+            version = register_export(study, folder, exported)
         return _view(_find(database, f"{exported.study}@{version}"))
 
 
@@ -290,17 +287,16 @@ def register_in_mlflow(
     server = server_at(uri)
     with open_storage(storage) as database:
         found = _find(database, reference)
-        record = studies.load_study(database, found.study)
+        opened = OpenStudy.load(database, found.study)
     study, champion = found.study, found.champion
     called = f"champion {study}@{champion.version}"
     _check_verified(champion, called, unverified)
     kept = _kept(champion, called)
-    artifacts = study_artifacts(record.artifacts, study)
     wanted = Registration(
         study=study,
         version=champion.version,
         digest=kept.digest,
-        fetch=lambda folder: fetch_export(artifacts, kept, called, folder),
+        fetch=lambda folder: fetch_export(opened.artifacts, kept, called, folder),
         model=study if name is None else name,
         alias=alias,
     )

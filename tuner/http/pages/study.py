@@ -7,12 +7,12 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
-from pydantic import ValidationError
 from starlette.responses import Response
 
 from storage.errors import UnknownStudy
 from storage.progress import StudyStatus
 from tuner import api, queries
+from tuner.errors import UnreadableSpec
 from tuner.http.access import needs
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.leaderboard import Order, leaderboard, usual_sort
@@ -78,10 +78,10 @@ async def study(
 
 
 async def _spec(service: Service, study: str) -> SearchSpec | None:
-    """None for a study that Optuna alone made, and for a spec of another version that is none to this one."""
+    """None for a study that Optuna alone made, and for a spec that another version of this software wrote."""
     try:
         return await service.found(api.study_spec, study)
-    except (UnknownStudy, ValidationError):
+    except (UnknownStudy, UnreadableSpec):
         return None
 
 

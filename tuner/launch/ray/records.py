@@ -15,7 +15,7 @@ from pathlib import Path
 from storage.artifacts import StudyArtifacts
 from storage.errors import MissingArtifact
 from tuner.launch.engine import EngineWorker, WorkerState
-from tuner.study.locations import study_artifacts
+from tuner.study.locations import default_cache_root, study_artifacts
 
 # Of one start of a worker: what it printed last.
 LOG_BYTES = 1 << 20
@@ -38,7 +38,7 @@ class LaunchRecords:
 
     @cached_property
     def _kept(self) -> StudyArtifacts:
-        return study_artifacts(self.artifacts, self.study)
+        return study_artifacts(self.artifacts, self.study, default_cache_root())
 
     def _name(self, worker: str, suffix: str) -> str:
         return f"{self.launch}/{worker}.{suffix}"

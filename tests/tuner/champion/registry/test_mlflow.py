@@ -28,7 +28,7 @@ from tuner.champion.records.champion_json import read_champion, write_record
 from tuner.champion.registry.files import keep_export, register_export
 from tuner.cli import main
 from tuner.errors import RegistryError
-from tuner.study.locations import study_artifacts
+from tuner.study.open_study import OpenStudy
 
 pytestmark = pytest.mark.slow
 START_SECONDS = 90.0
@@ -102,12 +102,12 @@ def registered(tmp_path: Path) -> Register:
             artifacts=place,
             **described,
         )
-        artifacts = study_artifacts(place, study)
+        opened = OpenStudy(database, record)
         if verification:
-            kept = keep_export(artifacts, folder, champion.files)
+            kept = keep_export(opened.artifacts, folder, champion.files)
             register(database, record.study_id, 7, path="/x", value=0.75, verification=verification, kept=kept)
         else:
-            register_export(database, record, artifacts, folder, champion)
+            register_export(opened, folder, champion)
         database.close()
         return study
 
