@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from tuner.champion.export.requests import ExportAsked, ExportView
+from tuner.champion.export.export_champion import check_export
+from tuner.champion.export.export_view import ExportView
+from tuner.champion.export.options import ExportOptions
 from tuner.http.access import Caller, needs
 from tuner.http.parameters import Answers, Study, Text
 from tuner.http.service import Service
@@ -18,19 +20,19 @@ router = APIRouter(prefix="/api/v1/studies/{study}/exports", tags=["champions"])
 Launcher = Annotated[Caller, Depends(needs("launch"))]
 
 
-async def begun(service: Service, study: str, asked: ExportAsked, who: str) -> ExportView:
-    """Begins an export, if the study can give it. Raises as ``ExportAsked.check``."""
-    await service.reads.run(partial(asked.check, service.database, study))
-    return service.exports.begin(study, asked, who)
+async def begun(service: Service, study: str, options: ExportOptions, who: str) -> ExportView:
+    """Begins an export, if the study can give it. Raises as ``check_export``."""
+    await service.reads.run(partial(check_export, service.database, study, options))
+    return service.exports.begin(study, options, who)
 
 
 @router.post("", response_model=ExportView, status_code=202)
-async def begin(service: Answers, study: Study, asked: ExportAsked, caller: Launcher) -> Response:
+async def begin(service: Answers, study: Study, options: ExportOptions, caller: Launcher) -> Response:
     """Starts an export of the study's champion, which is proven and registered as by `tuner export`.
 
     One export runs at a time. Requesting an export that is already waiting or running returns that one.
     """
-    return _answer(await begun(service, study, asked, caller.name), 202)
+    return _answer(await begun(service, study, options, caller.name), 202)
 
 
 @router.get("", response_model=list[ExportView])
