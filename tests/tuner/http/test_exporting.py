@@ -122,7 +122,7 @@ def test_a_reader_looks_on(serving: Serve, database: Database) -> None:
     with Client(address, secret) as client, pytest.raises(ScopeTooSmall):
         client.export_champion("digits", "champion")
     with httpx.Client(base_url=address, headers=BROWSER, cookies={"tuner_token": secret}) as browser:
-        assert "Exporting needs scope launch" in browser.get("/studies/digits/export").text
+        assert "a token with the <code>launch</code> scope to export" in browser.get("/studies/digits/export").text
         assert "Export the champion" not in browser.get("/studies/digits").text
 
 
@@ -134,7 +134,7 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(serving: Serve, da
     with httpx.Client(base_url=serving(database.url), headers=BROWSER) as browser:
         path = "/studies/%3Ci%3Eodd%3C%2Fi%3E%2F1/export"
         blank = browser.get(path)
-        assert "<i>odd" not in blank.text and "None since the service was started" in blank.text
+        assert "<i>odd" not in blank.text and "There has been no export since the service was started" in blank.text
         typed: dict[str, Any] = {"csrf": csrf_of(blank), "formats": ["keras", "onnx"], "trial": "x"}
         wrong = browser.post(path, data=typed)
         assert wrong.status_code == 422 and 'id="trial-problem"' in wrong.text and 'value="x"' in wrong.text

@@ -34,7 +34,7 @@ async def curves(
         Query(max_length=50, description="Numbers of the trials to return. Repeat the parameter for several trials."),
     ] = [],  # noqa: B006
 ) -> Response:
-    """Returns the learning curves of the given trials; if none is given, of the best, the newest and the running ones."""
+    """Returns the learning curves of the given trials, or of the best, the newest and the running ones."""
     return await service.answer(list[TrialCurve], charts.curves_chart, study, tuple(trial))
 
 
