@@ -33,7 +33,10 @@ def curve_chart(history: StudyHistory) -> Chart:
         x, y = zip(*curves[number], strict=True)
         line = {"color": color, "width": 2.5}
         made.add_trace(Scatter(x=x, y=y, mode="lines+markers", name=f"trial {number}", line=line, marker={"size": 4}))
-    reading = f"{metric} by epoch. The best trials are in colour, pruned trials in orange until they were stopped, others in grey."
+    reading = (
+        f"{metric} by epoch. The best trials are in colour, pruned trials in orange until they were stopped, and all "
+        "others in grey."
+    )
     return Chart(name, title, reading, made, height=420)
 
 
