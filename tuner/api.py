@@ -10,7 +10,6 @@ imported when they are asked for.
 from __future__ import annotations
 
 from tuner.champion.export.export_champion import export_champion
-from tuner.champion.export.options import ExportOptions
 from tuner.champion.prediction.predict import predict
 from tuner.champion.registry.registered import (
     RegisteredChampion,
@@ -61,7 +60,6 @@ __all__ = [
     "TRIAL_STATES",
     "Enqueued",
     "Event",
-    "ExportOptions",
     "LaunchView",
     "LiveWorker",
     "RegisteredChampion",

@@ -76,6 +76,25 @@ app = _Application(
     rich_markup_mode=None,
 )
 
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from tuner.processes.versions import own_version
+
+        typer.echo(f"tuner {own_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
 storage_commands = _Application(
     cls=_Commands, help="Maintain the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import re
+from pathlib import Path
 
 import optuna
 import pytest
@@ -213,3 +215,10 @@ def test_progress_tells_of_trials_that_begin_and_end_between_two_looks(capsys):
         "trial 1  complete  acc 0.6  3 epochs",
         "trial 4  complete  acc 0.8  3 epochs  best so far",
     ]
+
+
+def test_the_version_is_the_one_of_setup_cfg(tuner):
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parents[3] / "setup.cfg")
+    ran = tuner("--version")
+    assert (ran.code, ran.out) == (0, f"tuner {setup['metadata']['version']}\n")

@@ -49,7 +49,7 @@ def test_every_choice_of_columns_gets_its_own(table, names):
 
 def test_an_input_that_the_data_lacks_is_refused_and_named(table):
     model = listing(NAMES, rename=lambda name: name.upper())
-    with pytest.raises(ValueError, match="takes 'AGE', 'SIGNAL', .* the data does not have: .* of the data, 'age', "):
+    with pytest.raises(ValueError, match=r"takes 'AGE', 'SIGNAL', .* the data does not have: .* of the data, 'age', "):
         columns_of(model, table)
     with pytest.raises(ValueError, match="takes 'AGE'"):
         given_to(model, dict.fromkeys(NAMES, 0))

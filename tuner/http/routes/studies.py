@@ -14,7 +14,7 @@ from storage.progress import StudyOverview, StudyStatus
 from tuner import api, queries
 from tuner.http.access import needs
 from tuner.http.launching import launched, scaled, space_of
-from tuner.http.parameters import Answers, Cursor, Limit, Study, WorkerName
+from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
 from tuner.http.streams import streamed
 from tuner.json_codec import as_json
 from tuner.launch import changes
@@ -29,30 +29,28 @@ _LAUNCHING = [Depends(needs("launch"))]
 
 
 class Deletion(BaseModel):
-    """The confirmation that a study is to be deleted."""
+    """``confirm`` is the study's name once more; ``artifacts`` deletes its files too."""
 
     model_config = ConfigDict(extra="forbid")
 
-    confirm: str = Field(max_length=512, description="The study's name once more, as confirmation.")
-    artifacts: bool = Field(False, description="Also delete the study's files: models, logs and the champions' files.")
+    confirm: str = Field(max_length=512)
+    artifacts: bool = False
 
 
 class Scaling(BaseModel):
-    """The number of workers to scale to."""
+    """How many workers there shall be."""
 
     model_config = ConfigDict(extra="forbid")
 
-    workers: int = Field(ge=1, lt=2**31, description="New number of workers.")
+    workers: int = Field(ge=1, lt=2**31)
 
 
 class Resuming(BaseModel):
-    """Options for resuming a study."""
+    """``trials``: so many in all, more than the study has."""
 
     model_config = ConfigDict(extra="forbid")
 
-    trials: int | None = Field(
-        None, ge=1, lt=2**31, description="New budget of the study, in trials; it must exceed the present one."
-    )
+    trials: int | None = Field(None, ge=1, lt=2**31)
 
 
 _AS_IT_WAS = Resuming()
@@ -60,7 +58,7 @@ _AS_IT_WAS = Resuming()
 
 @router.get("", response_model=Page[StudyOverview])
 async def list_studies(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
-    """Lists the studies, the newest first, page by page."""
+    """A page of the studies, the newest first."""
     return await service.answer(Page[StudyOverview], queries.study_page, limit=limit, cursor=cursor)
 
 
@@ -69,16 +67,16 @@ async def create_study(
     service: Answers,
     spec: Annotated[dict[str, Any], Body()],
     on: Annotated[
-        str | None, Query(max_length=64, description="Engine that starts workers for the study: local, ray or slurm.")
+        str | None, Query(max_length=64, description="An engine that starts workers for it: local, ray or slurm.")
     ] = None,
     workers: Annotated[
-        int | None, Query(ge=1, lt=2**31, description="Number of workers, instead of the spec's `resources.workers`.")
+        int | None, Query(ge=1, lt=2**31, description="How many, in place of the spec's `resources.workers`.")
     ] = None,
 ) -> Response:
-    """Checks a spec, its data and one batch, then creates the study, which runs as soon as a worker joins it.
+    """Checks a spec, its data and one batch, and creates its study, which runs as soon as a worker comes.
 
-    The body is a spec as JSON instead of YAML. It may name only the search spaces, data folders and engines that the
-    operator allows, and it may not say where files are kept. Without `on`, workers of the standing pool take the study.
+    The spec is the JSON of a spec's YAML. It names only what the operator allowed, and not where files are kept.
+    Without `on`, workers of the standing pool take the study.
     """
     created = await service.launching(lambda: as_json(StudyStatus, launched(service, spec, on, workers)))
     return Response(created, 201, media_type="application/json")
@@ -86,10 +84,9 @@ async def create_study(
 
 @spaces.post("", response_model=list[dict[str, Any]], dependencies=_LAUNCHING)
 async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]) -> Response:
-    """Lists the hyperparameters of a spec's search space without creating a study.
+    """Every hyperparameter of a spec's search space, and no study: name, kind, range, scale, default, condition.
 
-    Each hyperparameter has its name, kind, range, scale, default and condition. The spec may name only what the
-    operator allows.
+    The spec names only what the operator allowed.
     """
 
     def listed() -> bytes:
@@ -100,13 +97,13 @@ async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]
 
 @router.get("/{study}", response_model=StudyStatus)
 async def study_status(service: Answers, study: Study) -> Response:
-    """Returns a study's progress, its running trials and its workers."""
+    """A study's progress, its running trials and its workers."""
     return await service.answer(StudyStatus, queries.study_status, study)
 
 
 @router.delete("/{study}", response_model=dict[str, str], dependencies=[Depends(needs("admin"))])
 async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Response:
-    """Deletes a study with its trials and champions. This cannot be undone. No worker may be working on the study."""
+    """Deletes a study that no worker works on, with its trials and champions. It cannot be undone."""
     await service.reads.run(
         partial(
             changes.delete_study,
@@ -121,34 +118,28 @@ async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Re
 
 @router.post("/{study}/stop", response_model=dict[str, str], dependencies=_LAUNCHING)
 async def stop(service: Answers, study: Study) -> Response:
-    """Asks every worker to leave after its current epoch, and returns the study's state."""
+    """Asks every worker to leave after its epoch; ``state`` is the study's."""
     state = await service.reads.run(partial(changes.stop, study, storage=service.database))
     return JSONResponse({"state": state})
 
 
 @router.post("/{study}/resume", response_model=StudyStatus, dependencies=_LAUNCHING)
 async def resume(service: Answers, study: Study, resuming: Resuming = _AS_IT_WAS) -> Response:
-    """Resumes a stopped study, which runs as soon as a worker joins it.
-
-    A study whose trials are all done needs a larger `trials`.
-    """
+    """Lets a stopped study go on: it runs as soon as a worker comes. One whose trials are all done needs more."""
     service.policy.check_trials(resuming.trials)
     return await service.done(StudyStatus, changes.resume, study, trials=resuming.trials)
 
 
 @router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING)
 async def scale(service: Answers, study: Study, scaling: Scaling) -> Response:
-    """Changes how many workers an engine runs. Surplus workers leave in an orderly way."""
+    """Brings the workers that an engine runs to that number; those too many leave in order."""
     done = await service.launching(lambda: as_json(LaunchView, scaled(service, study, scaling.workers)))
     return Response(done, media_type="application/json")
 
 
 @router.post("/{study}/enqueue", response_model=Enqueued, dependencies=_LAUNCHING)
 async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, Any], Body()]) -> Response:
-    """Enqueues a configuration to be tried next.
-
-    The body maps names of hyperparameters to values. Hyperparameters that it does not name are sampled.
-    """
+    """Has a configuration tried next: values by hyperparameter. Those that are not named are sampled."""
 
     def enqueued() -> bytes:
         return as_json(Enqueued, api.enqueue(study, values, storage=service.settings.storage))
@@ -158,29 +149,29 @@ async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, An
 
 @router.get("/{study}/spec", response_model=dict[str, Any])
 async def study_spec(service: Answers, study: Study) -> Response:
-    """Returns the spec that a study was launched with."""
+    """The spec that a study was launched with."""
     return await service.answer(dict[str, Any], queries.stored_spec, study)
 
 
 @router.get("/{study}/leases", response_model=Page[LeaseView])
 async def list_leases(service: Answers, study: Study, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
-    """Lists the leases of a study, one for each trial of its budget, page by page."""
+    """A page of the units of a study's budget."""
     return await service.answer(Page[LeaseView], queries.lease_page, study, limit=limit, cursor=cursor)
 
 
 @router.get("/{study}/workers", response_model=list[WorkerView])
 async def list_workers(service: Answers, study: Study) -> Response:
-    """Lists every worker that has ever worked on a study, in the order in which they started."""
+    """Every worker that ever worked on a study, in the order of their start."""
     return await service.answer(list[WorkerView], queries.list_workers, study)
 
 
 @router.get("/{study}/workers/{worker}/log", response_class=Response)
-async def worker_log(service: Answers, study: Study, worker: WorkerName) -> Response:
-    """Returns the log of a worker."""
+async def worker_log(service: Answers, study: Study, worker: Text) -> Response:
+    """What a worker has printed."""
     return await streamed(service, partial(queries.worker_log, study, worker, storage=service.database), "text/plain")
 
 
 @router.get("/{study}/launches", response_model=list[LaunchView])
 async def list_launches(service: Answers, study: Study) -> Response:
-    """Lists the launches of a study on engines, with the states of their workers."""
+    """How the workers of a study stand that engines run."""
     return await service.answer(list[LaunchView], queries.list_launches, study)

@@ -16,11 +16,11 @@ router = APIRouter(prefix="/api/v1", tags=["workers"])
 
 @router.get("/workers", response_model=Page[LiveWorker])
 async def list_live_workers(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
-    """Lists the live workers of all studies, page by page, each with the study that it is working on."""
+    """A page of the workers that live, each with the study that it works on."""
     return await service.answer(Page[LiveWorker], queries.worker_page, limit=limit, cursor=cursor)
 
 
 @router.get("/pools", response_model=list[StandingPool])
 async def list_pools(service: Answers) -> Response:
-    """Lists the live standing workers (`tuner work --any`), each with the study that it is working on, if any."""
+    """The standing workers (`tuner work --any`) that are there, each with the study that it works on if it has one."""
     return await service.answer(list[StandingPool], queries.list_pools)
