@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner.launch import kubernetes
+from tuner.launch.kubernetes.options import CACHE_FOLDER
+from tuner.launch.kubernetes.pod_template import USER
 
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "scripts/docker/Dockerfile"
@@ -58,7 +59,7 @@ def test_the_extras_exist(extras: str) -> None:
 
 def test_a_pod_runs_it_as_the_user_that_it_has_with_the_cache_that_it_has() -> None:
     user, _, group = instructions("USER")[-1].partition(":")
-    assert int(user) == int(group) == kubernetes.USER > 0
-    assert f"TUNER_CACHE={kubernetes.CACHE_FOLDER} " in f"{instructions('ENV')[0]} "
+    assert int(user) == int(group) == USER > 0
+    assert f"TUNER_CACHE={CACHE_FOLDER} " in f"{instructions('ENV')[0]} "
     # A pod gives arguments only.
     assert json.loads(instructions("ENTRYPOINT")[0])[-1] == "tuner"

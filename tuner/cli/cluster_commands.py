@@ -73,28 +73,28 @@ def manifest(
     `tuner manifest SPEC.yaml | kubectl apply -f -`. The pods read the database's URL from a Secret; the manifest itself
     does not contain it.
     """
-    from tuner.launch import kubernetes
+    from tuner.launch.kubernetes import checks, manifests, names, options, writing
     from tuner.spec.reading import load_spec
 
     loaded = load_spec(spec, overrides)
     kind = "gpu" if loaded.resources.gpus_per_worker else "cpu"
-    wanted = kubernetes.PodsWanted(
+    wanted = options.PodsWanted(
         workers=workers or loaded.resources.workers,
         image=image or f"keras-champion:{version('keras-champion')}-{kind}",
         namespace=namespace,
         secret=secret,
-        volumes=tuple(kubernetes.read_volume(each) for each in volumes),
+        volumes=tuple(options.read_volume(each) for each in volumes),
         env_secrets=tuple(env_secrets),
         grace_seconds=grace,
         metrics_port=metrics_port,
     )
-    make = kubernetes.ray_manifests if ray else kubernetes.job_manifests
-    text = kubernetes.as_yaml(make(loaded, wanted), ["Once, before it:", f"  {kubernetes.secret_command(wanted)}"])
-    for warning in kubernetes.warnings(loaded, wanted):
+    make = manifests.ray_manifests if ray else manifests.job_manifests
+    text = writing.as_yaml(make(loaded, wanted), ["Once, before it:", f"  {writing.secret_command(wanted)}"])
+    for warning in checks.code_to_ship(loaded, wanted):
         say(f"Warning: {warning}")
     if ray:
-        say(f"Ray's address within the cluster: {kubernetes.ray_address(loaded.study, namespace)}")
+        say(f"Ray's address within the cluster: {names.ray_address(loaded.study, namespace)}")
     if output is None:
         typer.echo(text, nl=False)
     else:
-        kubernetes.write(text, output)
+        writing.write(text, output)

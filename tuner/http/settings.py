@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from storage.local_addresses import is_loopback_address
 from tuner.spec.sections import LaunchSettings
 
 
@@ -59,9 +59,4 @@ class ServiceSettings(BaseModel):
         """Whether this machine alone can reach it."""
         if self.proxies:
             return False
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.host == "localhost" or is_loopback_address(self.host)

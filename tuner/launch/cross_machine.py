@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 import psutil
-from sqlalchemy.engine import URL
 
-from storage.urls import mask_password, parse_url, sqlite_file
+from storage.local_addresses import why_only_here
+from storage.urls import mask_password
 from tuner.errors import LaunchError
 from tuner.spec.search_spec import SearchSpec
 
@@ -27,7 +26,6 @@ _SHARED = (
     "fuse",
     "wekafs",
 )
-_HERE = ("localhost", "localhost.localdomain", "ip6-localhost")
 
 
 def check_storage(url: str, engine: str) -> None:
@@ -36,39 +34,11 @@ def check_storage(url: str, engine: str) -> None:
     Raises:
         LaunchError: it is a file, or a server at an address that every machine has for itself.
     """
-    parsed = parse_url(url)
-    if sqlite_file(parsed) is not None:
+    if (why := why_only_here(url)) is not None:
         raise LaunchError(
-            f"storage {mask_password(url)} is a file of this machine, and engine {engine} runs workers on others: use "
-            "a server that all of them reach, --storage postgresql://user@host/database"
+            f"storage {mask_password(url)} is {why}; engine {engine} runs workers on other machines: name a server as "
+            "all of them reach it, --storage postgresql://user@host/database"
         )
-    host = _host(parsed)
-    if host is None or host.startswith("/"):
-        raise LaunchError(_only_here(url, engine, "a socket of this machine"))
-    if _is_loopback(host):
-        raise LaunchError(_only_here(url, engine, f"{host}, which on every machine is that machine itself"))
-
-
-def _host(url: URL) -> str | None:
-    given = url.query.get("host", url.host)
-    return given if given is None or isinstance(given, str) else given[0]
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower().rstrip(".") in _HERE or host.lower().endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
-def _only_here(url: str, engine: str, where: str) -> str:
-    return (
-        f"storage {mask_password(url)} is at {where}; engine {engine} runs workers on other machines: name the server "
-        "as they reach it, --storage postgresql://user@host/database"
-    )
 
 
 def warnings(spec: SearchSpec, artifacts: str) -> list[str]:

@@ -10,13 +10,10 @@ from types import TracebackType
 
 from keras_tuner.errors import FailedTrialError
 
+from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import Outcome
 
-_OUT_OF_MEMORY = re.compile(
-    r"\bOOM\b|out of memory|bad_alloc|cannot allocate memory|RESOURCE_EXHAUSTED|failed to allocate",
-    re.IGNORECASE,
-)
 _DISK_FULL = "the disk is full while writing a checkpoint; free space where the artifacts are"
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?")
 # TensorFlow's own frames say nothing to the author of a space, and can be hundreds.
@@ -60,14 +57,9 @@ def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, KeyboardInterrupt):
         return Outcome.INTERRUPTED
     # TensorFlow raises ResourceExhaustedError, and InternalError or RuntimeError with one of these texts.
-    if isinstance(error, MemoryError) or (isinstance(error, Exception) and out_of_memory(str(error))):
+    if isinstance(error, MemoryError) or (isinstance(error, Exception) and out_of_memory.speaks_of_memory(str(error))):
         return Outcome.OUT_OF_MEMORY
     return Outcome.FAILED
-
-
-def out_of_memory(text: str) -> bool:
-    """Whether a message or the end of a log speaks of memory that could not be had."""
-    return _OUT_OF_MEMORY.search(text) is not None
 
 
 def _is_disk_full(error: BaseException) -> bool:
@@ -81,7 +73,7 @@ def _reason(error: BaseException, outcome: Outcome, text: str) -> str:
     if outcome is Outcome.INFEASIBLE or outcome is Outcome.DIVERGED:
         return text
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return (f"out of memory ({said})" if outcome is Outcome.OUT_OF_MEMORY else said)[:2000]
+    return (out_of_memory.reason(said) if outcome is Outcome.OUT_OF_MEMORY else said)[:2000]
 
 
 def _cause(error: BaseException, text: str) -> str:

@@ -11,20 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
 from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, trial_main
 
 _context = get_context("forkserver")
-# Words by which C++ code and the kernel speak of memory, in the last lines of a log.
-_MEMORY_WORDS = (
-    b"bad_alloc",
-    b"out of memory",
-    b"OOM",
-    b"Cannot allocate memory",
-    b"failed to allocate",
-)
-_LOG_TAIL_BYTES = 4096
 
 
 def start_forkserver(log: Path) -> None:
@@ -78,7 +70,7 @@ class TrialProcess(IsolatedProcess):
     """One attempt at one trial."""
 
     def __init__(self, assignment_json: str) -> None:
-        self._oom_kills = _kernel_oom_kills()
+        self._kernel_kills = out_of_memory.kernel_kills()
         super().__init__(trial_main, assignment_json)
 
     def receive(self) -> FromTrial:
@@ -99,30 +91,8 @@ class TrialProcess(IsolatedProcess):
         """The end of a process that did not report one."""
         name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
         told = f"killed by {name}" if exit_code < 0 else f"ended with {name} and no result"
-        if _speaks_of_memory(log) or (exit_code == -signal.SIGKILL and _kernel_oom_kills() > self._oom_kills):
-            return Finished(
-                outcome=Outcome.OUT_OF_MEMORY,
-                cause="out of memory",
-                reason=f"out of memory ({told})",
-            )
+        by_kernel = exit_code == -signal.SIGKILL and out_of_memory.kernel_kills() > self._kernel_kills
+        if by_kernel or out_of_memory.log_speaks_of_memory(log):
+            outcome, cause = Outcome.OUT_OF_MEMORY, out_of_memory.CAUSE
+            return Finished(outcome=outcome, cause=cause, reason=out_of_memory.reason(told))
         return Finished(outcome=Outcome.INTERRUPTED, cause=f"the trial process was {told}", reason=told)
-
-
-def _kernel_oom_kills() -> int:
-    """How many processes the kernel has killed for memory on this node since it started."""
-    try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def _speaks_of_memory(log: Path) -> bool:
-    try:
-        with log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _LOG_TAIL_BYTES))
-            tail = file.read()
-    except OSError:
-        return False
-    return any(word in tail for word in _MEMORY_WORDS)

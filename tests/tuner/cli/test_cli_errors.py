@@ -66,6 +66,48 @@ def test_unknown_names_are_answered_with_the_known_ones(arguments, said, finishe
     assert not (finished[0].folder / "x").exists()
 
 
+@pytest.fixture(scope="module")
+def newer(finished, tmp_path_factory):
+    """The finished study, as if a newer version had launched it."""
+    place = shutil.copytree(finished[0].folder, tmp_path_factory.mktemp("newer") / "place")
+    with sqlite3.connect(place / "tuner.db") as database:
+        database.execute(
+            "UPDATE tuner_studies SET spec = json_set(spec, '$.teleport', 1, '$.training.warmup', 3), "
+            "versions = json_set(versions, '$.\"keras-champion\"', '9.0.0')"
+        )
+    return place
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("launch", "spec.yaml"),
+        ("launch", "spec.yaml", "--on", "local"),
+        ("work", "shapes"),
+        ("work", "shapes", "--create-from", "spec.yaml"),
+        ("export", "shapes", "--to", "champion"),
+        ("enqueue", "shapes", "units=4"),
+        ("status", "shapes", "--watch"),
+    ],
+)
+def test_a_spec_of_a_newer_version_is_one_line_that_says_what_to_do(arguments, newer, tuner):
+    ran = tuner(*arguments, cwd=newer)
+    assert (ran.code, ran.out, len(ran.complaints)) == (1, "", 1)
+    assert ran.err.startswith("error: the stored spec of study shapes cannot be read by keras-champion ")
+    assert "it does not know the keys training.warmup, teleport. Version 9.0.0 launched the study. Upgrade " in ran.err
+    assert not (newer / "champion").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("status",), ("best",), ("trials",), ("show", "0"), ("workers",), ("report", "--html", "x.html"), ("stop",)],
+)
+def test_what_needs_no_spec_does_without_one_of_this_version(arguments, newer, tuner):
+    command, *others = arguments
+    ran = tuner(command, "shapes", *others, cwd=newer)
+    assert ran.code == 0, ran.err
+
+
 def test_logs_that_are_gone(finished, tuner, tmp_path):
     place = shutil.copytree(finished[0].folder, tmp_path / "copy")
     with sqlite3.connect(place / "tuner.db") as database:

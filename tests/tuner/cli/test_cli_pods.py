@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tuner import api
-from tuner.launch.kubernetes import LEAVE_CODE
+from tuner.launch.kubernetes.pod_template import LEAVE_CODE
 
 WAITING = Path(__file__).with_name("waiting_spaces.py")
 

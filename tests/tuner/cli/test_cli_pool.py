@@ -92,6 +92,26 @@ def test_one_pool_serves_small_and_urgent_studies_beside_a_big_one(
     assert "priority" in place.run("status", "urgent", "--storage", place.storage).out
 
 
+@pytest.mark.slow
+def test_a_pool_says_that_it_cannot_read_a_spec_and_serves_the_others(place, make_spec, create_study, look, database):
+    once = {"trials": 1, "training": {"epochs": 1, "batch_size": 16}}
+    record = create_study(make_spec("Fast", study="newer", priority=9, **once))
+    with database.writing() as session:
+        session.get(StudyRow, record.study_id).spec = record.spec | {"teleport": True}
+    create_study(make_spec("Fast", study="small", **once))
+
+    working = place.start("work", "--any", "--slots", "1", "--storage", place.storage)
+    eventually(lambda: look.state("small") == "finished")
+    working.terminate()
+    _, err = working.communicate(timeout=60)
+
+    assert working.returncode == 0, err
+    assert "Traceback" not in err and "validation error" not in err
+    said = "study newer cannot be worked on here, next try in 30 s: the stored spec of study newer cannot be read by "
+    assert [line.startswith(said) for line in err.splitlines() if line.startswith("study newer ")] == [True]
+    assert (look.state("newer"), look.workers("newer")) == ("running", [])
+
+
 @pytest.fixture
 def postgres_database(postgres_url):
     opened = connect(postgres_url, create=True)

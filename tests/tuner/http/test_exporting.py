@@ -14,13 +14,14 @@ from sqlalchemy import update
 from storage import tokens
 from storage.connecting import connect
 from storage.database import Database
-from storage.tables import TrialRow
+from storage.studies import load_study
+from storage.tables import StudyRow, TrialRow
 from tests.tuner.http import seeding
 from tests.tuner.http.conftest import BROWSER
 from tests.tuner.http.test_study_page import text_of
 from tuner import api
 from tuner.client import Client
-from tuner.errors import ScopeTooSmall
+from tuner.errors import ScopeTooSmall, UnreadableSpec
 
 Serve = Callable[..., str]
 ODD = "<i>odd</i>/1"
@@ -78,6 +79,36 @@ def test_what_the_database_can_tell_is_refused_at_once(serving: Serve, database:
             answer = http.post(exports, json=asked)
             assert (answer.status_code, said in answer.text) == (status, True), answer.text
         assert http.get(exports).json() == []
+
+
+def test_a_study_whose_spec_this_version_cannot_read_is_shown_and_not_exported(
+    serving: Serve, database: Database
+) -> None:
+    stored = load_study(database, "digits")
+    newer = {"spec": stored.spec | {"teleport": True}, "versions": {"keras-champion": "9.0.0"}}
+    with database.writing() as session:
+        session.execute(update(StudyRow).where(StudyRow.name == "digits").values(**newer))
+    said = "does not know the key teleport. Version 9.0.0 launched the study. Upgrade this installation"
+    address = serving(database.url)
+    with httpx.Client(base_url=address) as http:
+        for path, asked in (("exports", {}), ("enqueue", {"units": 8})):
+            answer = http.post(f"/api/v1/studies/digits/{path}", json=asked)
+            told = answer.json()["error"]
+            assert (answer.status_code, told["code"], said in told["message"]) == (409, "UnreadableSpec", True), told
+            assert [each["key"] for each in told["where"]] == told["details"]["keys"] == ["teleport"]
+        assert http.get("/api/v1/studies/digits/spec").json()["teleport"] is True
+        assert http.get("/api/v1/studies/digits").json()["complete"] == 2
+    with Client(address) as client:
+        with pytest.raises(UnreadableSpec, match="does not know the key teleport") as raised:
+            client.enqueue("digits", {"units": 8})
+        assert raised.value.keys == ("teleport",) and raised.value.launched_with == "9.0.0"
+        with pytest.raises(UnreadableSpec, match="the stored spec of study digits"):
+            client.study_spec("digits")
+    with httpx.Client(base_url=address, headers=BROWSER) as browser:
+        assert browser.get("/studies/digits").status_code == 200
+        form = browser.get("/studies/digits/export")
+        refused = browser.post("/studies/digits/export", data={"csrf": csrf_of(form), "formats": ["keras"]})
+        assert refused.status_code == 409 and said in text_of(refused) and "Export" in text_of(refused)
 
 
 def test_one_at_a_time_each_wish_once_and_cancelled(serving: Serve, database: Database) -> None:

@@ -16,15 +16,15 @@ from tuner.spec.sections import LaunchSettings
 @pytest.mark.parametrize(
     "url, why",
     [
-        ("sqlite:////data/tuner.db", "is a file of this machine"),
+        ("sqlite:////data/tuner.db", "is a SQLite file, which is on one machine"),
         ("postgresql://ann:secret@localhost/tuner", "is at localhost, which on every machine is that machine itself"),
         ("postgresql://ann:secret@LOCALHOST./tuner", "which on every machine is that machine itself"),
         ("postgresql://ann:secret@127.0.0.1:5432/tuner", "is at 127.0.0.1"),
         ("mysql://ann:secret@127.8.9.1/tuner", "is at 127.8.9.1"),
         ("postgresql://ann:secret@[::1]/tuner", "is at ::1"),
         ("postgresql://ann:secret@0.0.0.0/tuner", "is at 0.0.0.0"),
-        ("postgresql:///tuner", "is at a socket of this machine"),
-        ("postgresql://ann@/tuner?host=/run/postgresql", "is at a socket of this machine"),
+        ("postgresql:///tuner", "is at a socket of one machine"),
+        ("postgresql://ann@/tuner?host=/run/postgresql", "is at a socket of one machine"),
     ],
 )
 def test_a_database_that_only_this_machine_reaches_is_refused(url: str, why: str) -> None:
@@ -50,7 +50,7 @@ def test_a_server_with_an_address_of_its_own_is_not(url: str) -> None:
 def test_the_check_comes_before_anything_is_made(make_spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local = engine_of("local", LaunchSettings())
     monkeypatch.setattr(type(local), "spans_machines", lambda self: True)
-    with pytest.raises(LaunchError, match="is a file of this machine"):
+    with pytest.raises(LaunchError, match="is a SQLite file"):
         api.launch(make_spec(), storage=f"sqlite:///{tmp_path}/new.db", on="local")
     assert not (tmp_path / "new.db").exists()
 

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import LaunchError
-from tuner.launch import kubernetes
-from tuner.launch.kubernetes import PodsWanted, Volume
+from tuner.launch.kubernetes.checks import code_to_ship
+from tuner.launch.kubernetes.manifests import job_manifests, ray_manifests
+from tuner.launch.kubernetes.names import DNS_LABEL, dns_name
+from tuner.launch.kubernetes.options import PodsWanted, Volume, read_volume
+from tuner.launch.kubernetes.writing import as_yaml, secret_command
 from tuner.spec.reading import validate_spec
 from tuner.spec.search_spec import STUDY_NAME, SearchSpec
 from tuner.worker.settings import WorkerSettings
@@ -61,14 +64,14 @@ def pod_templates(cluster: dict[str, Any]) -> list[dict[str, Any]]:
     [(WANTED, {}), (PodsWanted(1, "image", "default", "url", volumes=(MOUNTED,)), {"resources": {}})],
 )
 def test_a_job_is_as_kubernetes_publishes_it(wanted: PodsWanted, keys: dict[str, Any], version: str) -> None:
-    config, job = kubernetes.job_manifests(spec_of(**keys), wanted)
+    config, job = job_manifests(spec_of(**keys), wanted)
     for manifest in (config, job):
         hold_to_schema(manifest, version)
     assert (job["spec"]["completionMode"], job["spec"]["completions"]) == ("Indexed", wanted.workers)
 
 
 def test_the_schema_refuses_what_kubernetes_would() -> None:
-    _, job = kubernetes.job_manifests(spec_of(), WANTED)
+    _, job = job_manifests(spec_of(), WANTED)
     job["spec"]["template"]["spec"]["containers"][0]["gpus"] = 1
     with pytest.raises(kubernetes_validate.ValidationError, match="gpus"):
         hold_to_schema(job)
@@ -76,7 +79,7 @@ def test_the_schema_refuses_what_kubernetes_would() -> None:
 
 def test_a_ray_cluster_has_pods_as_kubernetes_publishes_them() -> None:
     # No package has KubeRay's own schema; what is Kubernetes's in a RayCluster is all but a few fields.
-    [cluster] = kubernetes.ray_manifests(spec_of(), WANTED)
+    [cluster] = ray_manifests(spec_of(), WANTED)
     assert (cluster["apiVersion"], cluster["kind"]) == ("ray.io/v1", "RayCluster")
     for template in pod_templates(cluster):
         meta = {"name": cluster["metadata"]["name"]}
@@ -87,7 +90,7 @@ def test_a_ray_cluster_has_pods_as_kubernetes_publishes_them() -> None:
 
 
 def test_the_rules_that_no_schema_holds() -> None:
-    _, job = kubernetes.job_manifests(spec_of(), WANTED)
+    _, job = job_manifests(spec_of(), WANTED)
     rules = job["spec"]["podFailurePolicy"]["rules"]
     pod = job["spec"]["template"]["spec"]
     # Kubernetes takes a pod failure policy with these only.
@@ -101,7 +104,7 @@ def test_the_rules_that_no_schema_holds() -> None:
 
 
 def test_a_pod_has_longer_than_its_worker_takes_to_leave() -> None:
-    _, job = kubernetes.job_manifests(spec_of(), WANTED)
+    _, job = job_manifests(spec_of(), WANTED)
     pod = job["spec"]["template"]["spec"]
     arguments = pod["containers"][0]["args"]
     grace = float(arguments[arguments.index("--grace") + 1])
@@ -110,7 +113,7 @@ def test_a_pod_has_longer_than_its_worker_takes_to_leave() -> None:
 
 
 def test_pods_answer_prometheus_where_it_is_told_to_look() -> None:
-    _, job = kubernetes.job_manifests(spec_of(), replace(WANTED, metrics_port=9464))
+    _, job = job_manifests(spec_of(), replace(WANTED, metrics_port=9464))
     hold_to_schema(job)
     template = job["spec"]["template"]
     [worker] = template["spec"]["containers"]
@@ -122,8 +125,8 @@ def test_pods_answer_prometheus_where_it_is_told_to_look() -> None:
 def test_the_config_map_has_the_spec_without_the_database() -> None:
     storage = "postgresql://ann:hunter2@db.example/tuner"
     launch = {"ray": {"runtime_env": {"env_vars": {"TOKEN": "hunter2"}}}}
-    manifests = kubernetes.job_manifests(spec_of(storage=storage, launch=launch), WANTED)
-    stream = kubernetes.as_yaml(manifests, [kubernetes.secret_command(WANTED)])
+    manifests = job_manifests(spec_of(storage=storage, launch=launch), WANTED)
+    stream = as_yaml(manifests, [secret_command(WANTED)])
     assert "hunter2" not in stream and "db.example" not in stream
     config, job = yaml.safe_load_all(stream)
     assert [config, job] == manifests
@@ -136,9 +139,18 @@ def test_the_config_map_has_the_spec_without_the_database() -> None:
 
 
 REFUSED = {
-    "a SQLite file": ({"storage": "sqlite:///tuner.db"}, "storage: SQLite is a file for one machine"),
-    "localhost": ({"storage": "postgresql://ann:hunter2@localhost/t"}, "storage: localhost is each pod itself"),
-    "loopback": ({"storage": "mysql://ann:hunter2@[::1]/t"}, "storage: ::1 is each pod itself"),
+    "a SQLite file": (
+        {"storage": "sqlite:///tuner.db"},
+        "storage: it is a SQLite file, which is on one",
+    ),
+    "localhost": (
+        {"storage": "postgresql://ann:hunter2@localhost/t"},
+        "storage: it is at localhost, which on every machine",
+    ),
+    "loopback": ({"storage": "mysql://ann:hunter2@[::1]/t"}, "storage: it is at ::1, which on every machine is"),
+    "any address": ({"storage": "postgresql://ann:hunter2@0.0.0.0/t"}, "storage: it is at 0.0.0.0, which on every"),
+    "below localhost": ({"storage": "mysql://ann:hunter2@db.localhost/t"}, "storage: it is at db.localhost, which on"),
+    "a socket": ({"storage": "postgresql://ann@/t?host=/run/postgresql"}, "storage: it is at a socket of one machine"),
     "data here": ({"data": {"kind": "npz", "path": "digits.npz"}}, "data.path: pods do not have /home/somebody/digits"),
     "no artifacts": ({"artifacts": None}, "artifacts: what a pod keeps for itself goes with it"),
     "artifacts here": ({"artifacts": "kept"}, "artifacts: /home/somebody/kept would go with its pod"),
@@ -149,7 +161,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("make", [kubernetes.job_manifests, kubernetes.ray_manifests])
+@pytest.mark.parametrize("make", [job_manifests, ray_manifests])
 def test_what_pods_cannot_reach_is_refused(make: Any, case: str) -> None:
     keys, said = REFUSED[case]
     with pytest.raises(LaunchError) as refused:
@@ -161,7 +173,7 @@ def test_what_pods_cannot_reach_is_refused(make: Any, case: str) -> None:
 def test_every_reason_is_said_at_once() -> None:
     keys = {"storage": "sqlite:///tuner.db", "artifacts": None, "data": {"kind": "npz", "path": "digits.npz"}}
     with pytest.raises(LaunchError) as refused:
-        kubernetes.job_manifests(spec_of(**keys), WANTED)
+        job_manifests(spec_of(**keys), WANTED)
     assert all(key in str(refused.value) for key in ("storage:", "data.path:", "artifacts:"))
 
 
@@ -178,13 +190,13 @@ BAD = {
 def test_what_kubernetes_would_not_take_is_refused(field: str) -> None:
     value, said = BAD[field]
     with pytest.raises(LaunchError) as refused:
-        kubernetes.job_manifests(spec_of(), replace(WANTED, **{field: value}))
+        job_manifests(spec_of(), replace(WANTED, **{field: value}))
     assert str(refused.value).startswith(said)
 
 
 def test_code_outside_the_image_is_warned_of() -> None:
     spec = spec_of(space="my_space.py:Mine", training={"callbacks": ["/data/code/mine.py:Mine", "package.module:Mine"]})
-    assert kubernetes.warnings(spec, WANTED) == [
+    assert code_to_ship(spec, WANTED) == [
         "space: /home/somebody/my_space.py must be in the image, or on a volume (--volume CLAIM:/path)"
     ]
 
@@ -192,13 +204,13 @@ def test_code_outside_the_image_is_warned_of() -> None:
 @pytest.mark.parametrize("text", ["data", "data:", "data:relative", "data:/", "Not A Name:/data", ":/data"])
 def test_what_is_no_volume_is_refused(text: str) -> None:
     with pytest.raises(LaunchError, match="CLAIM:/path"):
-        kubernetes.read_volume(text)
+        read_volume(text)
 
 
 @given(st.from_regex(STUDY_NAME, fullmatch=True))
 def test_every_study_has_a_name_that_kubernetes_takes(study: str) -> None:
-    name = kubernetes.dns_name(study)
-    assert kubernetes._DNS_LABEL.fullmatch(name)
+    name = dns_name(study)
+    assert DNS_LABEL.fullmatch(name)
     # An Indexed Job's pods are named by it and their number.
     assert len(f"{name}-99999-worker") <= 63
     assert yaml.safe_load(json.dumps(name)) == name
@@ -206,4 +218,4 @@ def test_every_study_has_a_name_that_kubernetes_takes(study: str) -> None:
 
 def test_studies_that_read_alike_have_different_names() -> None:
     names = ["digits", "Digits", "digits-", "digits.", "digits_", "d" * 40, "d" * 41]
-    assert len({kubernetes.dns_name(name) for name in names}) == len(names)
+    assert len({dns_name(name) for name in names}) == len(names)

@@ -13,7 +13,7 @@ from storage.errors import UnknownTrial
 from tuner import queries
 from tuner.champion.export.requests import ExportAsked
 from tuner.champion.formats.offered import FORMATS
-from tuner.errors import ExportError
+from tuner.errors import ExportError, UnreadableSpec
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.templating import export_address, page
 from tuner.http.parameters import Answers, Study, Text
@@ -43,7 +43,7 @@ async def sent(request: Request, service: Answers, study: Study, caller: Launche
         return await _form(request, service, study, typed, problems, 422)
     except UnknownTrial as error:
         return await _form(request, service, study, typed, {"trial": str(error)}, 404)
-    except ExportError as error:
+    except (ExportError, UnreadableSpec) as error:
         return await _form(request, service, study, typed, {"": str(error)}, 409)
     return gone_to(export_address(study))
 

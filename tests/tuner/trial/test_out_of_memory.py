@@ -1,0 +1,52 @@
+"""One decision on what speaks of memory: for what a trial raises, and for the log of one that died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner.trial import out_of_memory
+from tuner.trial.failure import describe
+from tuner.trial.outcome import Outcome
+
+SIGNS = [
+    "RESOURCE_EXHAUSTED: failed to allocate memory",
+    "OOM when allocating tensor with shape[4096,4096]",
+    "terminate called after throwing an instance of 'std::bad_alloc'",
+    "slurmstepd: error: Detected 1 oom_kill event: Out Of Memory",
+    "OSError: [Errno 12] Cannot allocate memory",
+    "CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+]
+
+
+@pytest.mark.parametrize("text", SIGNS)
+def test_a_sign_counts_in_what_is_raised_and_in_a_log(text: str, tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    log.write_text(f"epoch 1\n{text}\n")
+    assert out_of_memory.log_speaks_of_memory(log)
+    told = describe(RuntimeError(text))
+    assert told.outcome is Outcome.OUT_OF_MEMORY
+    assert told.reason == out_of_memory.reason(f"RuntimeError: {text}")
+
+
+@pytest.mark.parametrize("text", ["the room is full", "a boom in sales", "disk full"])
+def test_nothing_else_counts(text: str, tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    log.write_text(text)
+    assert not out_of_memory.log_speaks_of_memory(log)
+    assert describe(RuntimeError(text)).outcome is Outcome.FAILED
+
+
+def test_only_the_end_of_a_log_counts_and_bytes_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "trial.log"
+    log.write_bytes(b"out of memory\n" + b"epoch\n" * 1000)
+    assert not out_of_memory.log_speaks_of_memory(log)
+    log.write_bytes(b"\xff\xfe" * 10 + b"std::bad_alloc\xff")
+    assert out_of_memory.log_speaks_of_memory(log)
+    assert not out_of_memory.log_speaks_of_memory(tmp_path / "missing.log")
+
+
+def test_an_error_that_has_no_words_is_told_as_one_that_has() -> None:
+    told = describe(MemoryError())
+    assert (told.outcome, told.reason) == (Outcome.OUT_OF_MEMORY, "out of memory (MemoryError)")
