@@ -10,6 +10,7 @@ imported when they are asked for.
 from __future__ import annotations
 
 from tuner.champion.export.export_champion import export_champion
+from tuner.champion.export.options import ExportOptions
 from tuner.champion.prediction.predict import predict
 from tuner.champion.registry.registered import (
     RegisteredChampion,
@@ -60,6 +61,7 @@ __all__ = [
     "TRIAL_STATES",
     "Enqueued",
     "Event",
+    "ExportOptions",
     "LaunchView",
     "LiveWorker",
     "RegisteredChampion",

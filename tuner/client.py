@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 try:
@@ -33,8 +33,8 @@ from storage.progress import StudyOverview, StudyStatus
 from storage.samples import Points
 from storage.standing import StandingPool
 from tuner import errors
-from tuner.champion.export.requests import ExportView
-from tuner.champion.formats.offered import ALWAYS
+from tuner.champion.export.export_view import ExportView
+from tuner.champion.export.options import ExportKeywords, ExportOptions, export_options
 from tuner.champion.placement import check_destination
 from tuner.champion.records.champion_json import read_champion
 from tuner.champion.records.request import ExportReport
@@ -219,27 +219,13 @@ class Client:
         self,
         study: str,
         to: Path | str,
-        *,
-        trial: int | None = None,
-        prefer: str | None = None,
-        top: int = 5,
-        ensemble: int | None = None,
-        refit: bool = False,
-        seeds: int | None = None,
-        formats: Sequence[str] = ALWAYS,
+        options: ExportOptions | None = None,
+        **keywords: Unpack[ExportKeywords],
     ) -> ExportReport:
         """As ``tuner.api.export_champion``: the service exports, and ``to`` gets the files, each checked."""
+        asked = export_options(options, keywords)
         check_destination(Path(to).resolve())
-        asked = {
-            "trial": trial,
-            "prefer": prefer,
-            "top": top,
-            "ensemble": ensemble,
-            "refit": refit,
-            "seeds": seeds,
-            "formats": list(formats),
-        }
-        view = self._send("POST", ExportView, f"{_of(study)}/exports", asked)
+        view = self._send("POST", ExportView, f"{_of(study)}/exports", asked.model_dump(mode="json"))
         while view.end is None:
             view = self._get(ExportView, f"{_of(study)}/exports/{view.id}", wait=self._patience)
         if fault := view.end.fault:

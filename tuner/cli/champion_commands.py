@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tuner.champion.formats.offered import ALWAYS
+from tuner.champion.export.options import ExportOptions
 from tuner.cli.app import FAILED, Storage, Study, app, busy
 from tuner.cli.prediction_writers import PredictionFormat, format_of, writer_of
 from tuner.presentation.champion_view import print_export
@@ -20,53 +20,34 @@ if TYPE_CHECKING:
     from tuner.champion.prediction.predict import Prediction
 
 
+_USUAL = ExportOptions()
+
+
+def _help(name: str) -> str | None:
+    return ExportOptions.model_fields[name].description
+
+
+def _option(name: str, **more: Any) -> Any:
+    """The option of ``ExportOptions`` with its description and its limits."""
+    limits = ExportOptions.model_fields[name].metadata
+    least = next((limit.ge for limit in limits if hasattr(limit, "ge")), None)
+    most = next((limit.le for limit in limits if hasattr(limit, "le")), None)
+    return typer.Option(f"--{name}", help=_help(name), min=least, max=most, **more)
+
+
 @app.command()
 def export(
     study: Study,
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write the export to.")],
-    trial: Annotated[
-        int | None,
-        typer.Option("--trial", metavar="N", min=0, help="Export this trial instead of choosing among the best ones."),
-    ] = None,
-    prefer: Annotated[
-        str | None,
-        typer.Option(
-            "--prefer",
-            metavar="METRIC",
-            help="In a study with several objectives, export the best trial of the Pareto front by this one.",
-        ),
-    ] = None,
-    top: Annotated[
-        int, typer.Option("--top", metavar="N", min=1, help="Number of the best trials to score again.")
-    ] = 5,
-    ensemble: Annotated[
-        int | None,
-        typer.Option(
-            "--ensemble", metavar="K", min=2, help="Export one model that averages up to K of the best trials."
-        ),
-    ] = None,
-    refit: Annotated[
-        bool,
-        typer.Option(
-            "--refit",
-            help="Train the champion again on the training and validation splits, and score it on the test split.",
-        ),
-    ] = False,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            "--seeds", metavar="N", min=1, help="Train the champion with N seeds and report how the scores spread."
-        ),
-    ] = None,
+    trial: Annotated[int | None, _option("trial", metavar="N")] = None,
+    prefer: Annotated[str | None, _option("prefer", metavar="METRIC")] = None,
+    top: Annotated[int, _option("top", metavar="K")] = _USUAL.top,
+    ensemble: Annotated[int | None, _option("ensemble", metavar="K")] = None,
+    refit: Annotated[bool, typer.Option("--refit", help=_help("refit"))] = _USUAL.refit,
+    seeds: Annotated[int | None, _option("seeds", metavar="N")] = None,
     formats: Annotated[
-        str,
-        typer.Option(
-            "--formats",
-            metavar="LIST",
-            help="Comma-separated formats to write: onnx and litert, besides keras and saved_model, "
-            "which are always written.",
-        ),
-    ] = ",".join(ALWAYS),
+        str, typer.Option("--formats", metavar="LIST", help=f"{_help('formats')} Separate them by commas.")
+    ] = ",".join(_USUAL.formats),
     storage: Storage = None,
 ) -> None:
     """Export the champion and prove its score.
@@ -79,6 +60,7 @@ def export(
     """
     from tuner import api
 
+    listed = [name.strip() for name in formats.split(",") if name.strip()]
     with interrupted_by_sigterm(), busy("exporting the model and scoring it in a clean process"):
         report = api.export_champion(
             study,
@@ -89,7 +71,7 @@ def export(
             ensemble=ensemble,
             refit=refit,
             seeds=seeds,
-            formats=[name.strip() for name in formats.split(",") if name.strip()],
+            formats=listed,
             storage=storage,
         )
     print_export(report)

@@ -114,7 +114,7 @@ class Access:
         return hmac.compare_digest(self.csrf_of(secret).encode(), sent.encode())
 
 
-_BEARER = HTTPBearer(auto_error=False, description="A token that `tuner token create` made.")
+_BEARER = HTTPBearer(auto_error=False, description="A token that `tuner token create` has created.")
 _NOTING: set[asyncio.Task[None]] = set()
 
 

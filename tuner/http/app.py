@@ -32,7 +32,7 @@ from tuner.processes.versions import own_version
 # A minute, of one client.
 _SIGN_INS = 10
 _ABOUT = (
-    "Searches for the best Keras model. Every error has one shape: "
+    "Keras Champion searches for the best Keras model. All errors have the same shape: "
     '`{"error": {"code", "message", "where": [{"key", "message"}], "details"}}`.'
 )
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from storage.errors import StorageError
 from tuner import api
-from tuner.champion.export.requests import ExportAsked, ExportEnd, ExportFault
+from tuner.champion.export.export_view import ExportEnd, ExportFault
+from tuner.champion.export.options import ExportOptions
 from tuner.champion.records.request import ExportReport
 from tuner.errors import TunerError
 from tuner.http.error_responses import fault_of
@@ -25,13 +26,13 @@ class Order:
 
     storage: str = field(repr=False)
     study: str
-    asked: ExportAsked
+    options: ExportOptions
 
 
 def exported(order: Order) -> ExportEnd:
     """Exports and registers; the files go to the study's artifacts alone."""
     try:
-        report = api.export_champion(order.study, None, storage=order.storage, **order.asked.model_dump())
+        report = api.export_champion(order.study, None, order.options, storage=order.storage)
     except (TunerError, StorageError) as error:
         fault = fault_of(error)
         return ExportEnd(fault=ExportFault(fault.code, fault.message, fault.details))

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tuner.champion.export.requests import ExportAsked, ExportEnd, ExportFault, ExportView
+from tuner.champion.export.export_view import ExportEnd, ExportFault, ExportView
+from tuner.champion.export.options import ExportOptions
 from tuner.errors import TooOften, UnknownExport
 from tuner.http.export_process import Order
 from tuner.json_codec import as_json, from_json
@@ -39,18 +40,18 @@ class Exports:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._cancelled: dict[str, str] = {}
 
-    def begin(self, study: str, asked: ExportAsked, who: str) -> ExportView:
-        """Begins one, or gives the one that waits or runs for the same wish.
+    def begin(self, study: str, options: ExportOptions, who: str) -> ExportView:
+        """Begins one, or gives the one that waits or runs with the same options.
 
         Raises:
             TooOften: many wait already.
         """
-        same = [each for each in self._open() if (each.study, each.asked) == (study, asked)]
+        same = [each for each in self._open() if (each.study, each.options) == (study, options)]
         if same:
             return same[0]
         if len(self._tasks) >= _WAITING:
             raise TooOften(_FULL_WAIT_SECONDS, f"{_WAITING} exports wait already: try again later")
-        view = ExportView(uuid.uuid4().hex, study, asked, who, "waiting", datetime.now(UTC))
+        view = ExportView(uuid.uuid4().hex, study, options, who, "waiting", datetime.now(UTC))
         self._forget()
         self._views[view.id] = view
         self._tasks[view.id] = asyncio.create_task(self._run(view.id))
@@ -103,7 +104,7 @@ class Exports:
         try:
             async with self._turn:
                 self._views[export] = view = replace(self._views[export], state="running")
-                end = await _exported(Order(self._storage, view.study, view.asked))
+                end = await _exported(Order(self._storage, view.study, view.options))
         except asyncio.CancelledError:
             who = self._cancelled.pop(export, "the end of the service")
             fault = ExportFault("ExportError", f"the export was cancelled by {who}")

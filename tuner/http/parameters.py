@@ -22,11 +22,29 @@ def with_slashes(name: str) -> str:
 _AS_MEANT = AfterValidator(with_slashes)
 _NO_NUL = r"^[^\x00]+$"
 Answers = Annotated[Service, Depends(service_of)]
-Study = Annotated[str, Path(min_length=1, max_length=512, pattern=_NO_NUL), _AS_MEANT]
+Study = Annotated[str, Path(min_length=1, max_length=512, pattern=_NO_NUL, description="Name of the study."), _AS_MEANT]
 Text = Annotated[str, Path(min_length=1, max_length=256, pattern=_NO_NUL), _AS_MEANT]
-Reference = Annotated[
-    str, Path(max_length=600, pattern=_NO_NUL, description="An alias, STUDY@VERSION, or STUDY."), _AS_MEANT
+Alias = Annotated[
+    str,
+    Path(min_length=1, max_length=256, pattern=_NO_NUL, description="Alias of a champion, for example production."),
+    _AS_MEANT,
 ]
-Number = Annotated[int, Path(ge=0, le=_MOST, description="The trial's number.")]
-Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
-Cursor = Annotated[str | None, Query(max_length=2000, description="Of the page before; none for the first.")]
+WorkerName = Annotated[
+    str,
+    Path(min_length=1, max_length=256, pattern=_NO_NUL, description="The worker's id, or its name in a launch."),
+    _AS_MEANT,
+]
+Reference = Annotated[
+    str,
+    Path(
+        max_length=600,
+        pattern=_NO_NUL,
+        description="Champion: an alias, STUDY@VERSION, or STUDY for its newest version.",
+    ),
+    _AS_MEANT,
+]
+Number = Annotated[int, Path(ge=0, le=_MOST, description="Number of the trial.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Return at most this many items.")]
+Cursor = Annotated[
+    str | None, Query(max_length=2000, description="`cursor` of the previous page. Omit it for the first page.")
+]

@@ -34,7 +34,8 @@ def curve_chart(history: StudyHistory) -> Chart:
         line = {"color": color, "width": 2.5}
         made.add_trace(Scatter(x=x, y=y, mode="lines+markers", name=f"trial {number}", line=line, marker={"size": 4}))
     reading = (
-        f"{metric} by epoch: the best trials in colour, pruned ones in orange until they were stopped, others grey."
+        f"{metric} by epoch. The best trials are in colour, pruned trials in orange until they were stopped, and all "
+        "others in grey."
     )
     return Chart(name, title, reading, made, height=420)
 

@@ -14,9 +14,9 @@ _MOST = 20
 def importance_chart(history: StudyHistory, found: dict[str, dict[str, float]] | None) -> Chart:
     name, title = "importances", "Importance of the hyperparameters"
     if found is None:
-        return Chart(name, title, f"Too few complete trials to tell: at least {FEWEST_TRIALS} are needed.")
+        return Chart(name, title, f"There are too few complete trials to tell. At least {FEWEST_TRIALS} are needed.")
     if not any(found.values()):
-        return Chart(name, title, "No hyperparameter made a difference that can be measured.")
+        return Chart(name, title, "No hyperparameter made a measurable difference.")
     totals: dict[str, float] = {}
     for shares in found.values():
         for hyperparameter, share in shares.items():
@@ -29,7 +29,7 @@ def importance_chart(history: StudyHistory, found: dict[str, dict[str, float]] |
         made.add_trace(bar.update(marker_color=BEST[index % len(BEST)], hovertemplate="%{y}: %{x:.1%}<extra></extra>"))
     made.update_xaxes(tickformat=".0%")
     reading = (
-        "How much each hyperparameter separates the best trials from all of them (PED-ANOVA); a name in brackets is "
-        "the condition under which it exists."
+        "The bars show how much each hyperparameter separates the best trials from all trials (PED-ANOVA). A name in "
+        "brackets is the condition under which the hyperparameter exists."
     )
     return Chart(name, title, reading, made, height=140 + 26 * len(order) * max(1, len(found)))

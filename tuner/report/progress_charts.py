@@ -33,7 +33,7 @@ def _history(history: StudyHistory, measure: Measure) -> Chart:
         made.add_trace(_points(group, [(trial.summary.trial, value, trial) for trial, value in members]))
     made.add_trace(_best_so_far(valued, measure))
     reading = (
-        f"Each point is a trial; the line is the best {measure.name} so far of complete trials"
+        f"Each point is a trial. The line shows the best {measure.name} of the complete trials so far"
         f" ({measure.better} is better)."
     )
     return Chart(name, title, reading, made)
@@ -83,7 +83,7 @@ def _front(history: StudyHistory, first: Measure, second: Measure) -> Chart:
         if (y := first.of(trial)) is not None
     ]
     if not complete:
-        return Chart(name, title, "No complete trial yet.")
+        return Chart(name, title, "No trial is complete yet.")
     best = set(history.best)
     made = figure(second.name, first.name)
     groups: dict[str, list[tuple[Any, float, TrialHistory]]] = {"other trials": [], "breaks a constraint": []}
@@ -98,7 +98,7 @@ def _front(history: StudyHistory, first: Measure, second: Measure) -> Chart:
     trace.update(mode="lines+markers" if len(measures(history)) == 2 else "markers", marker={"color": BLUE, "size": 9})
     made.add_trace(trace)
     reading = (
-        f"{first.name}: {first.better} is better; {second.name}: {second.better} is better. No trial is better than "
-        "one of the front in every objective."
+        f"{first.name}: {first.better} is better; {second.name}: {second.better} is better. No other trial is at "
+        "least as good as one of the front in every objective and better in one."
     )
     return Chart(name, title, reading, made)

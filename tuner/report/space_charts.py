@@ -64,7 +64,7 @@ def parallel_chart(history: StudyHistory, names: list[str]) -> Chart:
     leading, valued = _valued(history)
     names = names[:MOST_AXES]
     if len(valued) < 2 or not names:
-        return Chart(name, title, "Too few complete trials to compare.")
+        return Chart(name, title, "There are too few complete trials to compare.")
     ranked = sorted(valued, key=lambda each: each[1], reverse=leading.maximize)
     chosen = [ranked[index] for index in thinned(len(ranked), _MOST_TRIALS)]
     axes = {each: _Axis([trial.summary.params.get(each) for trial, _ in chosen]) for each in names}
@@ -92,8 +92,8 @@ def parallel_chart(history: StudyHistory, names: list[str]) -> Chart:
     made.update_xaxes(tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.2, len(names) + 0.7], showgrid=False)
     made.update_yaxes(visible=False, range=[-0.2, 1.08])
     reading = (
-        "Each line is a complete trial; where the blue lines of the best tenth come together, a value matters. Below "
-        "the axes run the trials that do not have the hyperparameter."
+        "Each line is a complete trial. A value matters where the blue lines of the best tenth come together. Lines "
+        "below an axis are trials that do not have the hyperparameter."
     )
     return Chart(name, title, reading, made, height=440)
 

@@ -36,7 +36,7 @@ def timeline_chart(history: StudyHistory) -> Chart:
         shown = {"text": text, "hovertemplate": "%{text}<br>%{x}<extra></extra>"}
         made.add_trace(Scatter(x=x, y=y, mode="lines", name=label(outcome.replace("_", " ")), line=line, **shown))
     made.update_yaxes(tickvals=list(ticks), ticktext=list(ticks.values()), showgrid=False, autorange="reversed")
-    reading = "Each bar is a trial, in the row of the worker that had it last; gaps are time without training."
+    reading = "Each bar is a trial, in the row of the worker that ran it last. Gaps are times without training."
     return Chart(name, title, reading, made, height=150 + 22 * (max(rows.values()) + 1))
 
 

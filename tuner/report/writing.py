@@ -92,7 +92,7 @@ def _sections(found: StudyHistory) -> list[Section]:
         *several,
         Section("importances", "Importances", [importance_chart(found, shares)]),
         Section("parallel", "Parallel coordinates", [parallel_chart(found, names)]),
-        Section("slices", "Slices", slice_charts(found, names), "No complete trial yet.", small=True),
+        Section("slices", "Slices", slice_charts(found, names), "No trial is complete yet.", small=True),
         Section("curves", "Learning curves", [curve_chart(found)]),
         Section("timeline", "Timeline", [timeline_chart(found)]),
         Section("outcomes", "Outcomes", [outcome_chart(found)]),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuner.champion.export.write_export import ExportReport, ExportRequest, export_model
+from tuner.champion.export.export_model import ExportReport, ExportRequest, export_model
 from tuner.data.cache import PreparedData, prepare
 from tuner.spec.search_spec import SearchSpec
 

@@ -51,7 +51,7 @@ def test_the_package_needs_nothing_of_the_project() -> None:
 
 def test_the_parent_side_imports_no_runtime() -> None:
     program = (
-        "import sys, tuner.champion.export.write_export, tuner.champion.prediction.predict\n"
+        "import sys, tuner.champion.export.export_model, tuner.champion.prediction.predict\n"
         "assert not {'tensorflow', 'keras', 'keras_tuner', 'onnx', 'onnxruntime', 'ai_edge_litert'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -85,7 +85,7 @@ def launch_from_the_form(tab: Any, address: str, images: Path, photograph: Calla
     tab.select_option("[name='data.color_mode']:visible", "grayscale")
     tab.click("button:text-is('Check'):not(.hidden)")
     tab.wait_for_selector("text=This will be launched")
-    tab.wait_for_selector("text=1 is there now")
+    tab.wait_for_selector("text=1 standing worker is available now")
     photograph(tab, "launch-checked")
     tab.click("button:text-is('Launch')")
     tab.wait_for_selector("#actions, [role=alert]")

@@ -109,7 +109,7 @@ def test_a_real_study_has_every_section_and_loads_nothing(finished: Any, tmp_pat
     assert [a for _, a in found.tags if "src" in a or (a.get("href") or "#")[0] not in "#d"] == []
     assert text.count("plotly.js v") == 1 and "4 of 4 ended" in text and "val_accuracy (higher is better)" in text
     assert {"history-0", "parallel", "curves", "timeline", "outcomes"} <= set(found.figures)
-    assert "No champion was exported yet" in text and "Too few complete trials to tell" in text
+    assert "No champion has been exported yet" in text and "too few complete trials to tell" in text
     assert list(tmp_path.glob(".*")) == []
 
 
@@ -225,7 +225,7 @@ def test_no_trial_at_all_is_said_in_words(empty: Database) -> None:
     launched(empty)
     text = page(empty, "digits")
     assert Page(text).figures == {}
-    for said in ("No trial has a value yet", "No complete trial yet", "No trial has reported", "No trial has begun"):
+    for said in ("No trial has a value yet", "No trial is complete yet", "No trial has reported", "No trial has begun"):
         assert said in text
 
 

@@ -23,7 +23,7 @@ Serve = Callable[..., str]
 
 
 def test_without_any_the_pages_say_how_to_make_one(site: httpx.Client) -> None:
-    assert "No champion was exported yet" in site.get("/champions").text
+    assert "No champion has been exported yet" in site.get("/champions").text
     assert site.get("/champions", params={"study": "large"}).status_code == 200
     assert site.get("/champions", params={"study": "nothing"}).status_code == 404
     for path in ("large/1", "nothing/1", "large/0", "large/x"):
@@ -77,7 +77,7 @@ def test_a_champion_is_shown_promoted_and_downloaded(serving: Serve, tmp_path: P
 
         other = client.get("/champions/digits/2")
         assert "<i>off" not in other.text and "no: <i>off</i> by 0.1" in html.unescape(other.text)
-        assert "on the machine that exported it alone" in other.text and ">Promote<" not in other.text
+        assert "only on the machine that exported it" in other.text and ">Promote<" not in other.text
 
         tokens.create(database, "somebody", "read")
         assert ">Promote<" not in client.get("/champions/digits/1").text

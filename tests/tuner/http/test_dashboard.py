@@ -35,7 +35,7 @@ def test_it_shows_the_studies(serving: Serve, url: str) -> None:
         page = http.get("/dashboard/studies/1")
         assert page.status_code == 200 and '<script defer src="/dashboard/static/bundle.js">' in page.text
         assert "'unsafe-inline'" not in page.headers["Content-Security-Policy"].partition("style-src")[0]
-        assert "The dashboard only looks" in page.text
+        assert "This dashboard is read-only" in page.text
         packed = http.get("/dashboard/static/bundle.js")
         assert packed.headers["Content-Encoding"] == "gzip" and len(packed.content) > 1_000_000
         plain = http.get("/dashboard/static/bundle.js", headers={"Accept-Encoding": "identity"})
@@ -69,7 +69,7 @@ def test_it_can_change_nothing(serving: Serve, url: str, method: str, path: str)
     said = httpx.request(method, serving(url) + path, json=body)
     assert said.status_code == 403 and said.json()["error"]["code"] == "ScopeTooSmall"
     # Its page shows this.
-    assert "only looks" in said.json()["reason"]
+    assert "read-only" in said.json()["reason"]
     database = connect(url)
     (study,) = database.optuna.get_all_studies()
     assert (study.study_name, study.system_attrs) == (NAME, {})

@@ -74,7 +74,7 @@ def test_what_the_database_can_tell_is_refused_at_once(serving: Serve, database:
         for asked, status, said in (
             ({"trial": 7}, 404, "has no trial 7: it has trials 0 to 3"),
             ({"trial": UNKEPT}, 409, "has no kept model; keep_checkpoints is 5, and the trials with one are: "),
-            ({"prefer": "val_loss"}, 409, "it is not an objective of study digits"),
+            ({"prefer": "val_loss"}, 409, "val_loss is not an objective of study digits"),
         ):
             answer = http.post(exports, json=asked)
             assert (answer.status_code, said in answer.text) == (status, True), answer.text
@@ -153,7 +153,7 @@ def test_a_reader_looks_on(serving: Serve, database: Database) -> None:
     with Client(address, secret) as client, pytest.raises(ScopeTooSmall):
         client.export_champion("digits", "champion")
     with httpx.Client(base_url=address, headers=BROWSER, cookies={"tuner_token": secret}) as browser:
-        assert "Exporting needs scope launch" in browser.get("/studies/digits/export").text
+        assert "a token with the <code>launch</code> scope to export" in browser.get("/studies/digits/export").text
         assert "Export the champion" not in browser.get("/studies/digits").text
 
 
@@ -165,20 +165,20 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(serving: Serve, da
     with httpx.Client(base_url=serving(database.url), headers=BROWSER) as browser:
         path = "/studies/%3Ci%3Eodd%3C%2Fi%3E%2F1/export"
         blank = browser.get(path)
-        assert "<i>odd" not in blank.text and "None since the service was started" in blank.text
+        assert "<i>odd" not in blank.text and "There has been no export since the service was started" in blank.text
         typed: dict[str, Any] = {"csrf": csrf_of(blank), "formats": ["keras", "onnx"], "trial": "x"}
         wrong = browser.post(path, data=typed)
         assert wrong.status_code == 422 and 'id="trial-problem"' in wrong.text and 'value="x"' in wrong.text
         assert re.search(r'value="onnx" checked', wrong.text)
         both = browser.post(path, data=typed | {"trial": "0", "ensemble": "2"})
-        assert both.status_code == 409 and "goes with neither" in text_of(both)
+        assert both.status_code == 409 and "without a trial, refit and seeds" in text_of(both)
         assert browser.post(path, data={"formats": "keras"}).status_code == 403
         done = browser.post(path, data=typed | {"trial": "0"})
         assert (done.status_code, done.headers["Location"]) == (303, path)
         (cancel,) = re.findall(r'action="([^"]+/cancel)"', browser.get(path).text)
         assert browser.post(cancel, data={"csrf": typed["csrf"]}).status_code == 303
         shown = text_of(browser.get(path))
-        assert "the export was cancelled by anonymous" in shown and "trial 0; keras, onnx" in shown
+        assert "the export was cancelled by anonymous" in shown and "trial 0; keras, saved_model, onnx" in shown
         assert "there is nothing to export" in browser.get("/studies/empty/export").text
         assert browser.get("/studies/nothing/export").status_code == 404
 

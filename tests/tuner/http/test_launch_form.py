@@ -173,14 +173,14 @@ def test_what_is_checked_is_shown_whole_and_only_that_is_launched(form: Form, ur
     page = form.send(SPEC | DATA | TRAINING)
     shown = unescape(page.text)
     assert page.status_code == 200 and "study: shapes" in shown and "keep_checkpoints: 5" in shown
-    assert "None is there now" in shown
+    assert "No standing worker is available now" in shown
     changed = form.send(SPEC | DATA | TRAINING | {"trials": "3"}, "launch")
-    assert changed.status_code == 409 and "not the one that was checked any more" in changed.text
+    assert changed.status_code == 409 and "no longer the one that was checked" in changed.text
     database = connect(url)
     standing.note(database, PoolMember("pool-a", "n1", 1, "1"), "other-*")
-    assert "None is there now" in form.send(SPEC | DATA).text
+    assert "No standing worker is available now" in form.send(SPEC | DATA).text
     standing.note(database, PoolMember("pool-b", "n1", 2, "1"), "*")
-    assert "1 is there now" in form.send(SPEC | DATA).text
+    assert "1 standing worker is available now" in form.send(SPEC | DATA).text
     standing.leave(database, PoolMember("pool-b", "n1", 2, "1"))
     assert [each.name for each in standing.standing_pools(database)] == ["pool-a"]
     database.close()
@@ -203,7 +203,7 @@ def test_a_study_is_launched(form: Form, client: httpx.Client, url: str, images:
     form.send(typed)
     many = form.send(typed, "launch", on="local", workers="99")
     assert many.status_code == 422 and "at most 16 here" in form.problem_at("workers")
-    assert "This will be launched" in many.text
+    assert "Spec that will be launched" in many.text
     done = form.send(typed, "launch", on="pool")
     assert (done.status_code, done.headers["Location"]) == (303, "/studies/shapes")
     database = connect(url)
@@ -224,7 +224,7 @@ def test_a_whole_spec_as_yaml(form: Form, client: httpx.Client) -> None:
     form.page = client.get("/launch")
     filled = form.send(SPEC | DATA, "yaml")
     text = re.search(r'name="whole"[^>]*>\n(.*?)</textarea>', filled.text, re.DOTALL)
-    assert text and "This will be launched" in form.send({"whole": unescape(text[1])}).text
+    assert text and "Spec that will be launched" in form.send({"whole": unescape(text[1])}).text
 
 
 def test_folders_are_chosen_among_the_operators(form: Form, client: httpx.Client, images: Path) -> None:
@@ -273,7 +273,7 @@ def test_a_reader_sees_why_not(serving: Serve, url: str) -> None:
     database.close()
     with httpx.Client(base_url=serving(url), headers={"Accept": "text/html"}, cookies={"tuner_token": secret}) as made:
         page = made.get("/launch")
-        assert "Launching needs scope launch, and your token has scope read" in page.text
+        assert "to launch a search; yours has the <code>read</code> scope" in page.text
         assert re.search(r'<fieldset class="all" disabled', page.text)
         sent = made.post("/launch", data={"csrf": csrf_of(page), "action": "launch"} | SPEC | DATA)
         assert sent.status_code == 403
@@ -281,7 +281,7 @@ def test_a_reader_sees_why_not(serving: Serve, url: str) -> None:
 
 def test_a_page_that_has_grown_old_comes_back_with_what_was_typed(client: httpx.Client) -> None:
     sent = client.post("/launch", data={"csrf": "0" * 64, "action": "launch"} | SPEC | DATA)
-    assert sent.status_code == 403 and "had grown old" in sent.text and 'value="shapes"' in sent.text
+    assert sent.status_code == 403 and "was outdated" in sent.text and 'value="shapes"' in sent.text
 
 
 def test_an_existing_study_is_named_at_its_field(form: Form, url: str) -> None:

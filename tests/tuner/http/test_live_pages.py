@@ -100,7 +100,7 @@ def test_every_page_fits_and_draws_its_charts(
         tab.wait_for_selector(f"#chart-{chart} svg.main-svg")
         wide = "element => element.parentElement.scrollWidth - element.parentElement.clientWidth"
         assert tab.locator(f"#chart-{chart}").evaluate(wide) <= 0, chart
-    assert "the best is" in tab.locator("#words-history").inner_text()
+    assert "the best value is" in tab.locator("#words-history").inner_text()
 
 
 def test_the_dashboard_draws_the_same_study(tab: Any, site: httpx.Client) -> None:
@@ -141,7 +141,7 @@ def test_a_page_follows_its_study_and_keeps_what_somebody_does(serving: Serve, t
     result = leases.TrialResult(lease.trial_id, lease.number, "pruned", value=0.75, epochs=3)
     leases.close(database, lease, result)
     tab.wait_for_selector("#status:has-text('6 of 8 done')")
-    tab.wait_for_selector("#running >> text=No trial runs now")
+    tab.wait_for_selector("#running >> text=No trial is running now")
     database.close()
 
 

@@ -108,5 +108,5 @@ def test_guesses_are_few(serving: Serve, url: str) -> None:
 
 def test_without_any_token_nobody_needs_to_sign_in(serving: Serve, url: str) -> None:
     with browser(serving(url)) as client:
-        assert "There is no token in this database yet" in client.get("/sign-in").text
+        assert "This database has no token yet" in client.get("/sign-in").text
         assert sign_in(client, "kc_nonsense").status_code == 401

@@ -100,7 +100,7 @@ def test_who_stands_by_is_shown_and_whether_anybody_takes_a_study(serving: Serve
             return text_of(client.get(path))
 
         assert "no standing worker serves this study" in said("/studies/digits")
-        assert "Nobody stands by. tuner work --any starts" in said("/workers")
+        assert "There is no standing worker. tuner work --any starts" in said("/workers")
         for pid, served in ((1, "*"), (2, "<i>*"), (3, "d*")):
             standing.note(database, PoolMember(f"pool-{pid}", "node-2", pid, "0.1.0"), served)
         assert "2 standing workers serve this study, 2 of them free" in said("/studies/digits")
@@ -150,7 +150,7 @@ def test_what_forms_do(serving: Serve, tmp_path: Path) -> None:
         for action in ("stop", "resume", "delete"):
             for sent in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": "ü"}):
                 refused = client.post(f"{address}/{action}", data=sent | {"confirm": ODD})
-                assert refused.status_code == 403 and "load the page anew" in refused.text
+                assert refused.status_code == 403 and "reload the page" in refused.text
         assert studies.load_study(database, ODD).state == "running"
         stopped = client.post(f"{address}/stop", data={"csrf": csrf})
         assert (stopped.status_code, stopped.headers["Location"]) == (303, address)

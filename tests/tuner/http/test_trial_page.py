@@ -79,4 +79,4 @@ def test_the_end_of_a_log_is_shown(serving: Serve, tmp_path: Path) -> None:
         log.write_bytes(b"".join(b"line %06d \xff\n" % number for number in range(50_000)))
         shown = client.get("/studies/digits/trials/0/log")
         assert "line 049999" in shown.text and "line 000001" not in shown.text
-        assert "Its last lines" in shown.text and 30_000 < len(shown.content) < 80_000
+        assert "last lines of the log" in shown.text and 30_000 < len(shown.content) < 80_000

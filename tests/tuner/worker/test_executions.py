@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 
 from storage import leaderboard
-from tuner.champion.choosing.kept_trial import export_request, kept_trial
+from tuner.champion.choosing.candidates import export_request, kept_trial
 from tuner.presentation.views import print_trial
 from tuner.study.open_study import OpenStudy
 

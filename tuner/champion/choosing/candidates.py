@@ -1,9 +1,18 @@
-"""Which trial of a study is its champion."""
+"""Which trials of a study may become its champion, and what exporting one of them needs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
 from storage import leaderboard, leases
-from storage.leaderboard import TrialSummary
+from storage.artifact_store import Artifact
+from storage.artifacts import StudyArtifacts
+from storage.errors import DamagedArtifact, MissingArtifact
+from storage.leaderboard import TrialDetail, TrialSummary
+from tuner.champion.records.request import ExportRequest
+from tuner.champion.records.trial_curve import TrialCurve
 from tuner.errors import ExportError
 from tuner.spec.constraints import broken
 from tuner.spec.search_spec import SearchSpec
@@ -23,19 +32,17 @@ def candidates(study: OpenStudy, trial: int | None, prefer: str | None, most: in
     Raises:
         ExportError: no complete trial keeps the constraints, or it is not clear which one is meant.
     """
-    if trial is not None and prefer is not None:
-        raise ExportError("--trial chooses a trial, --prefer the best of several by a metric: give one of them")
     if trial is not None:
         return [trial]
     spec = study.spec
     names = [each.metric for each in spec.objectives]
     if prefer is None and len(names) > 1:
         raise ExportError(
-            f"study {study.name} has several objectives: choose a trial of `tuner best {study.name}` with --trial N, "
-            f"or the best one by a metric with --prefer METRIC ({', '.join(names)})"
+            f"study {study.name} has several objectives: name a trial of its Pareto front by its number (trial), or "
+            f"the objective by which the best of them is taken (prefer), one of {', '.join(names)}"
         )
     if prefer is not None and prefer not in names:
-        raise ExportError(f"--prefer {prefer}: it is not an objective of study {study.name}; one of {', '.join(names)}")
+        raise ExportError(f"{prefer} is not an objective of study {study.name}: prefer one of {', '.join(names)}")
     best = leaderboard.best(study.database, study.name, None if prefer else most)
     if not best:
         raise ExportError(f"study {study.name} has no complete trial yet")
@@ -64,5 +71,65 @@ def _none_is_feasible(study: OpenStudy, nearest: TrialSummary) -> str:
     breaks = "; ".join(broken(study.spec.limits, nearest.measures))
     return (
         f"no complete trial of study {study.name} keeps the constraints; the nearest is trial {nearest.trial}: "
-        f"{breaks}. Export it all the same with --trial {nearest.trial}"
+        f"{breaks}. To export it all the same, ask for trial {nearest.trial} by its number"
+    )
+
+
+def kept_trial(study: OpenStudy, trial: int) -> TrialDetail:
+    """A trial whose model is kept.
+
+    Raises:
+        ExportError: it is not.
+        UnknownTrial: there is no such trial.
+    """
+    detail = leaderboard.trial(study.database, study.name, trial)
+    if detail.checkpoint is None or detail.summary.value is None:
+        raise ExportError(_no_model(study, detail))
+    return detail
+
+
+@contextmanager
+def export_request(study: OpenStudy, trial: TrialDetail) -> Iterator[ExportRequest]:
+    """What exporting a kept trial needs; the model is on this machine while the block lasts.
+
+    Raises:
+        ExportError: the trial's model is missing or damaged.
+    """
+    assert trial.checkpoint is not None and trial.summary.value is not None
+    spec, summary = study.spec, trial.summary
+    model = Artifact(study.artifacts.key_of(trial.checkpoint), trial.checkpoint_size, trial.checkpoint_sha256)
+    with _fetched(study.artifacts, model, summary.trial) as checkpoint:
+        yield ExportRequest(
+            spec=spec,
+            study=study.name,
+            trial=summary.trial,
+            checkpoint=checkpoint,
+            # Of several executions the best one's model is kept; the trial's value is their mean.
+            value=(summary.metrics or {}).get(f"{spec.objective.metric}_best", summary.value),
+            metrics=summary.metrics,
+            params=summary.params,
+            class_names=tuple(study.record.summary["class_names"]),
+            data_fingerprint=study.record.fingerprint,
+            cache=study.cache,
+            history=(TrialCurve.of(trial, spec.objective),),
+        )
+
+
+@contextmanager
+def _fetched(artifacts: StudyArtifacts, model: Artifact, trial: int) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(artifacts.fetched(model))
+        except (MissingArtifact, DamagedArtifact) as error:
+            raise ExportError(f"the kept model of trial {trial}: {error}; name another trial to export") from None
+        yield file
+
+
+def _no_model(study: OpenStudy, detail: TrialDetail) -> str:
+    kept = leases.checkpoints(study.database, study.id, study.record.objectives)
+    listed = ", ".join(str(number) for number in kept) or "none"
+    ended = detail.summary.outcome or detail.summary.state
+    return (
+        f"trial {detail.summary.trial} ({ended}) has no kept model; keep_checkpoints is {study.spec.keep_checkpoints}, "
+        f"and the trials with one are: {listed}"
     )

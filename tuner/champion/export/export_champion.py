@@ -1,74 +1,163 @@
-"""From a study to a registered champion: chosen, exported, proven."""
+"""From a study to its registered champion: chosen, if asked for averaged or trained again, exported, proven."""
 
 from __future__ import annotations
 
 import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
+from storage import leaderboard
+from storage.database import Database
 from storage.errors import StorageError
 from storage.history import history
-from tuner.champion.export.pipeline import Wish, make_champion
-from tuner.champion.records.request import ExportReport
+from storage.leaderboard import TrialDetail
+from tuner.champion.choosing.candidates import broken_by, candidates, export_request, kept_trial
+from tuner.champion.choosing.retraining import retrain
+from tuner.champion.choosing.scoring import Evaluation
+from tuner.champion.export.export_model import export_model
+from tuner.champion.export.options import ExportKeywords, ExportOptions, export_options
+from tuner.champion.formats.offered import require_packages
+from tuner.champion.placement import check_destination, staging
+from tuner.champion.records.assessment import Assessment
+from tuner.champion.records.request import ExportReport, ExportRequest
 from tuner.champion.registry.files import register_export
-from tuner.errors import RegistryError
+from tuner.data.splits import TEST
+from tuner.errors import ExportError, RegistryError
 from tuner.study.open_study import OpenStudy, opened_study
 
 
 def export_champion(
     study: str,
     to: Path | str | None,
+    options: ExportOptions | None = None,
     *,
-    trial: int | None = None,
-    prefer: str | None = None,
-    top: int = 5,
-    ensemble: int | None = None,
-    refit: bool = False,
-    seeds: int | None = None,
-    formats: Sequence[str] = ("keras", "saved_model"),
     storage: str | None = None,
+    **keywords: Unpack[ExportKeywords],
 ) -> ExportReport:
     """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
 
     The best trials are scored again on validation and, where there is one, the test split, with bootstrap intervals.
     The champion is the smallest of those that validation cannot tell from the best; ``ExportReport.champion`` has the
     ``assessment``. The best trial keeps the study's constraints; a chosen one need not, and ``ExportReport.violated``
-    says so.
+    says so. Each file is run on the raw examples in a clean process. ``ExportReport.champion.formats`` has what was
+    found, and why a format that cannot carry the model was not written.
 
     Args:
         to: the folder to write; an earlier export there is replaced. With None the study's artifacts alone have it,
             and ``ExportReport.folder`` is gone.
-        trial: a trial's number, in place of the best one's.
-        prefer: one of several objectives: the best of the Pareto front by it. With several objectives this or
-            ``trial`` must be given.
-        top: how many of the best trials are scored again.
-        ensemble: export one model that averages at most so many of them.
-        refit: train the champion's hyperparameters again on train and validation for as many epochs as its best one
-            took, score that on test and export it.
-        seeds: train them so many times; the spread is reported.
-        formats: of ``keras``, ``saved_model`` (always written), ``onnx`` and ``litert``; each is run on the raw
-            examples in a clean process. ``ExportReport.champion.formats`` has what was found, and why one that cannot
-            carry the model was not written.
+        options: which model and which formats. The fields of ``ExportOptions`` may be given as keyword arguments in
+            its place: ``export_champion("digits", "champion", top=3, formats=["onnx"])``.
 
     Raises:
         UnreadableSpec: another version of this software wrote the study's spec.
-        ExportError: there is no model to export, or it does not score what the study says; nothing was written.
+        ExportError: the options are wrong, there is no model to export, or it does not score what the study says;
+            nothing was written.
         RegistryError: it was exported, but the database or the artifacts went away; ``add_export`` registers it later.
+    """
+    options = export_options(options, keywords)
+    with opened_study(study, storage) as opened:
+        with nullcontext(Path(to)) if to is not None else _folder_that_goes() as folder:
+            report = _export(opened, options, folder)
+            version = _registered(opened, report, stays=to is not None)
+        return replace(report, version=version)
+
+
+def check_export(database: Database, study: str, options: ExportOptions) -> None:
+    """Looks whether a study can give what is asked, as far as this machine and the database can tell.
+
+    Raises:
+        UnknownStudy, UnknownTrial: there is none.
+        ExportError: it cannot.
+    """
+    _trials_to_export(OpenStudy.load(database, study), options)
+
+
+def _export(study: OpenStudy, options: ExportOptions, to: Path) -> ExportReport:
+    """Chooses a model and exports it, proven.
+
+    Raises:
+        ExportError: there is no such model, or it does not score what was recorded; nothing was written.
     """
     # plotly takes half a second to import.
     from tuner.queries.importances import importances
 
-    with opened_study(study, storage) as opened:
-        wish = Wish(trial, prefer, top, ensemble, refit, seeds, tuple(formats))
-        with nullcontext(Path(to)) if to is not None else _folder_that_goes() as folder:
-            report = make_champion(
-                opened, wish, folder, importances=lambda: importances(history(opened.database, study))
-            )
-            version = _registered(opened, report, stays=to is not None)
-        return replace(report, version=version)
+    to, log = to.resolve(), study.artifacts.export_log()
+    check_destination(to)
+    trials = _trials_to_export(study, options)
+    with staging(to) as workspace, ExitStack() as stack:
+        requests = [stack.enter_context(export_request(study, each)) for each in trials]
+        with Evaluation(log) as evaluation:
+            assessed = evaluation.assess(requests)
+            request = _chosen(requests, assessed)
+            if options.ensemble is not None:
+                request = _ensemble(request, evaluation, assessed, options.ensemble, workspace / "ensemble.keras")
+                request = _with_every_history(request, requests)
+        if options.refit or options.seeds:
+            epochs = leaderboard.trial(study.database, study.name, request.trial).best_epoch
+            epochs = epochs or request.spec.training.epochs
+            request = retrain(request, epochs, workspace, log, refit=options.refit, times=options.seeds or 1)
+        shares = (importances(history(study.database, study.name)) or {}).get(request.spec.objective.metric)
+        report = export_model(request.model_copy(update={"importances": shares}), to, log, options.formats)
+    unassessed = assessed if isinstance(assessed, str) else None
+    return replace(report, unassessed=unassessed, violated=broken_by(study, request.trial))
+
+
+def _trials_to_export(study: OpenStudy, options: ExportOptions) -> list[TrialDetail]:
+    """The trials that the champion is chosen from, the best first: what the database alone can tell.
+
+    Raises:
+        ExportError: there is no such model.
+        UnknownTrial: there is no such trial.
+    """
+    require_packages(options.formats)
+    if options.refit and TEST not in study.record.summary["splits"]:
+        raise ExportError(
+            f"refit trains on the validation split too, and study {study.name} has no test split to score the model "
+            "on: run a study whose data has a test_split"
+        )
+    numbers = candidates(study, options.trial, options.prefer, max(options.top, options.ensemble or 0))
+    if options.ensemble is not None and len(numbers) < 2:
+        raise ExportError(
+            f"an ensemble needs two trials whose models are kept, and study {study.name} has {len(numbers)}; "
+            "keep_checkpoints says how many are kept"
+        )
+    return [kept_trial(study, number) for number in numbers]
+
+
+def _chosen(requests: Sequence[ExportRequest], assessed: Assessment | str) -> ExportRequest:
+    if isinstance(assessed, str):
+        return requests[0]
+    request = next(each for each in requests if each.trial == assessed.chosen)
+    return request.model_copy(update={"assessment": assessed})
+
+
+def _ensemble(
+    request: ExportRequest, evaluation: Evaluation, assessed: Assessment | str, most: int, file: Path
+) -> ExportRequest:
+    if isinstance(assessed, str):
+        raise ExportError(f"the average of trials cannot be scored: {assessed}; export without an ensemble")
+    made = evaluation.ensemble(most, assessed.chosen, file)
+    value = made.whole.validation.value
+    return request.model_copy(
+        update={
+            "trial": made.members[0].trial,
+            "checkpoint": file,
+            "value": value,
+            "metrics": {request.spec.objective.metric: value},
+            "ensemble": made,
+        }
+    )
+
+
+def _with_every_history(request: ExportRequest, requests: Sequence[ExportRequest]) -> ExportRequest:
+    assert request.ensemble is not None
+    found = {each.trial: each.history for each in requests}
+    curves = [curve for member in request.ensemble.members for curve in found[member.trial]]
+    return request.model_copy(update={"history": tuple(curves)})
 
 
 @contextmanager

@@ -20,17 +20,22 @@ def checked_formats(wanted: Sequence[str]) -> tuple[str, ...]:
     """The formats to write, in the order of ``FORMATS``; those that every export has are among them.
 
     Raises:
-        ExportError: there is no such format, or a package that it needs is not installed.
+        ExportError: there is no such format.
     """
     for name in wanted:
         if name not in FORMATS:
-            raise ExportError(f"there is no format {name!r}: --formats takes {', '.join(FORMATS)}, separated by commas")
+            raise ExportError(f"there is no format {name!r}: the formats are {', '.join(FORMATS)}")
+    return tuple(name for name in FORMATS if name in wanted or name in ALWAYS)
+
+
+def require_packages(formats: Sequence[str]) -> None:
+    """Raises ExportError if a package that a format needs is not installed on this machine."""
+    for name in formats:
         missing = [package for package in _PACKAGES.get(name, ()) if importlib.util.find_spec(package) is None]
         if missing:
             raise ExportError(
                 f"{name} needs {', '.join(missing)}, not installed here: pip install 'keras-champion[{name}]'"
             )
-    return tuple(name for name in FORMATS if name in wanted or name in ALWAYS)
 
 
 def versions_of(formats: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from storage.errors import UnknownTrial
 from tuner import queries
-from tuner.champion.export.requests import ExportAsked
+from tuner.champion.export.options import ExportOptions
 from tuner.champion.formats.offered import FORMATS
 from tuner.errors import ExportError, UnreadableSpec
 from tuner.http.pages.forms import OWN_FORM, gone_to
@@ -21,7 +21,8 @@ from tuner.http.routes.exports import Launcher, begun
 from tuner.http.service import Service
 
 router = APIRouter(prefix="/studies/{study}/export", include_in_schema=False)
-_USUAL = ExportAsked()
+_USUAL = ExportOptions()
+_HELP = {name: field.description for name, field in ExportOptions.model_fields.items()}
 _NUMBERS = ("trial", "top", "ensemble", "seeds")
 
 
@@ -36,8 +37,8 @@ async def sent(request: Request, service: Answers, study: Study, caller: Launche
     typed: dict[str, Any] = {name: str(form[name]).strip() for name in (*_NUMBERS, "prefer") if form.get(name)}
     typed |= {"refit": "refit" in form, "formats": [str(each) for each in form.getlist("formats")]}
     try:
-        asked = ExportAsked.model_validate(typed)
-        await begun(service, study, asked, caller.name)
+        options = ExportOptions.model_validate(typed)
+        await begun(service, study, options, caller.name)
     except ValidationError as error:
         problems = {str(each["loc"][0]): each["msg"] for each in error.errors()}
         return await _form(request, service, study, typed, problems, 422)
@@ -73,5 +74,6 @@ async def _form(
         typed=typed,
         problems=problems,
         usual=_USUAL,
+        help=_HELP,
         formats=FORMATS,
     )

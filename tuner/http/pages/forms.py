@@ -14,7 +14,9 @@ from tuner.http.parameters import Answers
 
 async def _from_own_page(request: Request, service: Answers, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
     if not service.access.is_csrf(secret_of(request), csrf):
-        raise ScopeTooSmall("this form is of another site, or of a page that has grown old: load the page anew")
+        raise ScopeTooSmall(
+            "this form comes from another site or from an outdated page: reload the page and send the form again"
+        )
 
 
 # For every route that a form changes something by; the form has the hidden field ``csrf``.

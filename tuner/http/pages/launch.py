@@ -39,8 +39,8 @@ _PLACES: Mapping[type[Exception], str] = {
     StudyExists: "study",
     LaunchError: "on",
 }
-_OLD_PAGE = "this page had grown old: look at it again, and send it once more"
-_CHANGED = "the spec is not the one that was checked any more: look at it again"
+_OLD_PAGE = "this page was outdated: check it again and send it once more"
+_CHANGED = "the spec is no longer the one that was checked: check it again"
 
 
 @dataclass(frozen=True)

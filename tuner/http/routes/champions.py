@@ -14,7 +14,7 @@ from storage.aliases import AliasChange
 from tuner.champion.registry import registered
 from tuner.champion.registry.registered import RegisteredChampion
 from tuner.http.access import Caller, needs
-from tuner.http.parameters import Answers, Cursor, Limit, Reference, Text
+from tuner.http.parameters import Alias, Answers, Cursor, Limit, Reference
 from tuner.http.streams import streamed
 from tuner.queries.paging import USUAL_PAGE, Page
 
@@ -23,31 +23,34 @@ DIGEST_HEADER = "Champion-Digest"
 
 
 class Promotion(BaseModel):
-    """Which champion an alias shall point to; ``unverified`` also takes one whose value was not reproduced."""
+    """The champion that an alias is to point to."""
 
     model_config = ConfigDict(extra="forbid")
 
-    study: str = Field(max_length=512, pattern=r"^[^\x00]+$")
-    version: int = Field(ge=1, lt=2**31)
-    unverified: bool = False
+    study: str = Field(max_length=512, pattern=r"^[^\x00]+$", description="Name of the champion's study.")
+    version: int = Field(ge=1, lt=2**31, description="Version of the champion.")
+    unverified: bool = Field(False, description="Accept a champion even if its value was not reproduced.")
 
 
 @router.get("", response_model=Page[RegisteredChampion])
 async def list_champions(
     service: Answers,
-    study: Annotated[str | None, Query(max_length=512, pattern=r"^[^\x00]+$")] = None,
+    study: Annotated[
+        str | None,
+        Query(max_length=512, pattern=r"^[^\x00]+$", description="List only the champions of this study."),
+    ] = None,
     limit: Limit = USUAL_PAGE,
     cursor: Cursor = None,
 ) -> Response:
-    """A page of every champion or of one study's, the newest first."""
+    """Lists the champions of all studies or of one, the newest first, page by page."""
     return await service.answer(Page[RegisteredChampion], registered.champion_page, study, limit=limit, cursor=cursor)
 
 
 @router.put("/aliases/{alias}", response_model=AliasChange | None)
 async def promote(
-    service: Answers, alias: Text, promotion: Promotion, caller: Annotated[Caller, Depends(needs("launch"))]
+    service: Answers, alias: Alias, promotion: Promotion, caller: Annotated[Caller, Depends(needs("launch"))]
 ) -> Response:
-    """Points an alias to a champion. Gives the move; null if it pointed there already."""
+    """Points an alias to a champion. Returns the change, or null if the alias already pointed to that champion."""
     return await service.done(
         AliasChange | None,
         registered.promote,
@@ -60,16 +63,17 @@ async def promote(
 
 
 @router.get("/aliases/{alias}", response_model=list[AliasChange])
-async def alias_history(service: Answers, alias: Text) -> Response:
-    """Every move of an alias, the newest first."""
+async def alias_history(service: Answers, alias: Alias) -> Response:
+    """Lists every change of an alias, the newest first."""
     return await service.answer(list[AliasChange], registered.alias_history, alias)
 
 
 @router.get("/{reference}/download", response_class=Response)
 async def download(service: Answers, reference: Reference) -> Response:
-    """A champion's files as a tar archive of one folder.
+    """Downloads a champion's files as a tar archive that contains one folder.
 
-    The header Champion-Digest is SHA-256 over the sorted names and hashes of the files, as `tuner champions` shows it.
+    The `Champion-Digest` header holds a SHA-256 over the sorted names and hashes of the files. It is the digest that
+    `tuner champions` shows.
     """
     found = await service.reads.run(partial(registered.stream_champion, reference, storage=service.database))
     headers = {

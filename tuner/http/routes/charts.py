@@ -17,9 +17,11 @@ router = APIRouter(prefix="/api/v1/studies/{study}/charts", tags=["charts"])
 
 @router.get("/history", response_model=Points)
 async def history(
-    service: Answers, study: Study, points: Annotated[int, Query(ge=1, le=5000)] = USUAL_POINTS
+    service: Answers,
+    study: Study,
+    points: Annotated[int, Query(ge=1, le=5000, description="Return at most this many points.")] = USUAL_POINTS,
 ) -> Response:
-    """How the leading objective developed: of each group of neighbouring trials the best."""
+    """Shows how the leading objective developed. Each point is the best of a group of neighbouring trials."""
     return await service.answer(Points, charts.history_chart, study, points)
 
 
@@ -27,19 +29,22 @@ async def history(
 async def curves(
     service: Answers,
     study: Study,
-    trial: Annotated[list[Annotated[int, Query(ge=0, lt=2**31)]], Query(max_length=50)] = [],  # noqa: B006
+    trial: Annotated[
+        list[Annotated[int, Query(ge=0, lt=2**31)]],
+        Query(max_length=50, description="Numbers of the trials to return. Repeat the parameter for several trials."),
+    ] = [],  # noqa: B006
 ) -> Response:
-    """Learning curves of those trials; else of the best, the newest, and those that run."""
+    """Returns the learning curves of the given trials, or of the best, the newest and the running ones."""
     return await service.answer(list[TrialCurve], charts.curves_chart, study, tuple(trial))
 
 
 @router.get("/importances", response_model=dict[str, dict[str, float]])
 async def importances(service: Answers, study: Study) -> Response:
-    """By objective, how much each hyperparameter mattered; empty with too few complete trials."""
+    """Returns how much each hyperparameter mattered to each objective; empty with too few complete trials."""
     return await service.answer(dict[str, dict[str, float]], charts.importances_chart, study)
 
 
 @router.get("/parameters", response_model=ParameterChart)
 async def parameters(service: Answers, study: Study) -> Response:
-    """Complete trials by their hyperparameters, for parallel coordinates and slices."""
+    """Returns the complete trials with their hyperparameters, for charts of parallel coordinates and slices."""
     return await service.answer(ParameterChart, charts.parameters_chart, study)

@@ -17,16 +17,16 @@ from tuner.http.parameters import Answers
 
 router = APIRouter(include_in_schema=False)
 _LOOKS = ScopeTooSmall(
-    "the dashboard only looks: workers hold a study's trials by leases, which it does not know. The pages and "
-    "`tuner` change studies"
+    "the dashboard is read-only, because it does not know the leases by which workers hold a study's trials. Use the "
+    "service's pages or the `tuner` command to change studies"
 )
 _SCRIPT = "/static/bundle.js"
 # In a corner that its own bar of symbols leaves free.
 _NOTE = (
     '<p style="position: fixed; right: 0; bottom: 0; z-index: 1300; box-sizing: border-box; '
     "max-width: min(24rem, calc(100vw - 65px)); margin: 0; padding: .4rem .8rem; color: #fff; background: #333; "
-    'font: 14px/1.4 system-ui, sans-serif">The dashboard only looks. '
-    '<a href="/" style="color: #9cc4ff">The other pages</a> change studies.</p>'
+    'font: 14px/1.4 system-ui, sans-serif">This dashboard is read-only. '
+    'Use <a href="/" style="color: #9cc4ff">the other pages</a> to change studies.</p>'
 )
 _WRITING = ["POST", "PUT", "PATCH", "DELETE"]
 _Id = Annotated[int, Path(ge=0, lt=2**31)]

@@ -12,10 +12,11 @@ router = APIRouter(prefix="/api/v1/studies/{study}", tags=["events"])
 
 @router.get("/events", response_class=Response)
 async def events(service: Answers, study: Study) -> Response:
-    """What happens in a study, as text/event-stream: `status`, `trial` and, at the end, `end`.
+    """Streams what happens in a study as server-sent events (`text/event-stream`).
 
-    Their data is the JSON of the study's status or of the trial that has ended. While the database is away there is an
-    event `away` with the error. A connection begins with the status of the moment.
+    The events are `status`, `trial` and, when the study ends, `end`. Their data is the JSON of the study's status or of
+    the trial that has ended. While the database cannot be reached, the stream sends an `away` event with the error.
+    Every connection begins with the current status.
     """
     feed = await service.feeds.subscribe(study)
     return StreamingResponse(

@@ -8,7 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from tuner.champion.export.requests import ExportAsked, ExportView
+from tuner.champion.export.export_champion import check_export
+from tuner.champion.export.export_view import ExportView
+from tuner.champion.export.options import ExportOptions
 from tuner.http.access import Caller, needs
 from tuner.http.parameters import Answers, Study, Text
 from tuner.http.service import Service
@@ -18,24 +20,24 @@ router = APIRouter(prefix="/api/v1/studies/{study}/exports", tags=["champions"])
 Launcher = Annotated[Caller, Depends(needs("launch"))]
 
 
-async def begun(service: Service, study: str, asked: ExportAsked, who: str) -> ExportView:
-    """Begins an export, if the study can give it. Raises as ``ExportAsked.check``."""
-    await service.reads.run(partial(asked.check, service.database, study))
-    return service.exports.begin(study, asked, who)
+async def begun(service: Service, study: str, options: ExportOptions, who: str) -> ExportView:
+    """Begins an export, if the study can give it. Raises as ``check_export``."""
+    await service.reads.run(partial(check_export, service.database, study, options))
+    return service.exports.begin(study, options, who)
 
 
 @router.post("", response_model=ExportView, status_code=202)
-async def begin(service: Answers, study: Study, asked: ExportAsked, caller: Launcher) -> Response:
-    """Begins to export the study's champion: it is proven and registered as `tuner export` does it.
+async def begin(service: Answers, study: Study, options: ExportOptions, caller: Launcher) -> Response:
+    """Starts an export of the study's champion, which is proven and registered as by `tuner export`.
 
-    One export runs at a time. Asking again for one that waits or runs gives that one.
+    One export runs at a time. Requesting an export that is already waiting or running returns that one.
     """
-    return _answer(await begun(service, study, asked, caller.name), 202)
+    return _answer(await begun(service, study, options, caller.name), 202)
 
 
 @router.get("", response_model=list[ExportView])
 async def list_exports(service: Answers, study: Study) -> Response:
-    """The study's exports since the service was started, the newest first."""
+    """Lists the study's exports since the service was started, the newest first."""
     return Response(as_json(list[ExportView], service.exports.of(study)), media_type="application/json")
 
 
@@ -44,15 +46,17 @@ async def show(
     service: Answers,
     study: Study,
     export: Text,
-    wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for its end.")] = 0,
+    wait: Annotated[
+        float, Query(ge=0, le=30, description="Seconds to wait for the export to end before answering.")
+    ] = 0,
 ) -> Response:
-    """How an export stands; `end` has the champion's version, or the fault."""
+    """Shows the state of an export. Once it has ended, `end` holds the champion's version or the error."""
     return _answer(await service.exports.ended(study, export, wait))
 
 
 @router.delete("/{export}", response_model=ExportView)
 async def cancel(service: Answers, study: Study, export: Text, caller: Launcher) -> Response:
-    """Ends an export that waits or runs; nothing of it stays."""
+    """Cancels an export that is waiting or running. Nothing of it is kept."""
     return _answer(await service.exports.cancel(study, export, caller.name))
 
 

@@ -13,12 +13,12 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", response_model=dict[str, str])
 async def health() -> Response:
-    """The process answers."""
+    """Confirms that the service's process answers."""
     return JSONResponse({"status": "ok", "version": own_version()})
 
 
 @router.get("/readyz", response_model=dict[str, str])
 async def ready(service: Answers) -> Response:
-    """The database answers too; 503 while it does not."""
+    """Confirms that the database answers too. The status is 503 while it does not."""
     await service.reads.ask("clock", service.database.clock)
     return JSONResponse({"status": "ready", "database": service.database.dialect})

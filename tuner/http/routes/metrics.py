@@ -13,6 +13,6 @@ router = APIRouter(tags=["metrics"])
 
 @router.get("/metrics", response_class=Response)
 async def metrics(service: Answers) -> Response:
-    """The service's requests, and how the studies stand, as Prometheus reads them."""
+    """Returns metrics about requests and the states of the studies, in the format that Prometheus reads."""
     text = await service.reads.ask("metrics", lambda: service.metrics.text(service.database))
     return Response(text, headers={"Content-Type": CONTENT_TYPE})

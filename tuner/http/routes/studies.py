@@ -14,7 +14,7 @@ from storage.progress import StudyOverview, StudyStatus
 from tuner import api, queries
 from tuner.http.access import needs
 from tuner.http.launching import launched, scaled, space_of
-from tuner.http.parameters import Answers, Cursor, Limit, Study, Text
+from tuner.http.parameters import Answers, Cursor, Limit, Study, WorkerName
 from tuner.http.streams import streamed
 from tuner.json_codec import as_json
 from tuner.launch import changes
@@ -29,28 +29,30 @@ _LAUNCHING = [Depends(needs("launch"))]
 
 
 class Deletion(BaseModel):
-    """``confirm`` is the study's name once more; ``artifacts`` deletes its files too."""
+    """The confirmation that a study is to be deleted."""
 
     model_config = ConfigDict(extra="forbid")
 
-    confirm: str = Field(max_length=512)
-    artifacts: bool = False
+    confirm: str = Field(max_length=512, description="The study's name once more, as confirmation.")
+    artifacts: bool = Field(False, description="Also delete the study's files: models, logs and the champions' files.")
 
 
 class Scaling(BaseModel):
-    """How many workers there shall be."""
+    """The number of workers to scale to."""
 
     model_config = ConfigDict(extra="forbid")
 
-    workers: int = Field(ge=1, lt=2**31)
+    workers: int = Field(ge=1, lt=2**31, description="New number of workers.")
 
 
 class Resuming(BaseModel):
-    """``trials``: so many in all, more than the study has."""
+    """Options for resuming a study."""
 
     model_config = ConfigDict(extra="forbid")
 
-    trials: int | None = Field(None, ge=1, lt=2**31)
+    trials: int | None = Field(
+        None, ge=1, lt=2**31, description="New budget of the study, in trials; it must exceed the present one."
+    )
 
 
 _AS_IT_WAS = Resuming()
@@ -58,7 +60,7 @@ _AS_IT_WAS = Resuming()
 
 @router.get("", response_model=Page[StudyOverview])
 async def list_studies(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
-    """A page of the studies, the newest first."""
+    """Lists the studies, the newest first, page by page."""
     return await service.answer(Page[StudyOverview], queries.study_page, limit=limit, cursor=cursor)
 
 
@@ -67,16 +69,16 @@ async def create_study(
     service: Answers,
     spec: Annotated[dict[str, Any], Body()],
     on: Annotated[
-        str | None, Query(max_length=64, description="An engine that starts workers for it: local, ray or slurm.")
+        str | None, Query(max_length=64, description="Engine that starts workers for the study: local, ray or slurm.")
     ] = None,
     workers: Annotated[
-        int | None, Query(ge=1, lt=2**31, description="How many, in place of the spec's `resources.workers`.")
+        int | None, Query(ge=1, lt=2**31, description="Number of workers, instead of the spec's `resources.workers`.")
     ] = None,
 ) -> Response:
-    """Checks a spec, its data and one batch, and creates its study, which runs as soon as a worker comes.
+    """Checks a spec, its data and one batch, then creates the study, which runs as soon as a worker joins it.
 
-    The spec is the JSON of a spec's YAML. It names only what the operator allowed, and not where files are kept.
-    Without `on`, workers of the standing pool take the study.
+    The body is a spec as JSON instead of YAML. It may name only the search spaces, data folders and engines that the
+    operator allows, and it may not say where files are kept. Without `on`, workers of the standing pool take the study.
     """
     created = await service.launching(lambda: as_json(StudyStatus, launched(service, spec, on, workers)))
     return Response(created, 201, media_type="application/json")
@@ -84,9 +86,10 @@ async def create_study(
 
 @spaces.post("", response_model=list[dict[str, Any]], dependencies=_LAUNCHING)
 async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]) -> Response:
-    """Every hyperparameter of a spec's search space, and no study: name, kind, range, scale, default, condition.
+    """Lists the hyperparameters of a spec's search space without creating a study.
 
-    The spec names only what the operator allowed.
+    Each hyperparameter has its name, kind, range, scale, default and condition. The spec may name only what the
+    operator allows.
     """
 
     def listed() -> bytes:
@@ -97,13 +100,13 @@ async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]
 
 @router.get("/{study}", response_model=StudyStatus)
 async def study_status(service: Answers, study: Study) -> Response:
-    """A study's progress, its running trials and its workers."""
+    """Returns a study's progress, its running trials and its workers."""
     return await service.answer(StudyStatus, queries.study_status, study)
 
 
 @router.delete("/{study}", response_model=dict[str, str], dependencies=[Depends(needs("admin"))])
 async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Response:
-    """Deletes a study that no worker works on, with its trials and champions. It cannot be undone."""
+    """Deletes a study with its trials and champions. This cannot be undone. No worker may be working on the study."""
     await service.reads.run(
         partial(
             changes.delete_study,
@@ -118,28 +121,34 @@ async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Re
 
 @router.post("/{study}/stop", response_model=dict[str, str], dependencies=_LAUNCHING)
 async def stop(service: Answers, study: Study) -> Response:
-    """Asks every worker to leave after its epoch; ``state`` is the study's."""
+    """Asks every worker to leave after its current epoch, and returns the study's state."""
     state = await service.reads.run(partial(changes.stop, study, storage=service.database))
     return JSONResponse({"state": state})
 
 
 @router.post("/{study}/resume", response_model=StudyStatus, dependencies=_LAUNCHING)
 async def resume(service: Answers, study: Study, resuming: Resuming = _AS_IT_WAS) -> Response:
-    """Lets a stopped study go on: it runs as soon as a worker comes. One whose trials are all done needs more."""
+    """Resumes a stopped study, which runs as soon as a worker joins it.
+
+    A study whose trials are all done needs a larger `trials`.
+    """
     service.policy.check_trials(resuming.trials)
     return await service.done(StudyStatus, changes.resume, study, trials=resuming.trials)
 
 
 @router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING)
 async def scale(service: Answers, study: Study, scaling: Scaling) -> Response:
-    """Brings the workers that an engine runs to that number; those too many leave in order."""
+    """Changes how many workers an engine runs. Surplus workers leave in an orderly way."""
     done = await service.launching(lambda: as_json(LaunchView, scaled(service, study, scaling.workers)))
     return Response(done, media_type="application/json")
 
 
 @router.post("/{study}/enqueue", response_model=Enqueued, dependencies=_LAUNCHING)
 async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, Any], Body()]) -> Response:
-    """Has a configuration tried next: values by hyperparameter. Those that are not named are sampled."""
+    """Enqueues a configuration to be tried next.
+
+    The body maps names of hyperparameters to values. Hyperparameters that it does not name are sampled.
+    """
 
     def enqueued() -> bytes:
         return as_json(Enqueued, api.enqueue(study, values, storage=service.settings.storage))
@@ -149,29 +158,29 @@ async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, An
 
 @router.get("/{study}/spec", response_model=dict[str, Any])
 async def study_spec(service: Answers, study: Study) -> Response:
-    """The spec that a study was launched with."""
+    """Returns the spec that a study was launched with."""
     return await service.answer(dict[str, Any], queries.stored_spec, study)
 
 
 @router.get("/{study}/leases", response_model=Page[LeaseView])
 async def list_leases(service: Answers, study: Study, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
-    """A page of the units of a study's budget."""
+    """Lists the leases of a study, one for each trial of its budget, page by page."""
     return await service.answer(Page[LeaseView], queries.lease_page, study, limit=limit, cursor=cursor)
 
 
 @router.get("/{study}/workers", response_model=list[WorkerView])
 async def list_workers(service: Answers, study: Study) -> Response:
-    """Every worker that ever worked on a study, in the order of their start."""
+    """Lists every worker that has ever worked on a study, in the order in which they started."""
     return await service.answer(list[WorkerView], queries.list_workers, study)
 
 
 @router.get("/{study}/workers/{worker}/log", response_class=Response)
-async def worker_log(service: Answers, study: Study, worker: Text) -> Response:
-    """What a worker has printed."""
+async def worker_log(service: Answers, study: Study, worker: WorkerName) -> Response:
+    """Returns the log of a worker."""
     return await streamed(service, partial(queries.worker_log, study, worker, storage=service.database), "text/plain")
 
 
 @router.get("/{study}/launches", response_model=list[LaunchView])
 async def list_launches(service: Answers, study: Study) -> Response:
-    """How the workers of a study stand that engines run."""
+    """Lists the launches of a study on engines, with the states of their workers."""
     return await service.answer(list[LaunchView], queries.list_launches, study)

@@ -21,19 +21,22 @@ router = APIRouter(prefix="/api/v1/studies/{study}", tags=["trials"])
 async def list_trials(
     service: Answers,
     study: Study,
-    state: Annotated[str | None, Query(max_length=64, description="Only those in it, or with that outcome.")] = None,
+    state: Annotated[
+        str | None, Query(max_length=64, description="List only trials in this state or with this outcome.")
+    ] = None,
     sort: Annotated[
         str,
         Query(
             max_length=512,
             pattern=r"^[^\x00]*$",
-            description="trial, value, epochs, seconds, state, outcome, a metric or a hyperparameter; -KEY descends.",
+            description="Sort by trial, value, epochs, seconds, state, outcome, a metric or a hyperparameter. "
+            "-KEY sorts in descending order.",
         ),
     ] = "trial",
     limit: Limit = USUAL_PAGE,
     cursor: Cursor = None,
 ) -> Response:
-    """A page of a study's trials."""
+    """Lists the trials of a study, page by page."""
     return await service.answer(
         Page[TrialSummary],
         queries.trial_page,
@@ -48,17 +51,24 @@ async def list_trials(
 
 @router.get("/trials/{number}", response_model=TrialDetail)
 async def show_trial(service: Answers, study: Study, number: Number) -> Response:
-    """Everything known about one trial, its curves too."""
+    """Returns everything known about one trial, including its learning curves."""
     return await service.answer(TrialDetail, queries.show_trial, study, number)
 
 
 @router.get("/trials/{number}/log", response_class=Response)
 async def trial_log(service: Answers, study: Study, number: Number) -> Response:
-    """What the trial's processes printed, of one attempt after another."""
+    """Returns the log of a trial, one attempt after another."""
     return await streamed(service, partial(queries.trial_log, study, number, storage=service.database), "text/plain")
 
 
 @router.get("/best", response_model=list[TrialSummary])
-async def best_trials(service: Answers, study: Study, k: Annotated[int | None, Query(ge=1, le=500)] = None) -> Response:
-    """The best complete trials, the best first; with several objectives the Pareto front, by the leading one."""
+async def best_trials(
+    service: Answers,
+    study: Study,
+    k: Annotated[int | None, Query(ge=1, le=500, description="Return at most this many trials.")] = None,
+) -> Response:
+    """Lists the best complete trials, the best first.
+
+    A study with several objectives returns its Pareto front, sorted by the leading objective.
+    """
     return await service.answer(list[TrialSummary], queries.best_trials, study, k)

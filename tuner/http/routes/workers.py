@@ -16,11 +16,11 @@ router = APIRouter(prefix="/api/v1", tags=["workers"])
 
 @router.get("/workers", response_model=Page[LiveWorker])
 async def list_live_workers(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
-    """A page of the workers that live, each with the study that it works on."""
+    """Lists the live workers of all studies, page by page, each with the study that it is working on."""
     return await service.answer(Page[LiveWorker], queries.worker_page, limit=limit, cursor=cursor)
 
 
 @router.get("/pools", response_model=list[StandingPool])
 async def list_pools(service: Answers) -> Response:
-    """The standing workers (`tuner work --any`) that are there, each with the study that it works on if it has one."""
+    """Lists the live standing workers (`tuner work --any`), each with the study that it is working on, if any."""
     return await service.answer(list[StandingPool], queries.list_pools)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.champion.export.write_export import export_model
+from tuner.champion.export.export_model import export_model
 from tuner.champion.records.champion_json import read_champion
 from tuner.errors import ExportError
 

@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tuner.champion.export.write_export import ExportReport, export_model
+from tuner.champion.export.export_model import ExportReport, export_model
 from tuner.champion.prediction.predict import Prediction, predict
 from tuner.champion.records.request import ExportRequest
 from tuner.data.cache import prepare

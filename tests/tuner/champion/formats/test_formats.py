@@ -17,7 +17,7 @@ from PIL import Image
 from tuner.champion import clean
 from tuner.champion.card.loading import code
 from tuner.champion.child import JsonChild
-from tuner.champion.export.write_export import ExportReport, ExportRequest, _Exporter, export_model
+from tuner.champion.export.export_model import ExportReport, ExportRequest, _Exporter, export_model
 from tuner.champion.formats.offered import FORMATS, checked_formats
 from tuner.champion.formats.pixels import write_pixels
 from tuner.champion.proof.formats import FormatProof
@@ -163,14 +163,14 @@ def test_a_runtime_that_dies_costs_its_files_and_not_the_export(
 
 
 def test_unknown_formats_and_missing_packages_are_told_before_anything_is_done(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="no format 'onxx': --formats takes keras, saved_model, onnx, litert"):
+    with pytest.raises(ExportError, match="no format 'onxx': the formats are keras, saved_model, onnx, litert"):
         checked_formats(["keras", "onxx"])
     program = (
         "import sys, json, importlib.util as u\n"
         "find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'tf2onnx' else find(name, *a)\n"
-        "from tuner.champion.formats.offered import checked_formats\n"
-        "try: checked_formats(['onnx'])\n"
+        "from tuner.champion.formats.offered import require_packages\n"
+        "try: require_packages(['onnx'])\n"
         "except Exception as error: print(json.dumps(str(error)))"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

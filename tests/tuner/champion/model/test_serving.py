@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.champion.export.write_export import export_model
+from tuner.champion.export.export_model import export_model
 from tuner.champion.records.request import ExportRequest
 from tuner.data.cache import prepare
 from tuner.spec.reading import validate_spec

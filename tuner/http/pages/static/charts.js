@@ -55,12 +55,12 @@
     for (const { trial, value, keeps } of there) {
       if (keeps && (!y.length || (maximize ? value > y.at(-1) : value < y.at(-1)))) { x.push(trial); y.push(value); }
     }
-    const best = x.length ? `the best is ${shown(y.at(-1))}, of trial ${x.at(-1)}` : "no trial is complete yet";
+    const best = x.length ? `the best value is ${shown(y.at(-1))}, from trial ${x.at(-1)}` : "no trial is complete yet";
     if (x.length) {
       data.push({ type: "scatter", mode: "lines", name: "best so far", x: [...x, there.at(-1).trial], y: [...y, y.at(-1)],
         line: { shape: "hv", color: BLUE, width: 2 }, hoverinfo: "skip" });
     }
-    const part = every > 1 ? ` One dot stands for ${every} trials, the best of them.` : "";
+    const part = every > 1 ? ` Each dot is the best of ${every} trials.` : "";
     // Trials that went wrong early would leave the others no room.
     const values = there.filter((point) => point.keeps).map((point) => point.value).sort((a, b) => a - b);
     const low = values[Math.floor(values.length * 0.02)], high = values.at(-1 - Math.floor(values.length * 0.02));
@@ -68,7 +68,7 @@
     const yaxis = { title: { text: label(metric) } };
     if (values.length > 20 && room > 0) yaxis.range = maximize ? [low - room, values.at(-1) + room] : [values[0] - room, high + room];
     return { data, layout: { xaxis: counting("trial", there.at(-1).trial), yaxis },
-      words: `${metric}: ${best}; ${maximize ? "more" : "less"} is better.${part}` };
+      words: `${metric}: ${best}; ${maximize ? "higher" : "lower"} is better.${part}` };
   };
 
   const curves = (found) => {
@@ -88,7 +88,7 @@
     });
     const last = found.at(-1);
     const reached = [...last.metrics].reverse().find((row) => isNumber(row[metric]));
-    const end = reached ? `; trial ${last.trial} came to ${shown(reached[metric])} in epoch ${last.epochs.at(-1)}` : "";
+    const end = reached ? `; trial ${last.trial} reached ${shown(reached[metric])} in epoch ${last.epochs.at(-1)}` : "";
     return { data, layout: { xaxis: counting("epoch", Math.max(...found.map((each) => each.epochs.at(-1) ?? 0))), yaxis: { title: { text: label(metric) } } },
       words: `${metric} by epoch of ${found.length} trial${found.length === 1 ? "" : "s"}${end}.` };
   };
@@ -111,7 +111,7 @@
     const total = {};
     for (const shares of Object.values(found)) for (const [name, share] of Object.entries(shares)) total[name] = (total[name] ?? 0) + share;
     const order = Object.keys(total).sort((a, b) => total[b] - total[a]).slice(0, 15).reverse();
-    if (!order.length) return { words: "Too few complete trials to tell." };
+    if (!order.length) return { words: "There are too few complete trials to tell." };
     const data = objectives.map((objective, index) => ({
       type: "bar", orientation: "h", name: label(objective), y: order.map(label), x: order.map((name) => found[objective][name] ?? 0),
       marker: { color: colorOf(index) }, hovertemplate: "%{y}: %{x:.1%}<extra></extra>",
@@ -119,7 +119,7 @@
     const first = [...order].reverse().slice(0, 3).map((name) => `${name} (${Math.round(100 * total[name] / objectives.length)}%)`);
     // The place has room for as many bars as there may be; a few would look like walls.
     return { data, layout: { bargap: order.length < 5 ? 0.6 : 0.3, barmode: "group", showlegend: objectives.length > 1, xaxis: { tickformat: ".0%" } },
-      words: `It mattered most: ${first.join(", ")}.` };
+      words: `These hyperparameters mattered most: ${first.join(", ")}.` };
   };
 
   // Where a value is on an axis from 0 to 1; below the axis where the trial has none.
@@ -139,7 +139,7 @@
   // axes lie, one below the other.
   const parallel = ({ metric, maximize, dimensions, dots }) => {
     const there = dots.filter((dot) => isNumber(dot.value));
-    if (there.length < 2 || !dimensions.length) return { words: "Too few complete trials to compare." };
+    if (there.length < 2 || !dimensions.length) return { words: "There are too few complete trials to compare." };
     const ranked = [...there].sort((a, b) => (maximize ? b.value - a.value : a.value - b.value));
     const shownDimensions = dimensions.slice(0, 10);
     const axes = shownDimensions.map((each) => axisOf(ranked.map((dot) => dot.params[each.name]), each));
@@ -173,7 +173,7 @@
         ? { margin: { l: 4, r: 4, t: 28, b: 8 }, xaxis: { visible: false, range: [-0.16, 1.04] }, yaxis: { visible: false, range: [-axes.length - 0.5, 0.5] } }
         : { xaxis: { tickvals: names.map((_, index) => index), ticktext: names.map((name) => name.slice(0, 18)), range: [-0.2, axes.length + 0.7], showgrid: false },
             yaxis: { visible: false, range: [-0.2, 1.08] } }) },
-      words: `The best trial, ${best.trial}, has ${said.join(", ")}. ${lying ? "Left of" : "Below"} the axes run trials without the hyperparameter.` };
+      words: `The best trial, ${best.trial}, has ${said.join(", ")}. Lines ${lying ? "left of" : "below"} an axis are trials without that hyperparameter.` };
   };
 
   const front = (points, objectives) => {

@@ -71,7 +71,7 @@
         wait = AGAIN;
       }
     } catch {
-      say("The service cannot be reached. This page goes on by itself once it can.");
+      say("The service cannot be reached. This page updates again as soon as it can.");
       wanted = true;
       wait = AGAIN;
     }

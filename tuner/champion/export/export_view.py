@@ -1,48 +1,15 @@
-"""Exports that a service makes for others: what is asked for, and how each stands."""
+"""Exports that a service makes for others: how each stands, and what came of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from storage.database import Database
-from tuner.champion.export.pipeline import Wish, trials_to_export
-from tuner.champion.formats.offered import ALWAYS
-from tuner.study.open_study import OpenStudy
+from tuner.champion.export.options import ExportOptions
 
 ExportState = Literal["waiting", "running", "done", "failed", "cancelled"]
-
-
-class ExportAsked(BaseModel):
-    """What ``tuner.api.export_champion`` takes, but for the folder: the files go to the study's artifacts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    trial: int | None = Field(None, ge=0, lt=2**31)
-    prefer: str | None = Field(None, min_length=1, max_length=512, pattern=r"^[^\x00]+$")
-    top: int = Field(5, ge=1, le=100)
-    ensemble: int | None = Field(None, ge=2, le=100)
-    refit: bool = False
-    seeds: int | None = Field(None, ge=1, le=100)
-    formats: tuple[Annotated[str, Field(max_length=64)], ...] = Field(ALWAYS, min_length=1, max_length=10)
-
-    def check(self, database: Database, study: str) -> None:
-        """Looks whether a study can give that, as far as its database tells.
-
-        Raises:
-            UnknownStudy, UnknownTrial: there is none.
-            ExportError, UnreadableSpec: it cannot.
-        """
-        trials_to_export(OpenStudy.load(database, study), Wish(**self.model_dump()))
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What is not as usual, by name; the formats in any case."""
-        return self.model_dump(exclude_defaults=True) | {"formats": self.formats}
 
 
 @dataclass(frozen=True)
@@ -85,7 +52,7 @@ class ExportView:
 
     id: str
     study: str
-    asked: ExportAsked
+    options: ExportOptions
     who: str
     state: ExportState
     begun_at: datetime

@@ -13,7 +13,7 @@ from typing import Any
 from storage.urls import mask_password
 from tuner.champion.card.markdown import write_card
 from tuner.champion.child import JsonChild
-from tuner.champion.formats.offered import ALWAYS, checked_formats, versions_of
+from tuner.champion.formats.offered import ALWAYS, require_packages, versions_of
 from tuner.champion.placement import check_destination, put_in_place, staging
 from tuner.champion.proof.formats import ALTERNATIVE, FormatProof
 from tuner.champion.proof.verification import Exported, verify
@@ -45,7 +45,7 @@ def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[
         request: the trial.
         to: the folder to make; an earlier export there is replaced in one step.
         log: a file that receives what TensorFlow and the user's code print.
-        formats: of ``formats.choice.FORMATS``; ``keras`` and ``saved_model`` are always written.
+        formats: of ``FORMATS``; ``keras`` and ``saved_model`` are written in any case.
 
     Raises:
         ExportError: the model cannot be exported, does not give the recorded value, or ``to``
@@ -55,7 +55,7 @@ def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[
     """
     to = to.resolve()
     check_destination(to)
-    formats = checked_formats(formats)
+    require_packages(formats)
     if not request.checkpoint.is_file():
         raise ExportError(f"the kept model of trial {request.trial}, {request.checkpoint}, does not exist")
     with staging(to) as temporary:

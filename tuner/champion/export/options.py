@@ -1,0 +1,115 @@
+"""What can be asked of an export: one type for the command line, the Python API, the service and its client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self, TypedDict
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tuner.champion.formats.offered import ALWAYS, FORMATS, checked_formats
+from tuner.errors import ExportError
+
+_MOST = 100
+
+
+class ExportOptions(BaseModel):
+    """Which model of a study is exported, and in which formats.
+
+    Raises:
+        ExportError: two options contradict each other.
+        ValidationError: an option has a value that no export takes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trial: int | None = Field(
+        None, ge=0, le=2**31 - 1, description="The number of the trial to export. By default the champion is chosen."
+    )
+    prefer: str | None = Field(
+        None,
+        min_length=1,
+        max_length=512,
+        pattern=r"^[^\x00]+$",
+        description="The objective by which the best trial of the Pareto front is exported, for a study that has "
+        "several.",
+    )
+    top: int = Field(
+        5, ge=1, le=_MOST, description="How many of the best trials are scored again to choose the champion among them."
+    )
+    ensemble: int | None = Field(
+        None,
+        ge=2,
+        le=_MOST,
+        description="Export one model that averages at most this many of the best trials. "
+        "This cannot be combined with a trial, refit or seeds.",
+    )
+    refit: bool = Field(
+        False,
+        description="Train the champion's hyperparameters again on the training and validation splits, score that "
+        "model on the test split and export it.",
+    )
+    seeds: int | None = Field(
+        None,
+        ge=1,
+        le=_MOST,
+        description="Train the champion's hyperparameters this many times with different seeds and report how far the "
+        "scores spread.",
+    )
+    formats: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        ALWAYS,
+        min_length=1,
+        max_length=10,
+        description=f"The formats to write, out of {', '.join(FORMATS)}. {' and '.join(ALWAYS)} are always written.",
+    )
+
+    @field_validator("formats")
+    @classmethod
+    def _known(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        return checked_formats(formats)
+
+    @model_validator(mode="after")
+    def _compatible(self) -> Self:
+        if self.ensemble is not None and (self.refit or self.seeds is not None or self.trial is not None):
+            raise ExportError(
+                "an ensemble averages the best trials as they are: ask for it without a trial, refit and seeds"
+            )
+        if self.trial is not None and self.prefer is not None:
+            raise ExportError("trial and prefer both say which trial is exported: give only one of them")
+        return self
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The options that differ from the defaults, by name; the formats in any case."""
+        return self.model_dump(exclude_defaults=True) | {"formats": self.formats}
+
+
+class ExportKeywords(TypedDict, total=False):
+    """``ExportOptions`` as keyword arguments."""
+
+    trial: int | None
+    prefer: str | None
+    top: int
+    ensemble: int | None
+    refit: bool
+    seeds: int | None
+    formats: list[str] | tuple[str, ...]
+
+
+def export_options(options: ExportOptions | None, keywords: Mapping[str, Any]) -> ExportOptions:
+    """The options that a caller gave as one object, or as keyword arguments.
+
+    Raises:
+        ExportError: there are both, or an option has a value that no export takes.
+        TypeError: there is no such option.
+    """
+    if options is not None:
+        if keywords:
+            raise ExportError(f"give {', '.join(keywords)} within the options, not beside them")
+        return options
+    if unknown := [name for name in keywords if name not in ExportOptions.model_fields]:
+        raise TypeError(f"an export has no option {', '.join(unknown)}: it has {', '.join(ExportOptions.model_fields)}")
+    try:
+        return ExportOptions.model_validate(keywords)
+    except ValidationError as error:
+        raise ExportError("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())) from None
