@@ -8,6 +8,9 @@ constraints; 130 interrupted.
 from tuner.cli import study_commands
 
 # isort: split
+from tuner.cli import spec_commands
+
+# isort: split
 from tuner.cli import query_commands
 
 # isort: split
@@ -34,6 +37,7 @@ __all__ = [
     "query_commands",
     "registry_commands",
     "service_commands",
+    "spec_commands",
     "storage_commands",
     "study_commands",
 ]

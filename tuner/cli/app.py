@@ -100,6 +100,14 @@ storage_commands = _Application(
 )
 app.add_typer(storage_commands, name="storage")
 
+spec_commands = _Application(
+    cls=_Commands,
+    help="Describe what a search spec may say.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(spec_commands, name="spec")
+
 token_commands = _Application(
     cls=_Commands,
     help="Manage the tokens that give access to the service.",

@@ -329,18 +329,6 @@ def space(spec: SpecFile, overrides: Overrides = [], style: Style = Format.TABLE
         print_records(records, (), style)
 
 
-@app.command()
-def init(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of data: image, text or structured.")],
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="File to write. If omitted: KIND.yaml.")] = None,
-) -> None:
-    """Write a spec with a comment on every key."""
-    from tuner import api
-
-    path = api.write_template(kind, file)
-    say(f"wrote {path}; edit it, then: tuner launch {path}")
-
-
 def _print_end(status: Any) -> None:
     reason = f": {status.reason}" if status.reason else ""
     say(

@@ -119,7 +119,7 @@ def _same(given: Any, allowed: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    """YAML reads 1e-3, without a point, as text."""
+    """A program may send a number as text."""
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
     except (TypeError, ValueError):

@@ -5,9 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from tuner.spec.field_types import PositiveInt, Section, resolve
+from tuner.spec.field_types import PositiveInt, Section, or_short_form, resolve
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
@@ -17,7 +28,7 @@ ONE_OBJECTIVE = ("cmaes",)
 
 
 class _Named(BaseModel):
-    """A name with options: written ``tpe``, or ``{name: tpe, n_startup_trials: 20}``."""
+    """A name with options. The name alone stands for the mapping: `tpe` is `{name: tpe}`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     names: ClassVar[tuple[str, ...]] = ()
@@ -27,6 +38,10 @@ class _Named(BaseModel):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return or_short_form(handler(schema), "name")
 
     @field_validator("name")
     @classmethod
@@ -41,17 +56,31 @@ class _Named(BaseModel):
 
 
 class Sampler(_Named):
+    """How the next configuration is chosen: a name, or a name with options of Optuna's sampler."""
+
     names = SAMPLERS
-    name: str = "tpe"
+    name: str = Field(
+        default="tpe", description="The sampler's name.", json_schema_extra={"enum": list[JsonValue](SAMPLERS)}
+    )
 
 
 class Pruner(_Named):
+    """How trials are ended early: a name, or a name with options of Optuna's pruner."""
+
     names = PRUNERS
-    name: str = "asha"
+    name: str = Field(
+        default="asha", description="The pruner's name.", json_schema_extra={"enum": list[JsonValue](PRUNERS)}
+    )
 
 
 class Space(_Named):
-    """``image``, ``package.module:HyperModelClass`` or ``path/to/file.py:HyperModelClass``, with options."""
+    """The models that are tried: a name, or a name with options of the search space."""
+
+    name: str = Field(
+        description="`image`, `text` or `structured`, or a class of your own: `package.module:HyperModelClass` or "
+        "`path/to/file.py:HyperModelClass`.",
+        json_schema_extra={"pattern": rf"^({'|'.join(SPACES)}|.*:[A-Za-z_]\w*)$"},
+    )
 
     @field_validator("name")
     @classmethod
@@ -70,12 +99,22 @@ class Space(_Named):
 
 
 class WarmStart(Section):
-    """A study whose best trials are tried first: written ``other_study``, or ``{study: other_study, trials: 10}``."""
+    """A study whose best trials are tried first. Its name alone stands for the mapping."""
 
-    study: str = Field(min_length=1)
-    trials: PositiveInt = 5
+    study: str = Field(
+        min_length=1,
+        description="The name of another study in the same database. Trials are taken from it as far as their values "
+        "fit this study's search space.",
+    )
+    trials: PositiveInt = Field(
+        default=5, description="The number of its best trials that are tried first, within this study's `trials`."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"study": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return or_short_form(handler(schema), "study")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_COMPARISON = re.compile(r"(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
+COMPARISON = re.compile(r"(<=|>=|<|>)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 # Optuna takes 0 as satisfied: a strict bound that is met exactly is violated by this.
 _LEAST_VIOLATION = 1e-12
 # What is not a number violates by this: finite, so that samplers can add it up and databases can hold it.
@@ -50,7 +50,7 @@ def parse_comparison(text: Any) -> tuple[str, float]:
     Raises:
         ValueError: it is not a comparison with a number.
     """
-    match = _COMPARISON.fullmatch(text.strip()) if isinstance(text, str) else None
+    match = COMPARISON.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None or not math.isfinite(float(match[2])):
         raise ValueError('write <=, <, >= or > and a number, in quotes: "<= 1e6"')
     return match[1], float(match[2])

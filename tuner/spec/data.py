@@ -14,10 +14,30 @@ from tuner.spec.problems import contradiction
 class SplitSettings(Section):
     """How examples are divided; shared by every kind of data."""
 
-    validation_split: float = Field(default=0.2, ge=0, lt=1)
-    test_split: float = Field(default=0.0, ge=0, lt=1)
-    seed: Count = 0
-    on_error: Literal["fail", "skip"] = "fail"
+    validation_split: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="The share of the examples, taken from every class, that scores the trials. A fifth scores them "
+        "reliably and leaves most examples to train on. It is not used where the data names its validation split.",
+    )
+    test_split: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="The share of the examples, taken from every class, that the search never sees. Exporting the "
+        "champion evaluates it on them. By default all examples take part in the search.",
+    )
+    seed: Count = Field(
+        default=0,
+        description="The random seed that decides which example is in which split. The same seed divides the same data "
+        "in the same way.",
+    )
+    on_error: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="What happens to an example that cannot be read or used: `fail` refuses the data and names the "
+        "first ten such examples, and `skip` leaves them out and reports how many there were.",
+    )
 
     def key_of(self, source: str) -> str:
         """The dotted key of the spec that says where that split's examples come from."""
@@ -47,10 +67,30 @@ class SplitSettings(Section):
 class _Places(SplitSettings):
     """One place that is split here, or one for each split."""
 
-    path: ResolvedPath | None = None
-    train: ResolvedPath | None = None
-    validation: ResolvedPath | None = None
-    test: ResolvedPath | None = None
+    path: ResolvedPath | None = Field(
+        default=None,
+        description="The file or folder that holds all examples and is divided into splits here. Give either `path` or "
+        "`train`.",
+        examples=["images/", "table.csv"],
+    )
+    train: ResolvedPath | None = Field(
+        default=None,
+        description="The file or folder of the training examples, if the data is divided already. `validation` and "
+        "`test` may be given beside it.",
+        examples=["images/train/", "train.csv"],
+    )
+    validation: ResolvedPath | None = Field(
+        default=None,
+        description="The file or folder of the examples that score the trials. Without it, `validation_split` takes "
+        "them from `train`.",
+        examples=["images/validation/", "validation.csv"],
+    )
+    test: ResolvedPath | None = Field(
+        default=None,
+        description="The file or folder of the examples that the search never sees and that the champion is evaluated "
+        "on.",
+        examples=["images/test/", "test.csv"],
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -75,13 +115,35 @@ class _Places(SplitSettings):
         return {name: place for name, place in found.items() if place is not None}
 
 
-class ImageDirectory(_Places):
-    """Folders of JPEG, PNG, BMP or GIF files, one folder per class, or without classes."""
+_KIND = (
+    "What the examples are and how they are stored: `image_directory`, `text_directory`, `csv`, `npz` or `python`. The "
+    "other keys of this section depend on it."
+)
+_TASK = (
+    "What is learned from the labels: `classification`, `multi_label` or `regression`. With `auto` the labels decide, "
+    "and the launch says what it found."
+)
 
-    kind: Literal["image_directory"]
-    labels: Literal["folders", "none"] = "folders"
-    image_size: tuple[PositiveInt, PositiveInt] = (32, 32)
-    color_mode: Literal["rgb", "grayscale"] = "rgb"
+
+class ImageDirectory(_Places):
+    """The examples are JPEG, PNG, BMP or GIF files in one folder per class, or in any folders without classes."""
+
+    kind: Literal["image_directory"] = Field(description=_KIND)
+    labels: Literal["folders", "none"] = Field(
+        default="folders",
+        description="Where the labels come from: with `folders` each folder is a class, and with `none` the images "
+        "have no classes, for models that need none.",
+    )
+    image_size: tuple[PositiveInt, PositiveInt] = Field(
+        default=(32, 32),
+        description="The height and width, in pixels, that every image is resized to. The default is small so that a "
+        "first search is quick.",
+        examples=[[96, 128]],
+    )
+    color_mode: Literal["rgb", "grayscale"] = Field(
+        default="rgb",
+        description="The channels that every image is converted to: three with `rgb`, one with `grayscale`.",
+    )
 
     @property
     def unlabelled(self) -> str | None:
@@ -93,9 +155,9 @@ class ImageDirectory(_Places):
 
 
 class TextDirectory(_Places):
-    """Folders of UTF-8 .txt files, one folder per class."""
+    """The examples are UTF-8 .txt files in one folder per class."""
 
-    kind: Literal["text_directory"]
+    kind: Literal["text_directory"] = Field(description=_KIND)
 
 
 ColumnType = Literal["number", "integer", "category", "text"]
@@ -103,28 +165,66 @@ LabelledTask = Literal["auto", "classification", "multi_label", "regression"]
 
 
 class Csv(_Places):
-    """Rows of CSV (also compressed with gzip) or Parquet files: texts or tables.
+    """The examples are the rows of CSV (also compressed with gzip) or Parquet files.
 
-    With ``text_column`` an example is one text; without it, all columns but those with another use, as a table.
+    With `text_column` an example is one text. Without it, an example is a row of a table: all columns that have no
+    other use.
     """
 
-    kind: Literal["csv"]
-    label_column: str | None = None
-    label_separator: Annotated[str, Field(min_length=1)] | None = None
-    task: LabelledTask = "auto"
-    text_column: str | None = None
-    columns: dict[str, ColumnType] = Field(default={})
-    ignore: tuple[str, ...] = ()
-    weight_column: str | None = None
-    split_column: str | None = None
+    kind: Literal["csv"] = Field(description=_KIND)
+    label_column: str | None = Field(
+        default=None,
+        description="The column that holds what the model learns to predict. Leave it out for data without labels.",
+    )
+    label_separator: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="The text that separates several labels in one cell of the label column. It makes the task "
+        "`multi_label`.",
+        examples=["|"],
+    )
+    task: LabelledTask = Field(default="auto", description=_TASK)
+    text_column: str | None = Field(
+        default=None,
+        description="The column that holds the text, if an example is one text. Without it, an example is a row of a "
+        "table.",
+    )
+    columns: dict[str, ColumnType] = Field(
+        default={},
+        description="The types of table columns that would be recognized wrongly: `number`, `integer`, `category` or "
+        "`text` by the column's name. The types of all other columns are found from their values.",
+        examples=[{"zip": "category", "story": "text"}],
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(),
+        description="The columns that the model must not see, such as identifiers and what is known only after the "
+        "fact.",
+        examples=[["id", "closed_at"]],
+    )
+    weight_column: str | None = Field(
+        default=None,
+        description="The column that says how much each example counts in training. Its numbers are at least 0. By "
+        "default all examples count the same.",
+    )
+    split_column: str | None = Field(
+        default=None,
+        description="The column that says which split each row belongs to. It goes with `path`, and `split_values` "
+        "says what its values mean.",
+    )
     split_values: dict[Literal["train", "validation", "test"], str] = Field(
         default={
             "train": "train",
             "validation": "validation",
             "test": "test",
-        }
+        },
+        description="The value that `split_column` has in the rows of each split. A split that is left out is taken "
+        "from the training rows.",
+        examples=[{"train": "a", "test": "b"}],
     )
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        default=",",
+        description="The character between two cells of a CSV file.",
+        examples=["\t", ";"],
+    )
 
     @property
     def unlabelled(self) -> str | None:
@@ -161,20 +261,32 @@ class Csv(_Places):
 
 
 class Npz(SplitSettings):
-    """Arrays in a NumPy .npz file: ``x``, ``y``, or ``x_train``, ``y_train``, ``x_val``, ``y_val``, ``x_test`` ..."""
+    """The examples are arrays in a NumPy .npz file: `x` and `y`, or `x_train`, `y_train` and so on."""
 
-    kind: Literal["npz"]
-    path: ResolvedPath
-    task: LabelledTask = "auto"
+    kind: Literal["npz"] = Field(description=_KIND)
+    path: ResolvedPath = Field(
+        description="The .npz file. Arrays named `x` and `y` are divided into splits here, and `x_train`, `x_val` and "
+        "so on are divided already.",
+        examples=["mnist.npz"],
+    )
+    task: LabelledTask = Field(default="auto", description=_TASK)
 
 
 class Python(SplitSettings):
-    """What a function returns: arrays, a ``tf.data.Dataset`` or a ``keras.utils.PyDataset``."""
+    """The examples are what a function returns: arrays, a `tf.data.Dataset` or a `keras.utils.PyDataset`."""
 
-    kind: Literal["python"]
-    source: CodePlace
-    args: dict[str, Any] = Field(default={})
-    task: LabelledTask = "auto"
+    kind: Literal["python"] = Field(description=_KIND)
+    source: CodePlace = Field(
+        description="The function that returns the data: `package.module:function`, or `path/to/file.py:function` "
+        "relative to the spec's file. Every machine calls it, and it must return the same data each time.",
+        examples=["my_data.py:load"],
+    )
+    args: dict[str, Any] = Field(
+        default={},
+        description="The keyword arguments that the function is called with.",
+        examples=[{"count": 1000}],
+    )
+    task: LabelledTask = Field(default="auto", description=_TASK)
 
     def key_of(self, source: str) -> str:
         return "data.source"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import types
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
 
-from tuner.spec.constraints import normal_comparison
+from tuner.spec.constraints import COMPARISON, normal_comparison
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,10 +40,14 @@ def resolve(path: Path, info: ValidationInfo) -> Path:
 PositiveInt = Annotated[int, Strict(), Field(gt=0)]
 Count = Annotated[int, Strict(), Field(ge=0)]
 _TEN_YEARS = 10 * 365 * 86400
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, le=_TEN_YEARS)]
+_SecondsOrText = Annotated[float, Field(gt=0, le=_TEN_YEARS)] | Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]
+Duration = Annotated[
+    float, Field(gt=0, le=_TEN_YEARS), BeforeValidator(parse_duration, json_schema_input_type=_SecondsOrText)
+]
 ResolvedPath = Annotated[Path, AfterValidator(resolve)]
 Memory = Annotated[str, Field(pattern=r"^\d+[KMGT]$")]
-Comparison = Annotated[str, BeforeValidator(normal_comparison)]
+_WrittenComparison = Annotated[str, Field(pattern=f"^{COMPARISON.pattern}$")]
+Comparison = Annotated[str, BeforeValidator(normal_comparison, json_schema_input_type=_WrittenComparison)]
 
 
 def _resolve_code(name: str, info: ValidationInfo) -> str:
@@ -50,11 +57,43 @@ def _resolve_code(name: str, info: ValidationInfo) -> str:
     return f"{resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
 
 
+# Of a property's JSON Schema, what a value is held to.
+_RULES = ("type", "enum", "pattern", "minLength")
+
 # A function of the user's.
-CodePlace = Annotated[str, AfterValidator(_resolve_code)]
+CodePlace = Annotated[str, AfterValidator(_resolve_code), Field(json_schema_extra={"pattern": r"^.*:[A-Za-z_]\w*$"})]
 
 
 class Section(BaseModel):
     """A mapping of keys: an unknown key is an error, and nothing of it changes once it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def or_short_form(mapping: JsonSchemaValue, key: str) -> JsonSchemaValue:
+    """The JSON Schema of a mapping that may also be written as the value of one of its keys alone."""
+    alone = {name: rule for name, rule in mapping["properties"][key].items() if name in _RULES}
+    described: JsonSchemaValue = {name: mapping.pop(name) for name in ("title", "description") if name in mapping}
+    return {**described, "anyOf": [alone, mapping]}
+
+
+def fields_by_key(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A section's fields by the keys that a spec has for them."""
+    return {str(info.validation_alias or name): info for name, info in section.model_fields.items()}
+
+
+def kinds_of(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union without None, and without what they are annotated with."""
+    if get_origin(annotation) is Annotated:
+        return kinds_of(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(kind for each in get_args(annotation) if each is not type(None) for kind in kinds_of(each))
+    return (annotation,)
+
+
+def section_in(annotation: Any) -> type[BaseModel] | None:
+    """The model of a key's mapping, or of each of its items; the first one of several."""
+    for kind in (each for one in kinds_of(annotation) for each in (one, *get_args(one))):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,12 +24,22 @@ _MINIMIZE = re.compile(
 )
 
 
+MetricName = Annotated[str, Field(min_length=1)]
+
+
 class Objective(BaseModel):
-    """A metric's name as training logs it (``val_accuracy``), or one of ``MEASURES``, and its direction."""
+    """A metric that the search optimizes: its name alone, or its name and its direction."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    metric: str = Field(min_length=1)
-    direction: Direction
+    metric: MetricName = Field(
+        description="The name of a metric as training logs it, or `parameters`, `export_bytes` or `latency_ms`, which "
+        "are measured of every trained model.",
+        examples=["val_accuracy"],
+    )
+    direction: Direction = Field(
+        description="Whether the search looks for the largest or for the smallest value: `maximize` or `minimize`. The "
+        "directions of Keras's own metrics are known, so that their names are enough.",
+    )
 
     def better(self, value: float, than: float) -> bool:
         """Whether ``value`` is strictly better than ``than``."""

@@ -6,13 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from tuner.errors import Problem
+from tuner.spec.field_types import fields_by_key, section_in
 
 # pydantic puts the tried type of a union and the names of validators among the keys.
 _NOT_A_KEY = re.compile(r"function-.*|constrained-.*|literal\[.*\]|int|float|str|bool")
@@ -167,12 +167,7 @@ def _allowed(place: Sequence[str], spec: SpecModel) -> list[str]:
     section = _section(place, spec)
     if section is None:
         return []
-    return [key for key in _keys(section) if _dotted((*place, key), spec) not in spec.not_offered]
-
-
-def _keys(section: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields by the keys that a spec has for them."""
-    return {str(info.validation_alias or name): info for name, info in section.model_fields.items()}
+    return [key for key in fields_by_key(section) if _dotted((*place, key), spec) not in spec.not_offered]
 
 
 def _section(place: Sequence[str], spec: SpecModel) -> type[BaseModel] | None:
@@ -182,9 +177,8 @@ def _section(place: Sequence[str], spec: SpecModel) -> type[BaseModel] | None:
         if number == 1 and part in spec.kinds:
             section = spec.kinds[part]
             continue
-        info = _keys(section).get(part) if section else None
+        info = fields_by_key(section).get(part) if section else None
         if info is None:
             return None
-        types = (info.annotation, *get_args(info.annotation))
-        section = next((each for each in types if isinstance(each, type) and issubclass(each, BaseModel)), None)
+        section = section_in(info.annotation)
     return section

@@ -8,7 +8,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from tuner.errors import Problem, SpecError
@@ -16,6 +15,7 @@ from tuner.spec.data import DATA_KINDS
 from tuner.spec.problems import SpecModel, leave_out, problems_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import LaunchSettings
+from tuner.spec.yaml_text import parse_yaml
 
 _NAME_AND_VALUE = re.compile(r"([^=\[]+(?:\[[^\]]*\])?)=(.*)", re.DOTALL)
 
@@ -78,18 +78,6 @@ def examine_spec(
     return None, problems
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key stands once: of two values, one would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if (key := key_node.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> SearchSpec:
     """Reads a YAML spec.
 
@@ -125,19 +113,11 @@ def _read_yaml(path: Path) -> Any:
     return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, source: str) -> Any:
-    """What a YAML text says. Raises SpecError if it is none, or if a key stands twice in one place."""
-    try:
-        return yaml.load(text, _UniqueKeys)  # noqa: S506 - it is a SafeLoader
-    except yaml.YAMLError as error:
-        raise SpecError(source, [Problem("", f"is not YAML: {_one_line(error)}")]) from None
-
-
 def _override(raw: Any, override: str, source: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise SpecError("--set", [Problem("", f"{override!r} is not dotted.key=value")])
-    value = _yaml_value("--set", key, text)
+    value = parse_yaml(text, "--set", key)
     top = dict(raw) if isinstance(raw, Mapping) else {}
     node = top
     *parents, last = key.split(".")
@@ -165,15 +145,8 @@ def read_values(given: Sequence[str]) -> dict[str, Any]:
         name = match[1]
         if name in found:
             raise SpecError("enqueue", [Problem(name, "stands there twice")])
-        found[name] = _yaml_value("enqueue", name, match[2])
+        found[name] = parse_yaml(match[2], "enqueue", name)
     return found
-
-
-def _yaml_value(source: str, key: str, text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(source, [Problem(key, f"the value is not YAML: {_one_line(error)}")]) from None
 
 
 def _expanded(key: str, value: Any) -> dict[str, Any]:
@@ -181,7 +154,3 @@ def _expanded(key: str, value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         return {"metric" if key == "objective" else "name": value}
     return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -20,37 +20,111 @@ from tuner.spec.choices import ONE_OBJECTIVE, SPACES, Pruner, Sampler, Space, Wa
 from tuner.spec.constraints import Constraint, parse_comparison
 from tuner.spec.data import DataSpec
 from tuner.spec.field_types import Comparison, Count, Duration, PositiveInt, Section, resolve
-from tuner.spec.objective import MEASURES, Objective, infer_direction
+from tuner.spec.objective import MEASURES, MetricName, Objective, infer_direction
 from tuner.spec.problems import contradiction
 from tuner.spec.sections import LaunchSettings, Resources, Training
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Each is a row in the database from the start.
 MOST_TRIALS = 1_000_000
+_WrittenObjective = MetricName | Objective
+_WrittenObjectives = _WrittenObjective | Annotated[list[_WrittenObjective], Field(min_length=1)]
 
 
 class SearchSpec(Section):
-    """Everything that defines a study. Paths are absolute once it has been read."""
+    """A search for the best Keras model: its data, its search space, its budget and how it runs."""
 
-    study: str
-    data: Annotated[DataSpec, Field(discriminator="kind")]
-    space: Space
-    objectives: Annotated[tuple[Objective, ...], Field(validation_alias="objective")]
-    constraints: dict[str, Comparison] = Field(default={})
-    trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = 30
-    timeout: Duration | None = None
-    target: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    sampler: Sampler = Sampler()
-    pruner: Pruner = Pruner()
-    warm_start: WarmStart | None = None
-    seed: Annotated[Count, Field(lt=2**31)] = 0
-    training: Training = Training()
-    resources: Resources = Resources()
-    launch: LaunchSettings = LaunchSettings()
-    priority: Annotated[int, Strict(), Field(ge=-1000, le=1000)] = 0
-    keep_checkpoints: PositiveInt = 5
-    storage: str | None = None
-    artifacts: str | None = None
+    # Once a spec has been read, its paths are absolute.
+    study: str = Field(
+        description="The study's name. It has at most 100 letters, digits, dots, underscores and hyphens, and starts "
+        "with a letter or digit. `tuner launch` with the name of an existing study goes on with it.",
+        json_schema_extra={"pattern": f"^{STUDY_NAME.pattern}$"},
+    )
+    data: Annotated[DataSpec, Field(discriminator="kind")] = Field(
+        description="The examples: where they are, what they are and how they are divided into splits."
+    )
+    space: Space = Field(
+        description="The models that are tried: a built-in search space, or a KerasTuner hypermodel of your own as "
+        "`package.module:HyperModelClass` or `path/to/file.py:HyperModelClass`. Options go beside its name.",
+        examples=[{"name": "structured", "families": ["mlp"]}, "my_space.py:MySpace"],
+    )
+    objectives: Annotated[tuple[Objective, ...], Field(validation_alias="objective")] = Field(
+        description="The metric that decides which trial is best. The direction of a metric of your own must be given. "
+        "If there are several objectives, the first one leads, and it must be a metric that every epoch logs.",
+        examples=[{"metric": "my_score", "direction": "maximize"}, ["val_accuracy", "parameters"]],
+    )
+    constraints: dict[str, Comparison] = Field(
+        default={},
+        description="What a trial must keep to become the champion: a comparison with a number by the name of a "
+        "metric, or of `parameters`, `export_bytes` or `latency_ms`.",
+        examples=[{"parameters": "<= 1e6", "val_loss": "< 0.5"}],
+    )
+    trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = Field(
+        default=30,
+        description="The number of configurations that are tried. The default shows what a search space can do, and "
+        "the number may be raised later.",
+    )
+    timeout: Duration | None = Field(
+        default=None,
+        description="The time after which no new trial starts, in seconds or with a unit (`s`, `m`, `h`, `d`). Running "
+        "trials finish. By default there is no limit, and it may be changed later.",
+        examples=["90m"],
+    )
+    target: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="The value of the leading objective at which the study ends early. By default all trials run, and "
+        "it may be changed later.",
+        examples=[0.95],
+    )
+    sampler: Sampler = Field(
+        default=Sampler(),
+        description="How the next configuration is chosen: `tpe`, `random`, `gp`, `cmaes`, `qmc`, `nsga2`, `grid` or "
+        "`brute_force`. The default suits almost every search. Options of Optuna's sampler go beside its name.",
+        examples=[{"name": "tpe", "n_startup_trials": 20}],
+    )
+    pruner: Pruner = Field(
+        default=Pruner(),
+        description="How trials that fall behind the others are ended early: `asha`, `hyperband`, `median`, "
+        "`percentile`, `patient`, `threshold` or `none`. The default spends most epochs on the best trials. Options of "
+        "Optuna's pruner go beside its name.",
+        examples=[{"name": "median", "n_warmup_steps": 4}],
+    )
+    warm_start: WarmStart | None = Field(
+        default=None,
+        description="Another study in the same database whose best trials are tried first: its name, or its name and "
+        "how many trials. By default the study starts from the defaults of its search space.",
+        examples=[{"study": "other", "trials": 10}],
+    )
+    seed: Annotated[Count, Field(lt=2**31)] = Field(
+        default=0,
+        description="The random seed of the sampler and of every trial. The same seed repeats a search as far as the "
+        "hardware allows.",
+    )
+    training: Training = Field(default=Training(), description=Training.__doc__)
+    resources: Resources = Field(default=Resources(), description=Resources.__doc__)
+    launch: LaunchSettings = Field(default=LaunchSettings(), description=LaunchSettings.__doc__)
+    priority: Annotated[int, Strict(), Field(ge=-1000, le=1000)] = Field(
+        default=0,
+        description="The rank of the study, from -1000 to 1000, among those of a standing pool: workers of `tuner work "
+        "--any` take studies with the highest priority first. It may be changed later.",
+    )
+    keep_checkpoints: PositiveInt = Field(
+        default=5,
+        description="The number of trials, the best ones, whose models are kept on disk. A few leave a choice when the "
+        "champion is exported.",
+    )
+    storage: str | None = Field(
+        default=None,
+        description="The URL of the database. By default it is `$TUNER_STORAGE`, or else `sqlite:///tuner.db` in the "
+        "working directory.",
+        examples=["postgresql://USER@HOST/DATABASE"],
+    )
+    artifacts: str | None = Field(
+        default=None,
+        description="The folder, or `s3://BUCKET/PREFIX`, for models and logs. By default it is `tuner-artifacts/` "
+        "beside the SQLite file, or in the working directory with another database.",
+        examples=["s3://my-bucket/tuner"],
+    )
 
     @field_validator("study")
     @classmethod
@@ -59,7 +133,7 @@ class SearchSpec(Section):
             raise ValueError("letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100")
         return name
 
-    @field_validator("objectives", mode="before")
+    @field_validator("objectives", mode="before", json_schema_input_type=_WrittenObjectives)
     @classmethod
     def _with_directions(cls, value: Any) -> Any:
         each = value if isinstance(value, list | tuple) else [value]

@@ -11,27 +11,92 @@ from tuner.spec.problems import contradiction
 
 
 class EarlyStopping(Section):
-    patience: Count = 5
-    min_delta: float = Field(default=0.0, ge=0)
+    """How a trial that no longer improves is ended. With `null`, every trial trains for all epochs."""
+
+    patience: Count = Field(
+        default=5,
+        description="The number of epochs without improvement after which a trial ends. The default outlasts the usual "
+        "ups and downs between epochs.",
+    )
+    min_delta: float = Field(
+        default=0.0,
+        ge=0,
+        description="The smallest change of the objective, in its own unit, that counts as an improvement. By default "
+        "any improvement counts.",
+        examples=[0.001],
+    )
 
 
 ClassWeight = Literal["auto", "none", "balanced", "sqrt"]
 
 
 class Training(Section):
-    epochs: PositiveInt = 20
-    batch_size: PositiveInt = 32
-    early_stopping: EarlyStopping | None = EarlyStopping()
-    trial_timeout: Duration | None = None
-    mixed_precision: bool = False
-    max_parameters: PositiveInt | None = None
-    deterministic: bool = False
-    class_weight: ClassWeight = "auto"
-    callbacks: tuple[CodePlace, ...] = ()
-    tensorboard: bool = False
-    executions_per_trial: PositiveInt = 1
-    run_eagerly: bool = False
-    jit_compile: bool | Literal["auto"] = "auto"
+    """How each trial is trained."""
+
+    epochs: PositiveInt = Field(
+        default=20,
+        description="The largest number of epochs that a trial trains. Early stopping and the pruner end most trials "
+        "sooner.",
+    )
+    batch_size: PositiveInt = Field(
+        default=32,
+        description="The number of examples in a batch. A hyperparameter named `batch_size` in the search space goes "
+        "before it.",
+    )
+    early_stopping: EarlyStopping | None = Field(default=EarlyStopping(), description=EarlyStopping.__doc__)
+    trial_timeout: Duration | None = Field(
+        default=None,
+        description="The longest time that a trial may take, in seconds or with a unit (`s`, `m`, `h`, `d`). A trial "
+        "that takes longer is ended and counts as failed, with the outcome `timed_out`. By default there is no limit.",
+        examples=["30m"],
+    )
+    mixed_precision: bool = Field(
+        default=False,
+        description="Whether models compute with float16 numbers, which is faster on recent GPUs. It is off by default "
+        "because it costs some precision.",
+    )
+    max_parameters: PositiveInt | None = Field(
+        default=None,
+        description="The largest number of parameters that a model may have. Larger ones are refused before they are "
+        "trained, with the outcome `infeasible`. By default there is no limit.",
+        examples=[1_000_000],
+    )
+    deterministic: bool = Field(
+        default=False,
+        description="Whether equal seeds give bit-equal results. It is off by default because training takes longer.",
+    )
+    class_weight: ClassWeight = Field(
+        default="auto",
+        description="How much the examples of each class count: `none` treats all alike, `balanced` gives every class "
+        "the same total weight, `sqrt` uses the square roots of those weights, and `auto` is `balanced` if one of two "
+        "classes has less than a fifth of the examples. A hyperparameter of this name goes before it.",
+    )
+    callbacks: tuple[CodePlace, ...] = Field(
+        default=(),
+        description="The functions or classes that make Keras callbacks, each as `package.module:factory` or "
+        "`path/to/file.py:factory`. They are called anew for every trial.",
+        examples=[["my_callbacks.py:reduce_rate", "keras.callbacks:TerminateOnNaN"]],
+    )
+    tensorboard: bool = Field(
+        default=False,
+        description="Whether every trial writes TensorBoard logs, with its hyperparameters, beside its other files. "
+        "This needs `pip install 'keras-champion[tensorboard]'`.",
+    )
+    executions_per_trial: PositiveInt = Field(
+        default=1,
+        description="How often each trial is trained, each time from another seed. The trial's value is the mean, "
+        "which is more reliable and takes as many times longer.",
+    )
+    run_eagerly: bool = Field(
+        default=False,
+        description="Whether training steps run as plain Python instead of a compiled graph. This is slow and only "
+        "meant for debugging.",
+    )
+    jit_compile: bool | Literal["auto"] = Field(
+        default="auto",
+        description="Whether XLA compiles the training steps. With `auto`, the search space decides when it "
+        "compiles the model.",
+    )
 
     @model_validator(mode="after")
     def _compiled_or_not(self) -> Self:
@@ -42,14 +107,48 @@ class Training(Section):
 
 
 class Resources(Section):
-    slots: PositiveInt | Literal["auto"] = "auto"
-    gpus_per_trial: Count | Literal["auto"] = "auto"
-    trials_per_gpu: PositiveInt = 1
-    threads_per_slot: PositiveInt | Literal["auto"] = "auto"
-    workers: PositiveInt = 1
-    cpus_per_worker: PositiveInt | None = None
-    gpus_per_worker: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] | None = None
-    memory_per_worker: Memory | None = None
+    """What trials and workers get of the machines. It may differ at every launch of a study."""
+
+    slots: PositiveInt | Literal["auto"] = Field(
+        default="auto",
+        description="The number of trials that run at a time on one machine. With `auto`, there are as many as its "
+        "GPUs have room for, or one on a machine without GPUs.",
+    )
+    gpus_per_trial: Count | Literal["auto"] = Field(
+        default="auto",
+        description="The number of GPUs that a trial trains on. With two or more, each batch is divided among them. "
+        "With `auto`, it is one, or none on a machine without GPUs.",
+    )
+    trials_per_gpu: PositiveInt = Field(
+        default=1,
+        description="The number of trials that share a GPU. More than one is worthwhile for small models, which leave "
+        "most of a GPU idle.",
+    )
+    threads_per_slot: PositiveInt | Literal["auto"] = Field(
+        default="auto",
+        description="The number of CPU threads of each trial. With `auto`, the machine's cores are divided evenly "
+        "among the slots.",
+    )
+    workers: PositiveInt = Field(
+        default=1,
+        description="The number of workers that an engine runs, with `tuner launch --on local`, `ray` or `slurm`.",
+    )
+    cpus_per_worker: PositiveInt | None = Field(
+        default=None,
+        description="The number of CPU cores of each worker. By default the engine decides.",
+    )
+    gpus_per_worker: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="The number of GPUs of each worker, or the part of one where the engine can divide GPUs. By "
+        "default the engine decides.",
+        examples=[1, 0.5],
+    )
+    memory_per_worker: Memory | None = Field(
+        default=None,
+        description="The memory of each worker: a number and a unit, which is `K`, `M`, `G` or `T`. By default the "
+        "engine decides.",
+        examples=["16G"],
+    )
 
     @field_validator("gpus_per_worker")
     @classmethod
@@ -60,29 +159,75 @@ class Resources(Section):
 
 
 class RaySettings(Section):
-    """The Ray cluster that workers run on."""
+    """The Ray cluster that workers run on, with `tuner launch --on ray`."""
 
-    address: str | None = None
-    runtime_env: dict[str, Any] = Field(default={})
-    labels: dict[str, str] = Field(default={})
-    max_restarts: Count = 3
-    autoscales: bool = False
+    address: str | None = Field(
+        default=None,
+        description="The address of the Ray cluster. By default it is `$RAY_ADDRESS`, the cluster that this machine "
+        "belongs to, or one that is started on this machine.",
+        examples=["ray://head:10001", "auto"],
+    )
+    runtime_env: dict[str, Any] = Field(
+        default={},
+        description="The runtime environment of the workers, as Ray defines it.",
+        examples=[{"pip": ["my-package"], "env_vars": {"NAME": "value"}}],
+    )
+    labels: dict[str, str] = Field(
+        default={},
+        description="The labels that a node must have for a worker to run on it. By default any node will do.",
+        examples=[{"region": "eu"}],
+    )
+    max_restarts: Count = Field(
+        default=3,
+        description="How often a worker whose node died is started again. A few restarts survive lost nodes, and a "
+        "limit ends a worker that kills its node each time.",
+    )
+    autoscales: bool = Field(
+        default=False,
+        description="Whether the cluster adds nodes when they are needed. If so, workers may ask for more than its "
+        "present nodes have.",
+    )
 
 
 class SlurmSettings(Section):
-    """What the array job of workers asks of Slurm."""
+    """The job array that workers run in, with `tuner launch --on slurm`."""
 
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    time: str | None = None
-    array_limit: PositiveInt | None = None
-    extra: tuple[str, ...] = ()
-    setup: tuple[str, ...] = ()
+    partition: str | None = Field(
+        default=None,
+        description="The partition that the jobs run in. By default it is the cluster's default partition.",
+    )
+    account: str | None = Field(
+        default=None,
+        description="The account that pays for the jobs. By default it is your default account.",
+    )
+    qos: str | None = Field(
+        default=None,
+        description="The quality of service of the jobs. By default the cluster decides.",
+    )
+    time: str | None = Field(
+        default=None,
+        description="The time limit of each job, in Slurm's notation. A worker that reaches it is queued again. By "
+        "default it is the partition's limit.",
+        examples=["04:00:00"],
+    )
+    array_limit: PositiveInt | None = Field(
+        default=None,
+        description="The largest number of workers that run at the same time. By default all of them may.",
+    )
+    extra: tuple[str, ...] = Field(
+        default=(),
+        description="Further options of `sbatch`. They go before those that come from the spec.",
+        examples=[["--constraint=a100"]],
+    )
+    setup: tuple[str, ...] = Field(
+        default=(),
+        description="Shell commands that run before each worker.",
+        examples=[["module load cuda"]],
+    )
 
 
 class LaunchSettings(Section):
-    """Where workers run when `tuner launch --on` names an engine; a section for each."""
+    """The engines that run workers. Only the one that `tuner launch --on` names is used."""
 
-    ray: RaySettings = RaySettings()
-    slurm: SlurmSettings = SlurmSettings()
+    ray: RaySettings = Field(default=RaySettings(), description=RaySettings.__doc__)
+    slurm: SlurmSettings = Field(default=SlurmSettings(), description=SlurmSettings.__doc__)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
-from importlib import resources
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
-from pydantic import BaseModel
+from jsonschema import Draft202012Validator
 
 from tuner.errors import SpecError
-from tuner.spec.choices import SPACES, WarmStart
 from tuner.spec.data import DATA_KINDS
-from tuner.spec.objective import Objective
+from tuner.spec.keys import keys_of, section_description
 from tuner.spec.reading import load_spec, validate_spec
+from tuner.spec.schema import spec_schema
 from tuner.spec.search_spec import SearchSpec
+from tuner.spec.templates import TEMPLATES, template
 
 DATA = {"kind": "image_directory", "path": "images/"}
 GOOD = {"study": "a", "data": DATA, "space": "image", "objective": "val_accuracy"}
@@ -150,7 +150,7 @@ def test_a_key_is_set_on_the_command_line(override, found, place):
     [
         ("trials", "error: --set: 'trials' is not dotted.key=value"),
         ("=3", "error: --set: '=3' is not dotted.key=value"),
-        ("trials=[1", "error: --set: trials: the value is not YAML"),
+        ("trials=[1", "error: --set: trials: is not YAML"),
         ("trials=-1", "error: spec.yaml: trials: must be greater than 0 (it is -1)"),
         ("training.epoch=3", "error: spec.yaml: training.epoch: unknown key; did you mean epochs?"),
     ],
@@ -171,14 +171,38 @@ def test_relative_paths_are_relative_to_the_specs_file(place, monkeypatch):
     assert spec.space.name == f"{place.folder}/deep/mine.py:Mine"
 
 
-@pytest.mark.parametrize(("kind", "study"), [("image", "my-images"), ("text", "my-texts")])
-def test_init_writes_a_spec_that_loads(tuner, tmp_path, kind, study):
+@pytest.mark.parametrize(("kind", "study"), [("image", "my-images"), ("text", "my-texts"), ("structured", "my-table")])
+def test_init_writes_a_spec_that_loads_and_the_schema_it_names(tuner, tmp_path, kind, study):
     ran = tuner("init", kind)
     assert (ran.code, ran.out) == (0, "")
     assert f"{kind}.yaml" in ran.err
     spec = load_spec(tmp_path / f"{kind}.yaml")
     assert (spec.study, spec.space.name) == (study, kind)
-    assert spec.trials == SearchSpec.model_fields["trials"].default
+    defaults = {name: field.default for name, field in SearchSpec.model_fields.items() if not field.is_required()}
+    assert {name: getattr(spec, name) for name in defaults} == defaults
+    first = (tmp_path / f"{kind}.yaml").read_text().splitlines()[0]
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(.+)", first)
+    assert named, first
+    Draft202012Validator(json.loads((tmp_path / named[1]).read_text())).validate(
+        yaml.safe_load((tmp_path / f"{kind}.yaml").read_text())
+    )
+
+
+def test_a_schema_that_is_there_is_left(tuner, tmp_path):
+    (tmp_path / "spec.schema.json").write_text("mine")
+    assert tuner("init", "text").code == 0
+    assert (tmp_path / "spec.schema.json").read_text() == "mine"
+
+
+def test_the_schema_is_printed(tuner):
+    ran = tuner("spec", "schema")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == spec_schema()
+
+
+def test_help_names_what_init_writes(tuner):
+    ran = tuner("init", "--help")
+    assert all(kind in ran.out for kind in TEMPLATES)
 
 
 def test_init_never_overwrites(tuner, tmp_path):
@@ -197,31 +221,31 @@ def test_init_of_an_unknown_kind(tuner, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def _keys(model, data, prefix=""):
-    """The dotted keys of a spec with such data; what has a short form (objective, sampler ...) is one key."""
-    for field_name, field in model.model_fields.items():
-        name = str(field.validation_alias or field_name)
-        yield f"{prefix}{name}"
-        for kind in (data,) if name == "data" else (field.annotation, *get_args(field.annotation)):
-            section = isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in (Objective, WarmStart)
-            if section and kind.model_config.get("extra") == "forbid":
-                yield from _keys(kind, data, f"{prefix}{name}.")
+def _keys(section, data, path=""):
+    """The keys of a spec with such data that are written one by one."""
+    for key in keys_of(section, path):
+        yield key
+        if key.holds_keys:
+            yield from _keys(data if key.path == "data" else key.section, data, key.path)
 
 
-@pytest.mark.parametrize("template", SPACES)
-def test_the_template_documents_every_key_and_gives_its_default(template):
-    text = resources.files("tuner").joinpath("templates", f"{template}.yaml").read_text()
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_the_template_has_every_key_with_its_description(kind):
+    text = template(kind)
     given = yaml.safe_load(text)
-    alternatives = {"data.train", "data.validation", "data.test", "data.columns"}
-    for key in _keys(SearchSpec, DATA_KINDS[given["data"]["kind"]]):
-        *parents, name = key.split(".")
-        line = next((line for line in text.splitlines() if re.match(rf"\s*(# +)?{name}:", line)), None)
-        assert line is not None, f"{key} is not in the template"
-        assert "#" in line or name in ("data", "training", "resources"), f"{key} has no comment"
-        node = given
-        for parent in parents:
-            node = node[parent]
-        assert name in node or key in alternatives, key
-    defaults = {name: field.default for name, field in SearchSpec.model_fields.items() if not field.is_required()}
-    for name in ("trials", "timeout", "target", "seed", "keep_checkpoints", "storage", "artifacts"):
-        assert given[name] == defaults[name]
+    comments = {"": ""}
+    path = []
+    for line in text.splitlines()[text.splitlines().index("") :]:
+        assert len(line) <= 120
+        if found := re.match(r"( *)(\w+):", line):
+            path = [*path[: len(found[1]) // 2], found[2]]
+        comment = line.partition(" # ")[2]
+        comments[".".join(path)] = f"{comments.get('.'.join(path), '')} {comment}".strip()
+    written = {name: comment for name, comment in comments.items() if name}
+    data = DATA_KINDS[given["data"]["kind"]]
+    keys = {key.path: key for key in _keys(SearchSpec, data)}
+    assert list(written) == list(keys)
+    for name, key in keys.items():
+        inside = data if name == "data" else key.section
+        said = section_description(inside) if key.holds_keys else key.meaning
+        assert written[name] == said.replace("`", ""), name

@@ -16,6 +16,7 @@ from storage.progress import StudyStatus
 from tests.tuner.conftest import SPACES
 from tuner.client import Client
 from tuner.errors import SpecError
+from tuner.spec.schema import spec_schema
 from tuner.spec.sections import LaunchSettings, RaySettings, SlurmSettings
 
 Serve = Callable[..., str]
@@ -84,3 +85,28 @@ def test_a_reader_launches_nothing(serving: Serve, tmp_path: Path, images: Path)
     with httpx.Client(base_url=address, headers=headers) as http:
         for path, body in (("?on=local", spec(images)), ("/shapes/scale", {"workers": 2})):
             assert http.post(f"/api/v1/studies{path}", json=body).status_code == 403
+
+
+def test_the_body_of_a_launch_is_described_as_a_spec(serving: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    connect(url, create=True).close()
+    document = httpx.get(f"{serving(url)}/openapi.json").json()
+    published = spec_schema()
+    described = document["components"]["schemas"]
+    for path in ("/api/v1/studies", "/api/v1/space"):
+        body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert body == {"$ref": "#/components/schemas/SearchSpec"}
+    assert _bare(described["SearchSpec"]) == _bare(
+        {k: v for k, v in published.items() if k not in ("$defs", "$schema")}
+    )
+    assert {name: _bare(described[name]) for name in published["$defs"]} == _bare(published["$defs"])
+
+
+def _bare(schema: Any) -> Any:
+    """A schema without titles and nulls, with references as they are within a document of its own."""
+    if isinstance(schema, dict):
+        kept = {k: v for k, v in schema.items() if v is not None and not (k == "title" and isinstance(v, str))}
+        return {name: _bare(each) for name, each in kept.items()}
+    if isinstance(schema, list):
+        return [_bare(each) for each in schema]
+    return schema.replace("#/components/schemas/", "#/$defs/") if isinstance(schema, str) else schema

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import yaml
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
@@ -30,7 +29,7 @@ from tuner.http.pages.templating import page, study_address
 from tuner.http.parameters import Answers
 from tuner.http.service import Service
 from tuner.spec.choices import SPACES
-from tuner.spec.search_spec import SearchSpec
+from tuner.spec.yaml_text import as_yaml, parse_yaml
 
 router = APIRouter(include_in_schema=False)
 _POOL = "pool"
@@ -86,7 +85,7 @@ async def _acted(request: Request, service: Service, typed: dict[str, str]) -> R
         return await _form(request, service, typed, _Shown())
     raw, wrong = raw_spec(typed, _spaces(service))
     spec = await service.reads.run(lambda: checked(service, raw, wrong))
-    text = _as_yaml(spec)
+    text = as_yaml(spec.stored())
     if action == "yaml":
         return await _form(request, service, typed | {WHOLE: text}, _Shown())
     if action != "launch":
@@ -157,12 +156,8 @@ def _field_of(key: str, fields: Iterable[str]) -> str | None:
 
 def _checked_again(service: Service, typed: Mapping[str, str]) -> str | None:
     with suppress(SpecError, StudyExists):
-        return _as_yaml(checked(service, *raw_spec(typed, _spaces(service))))
+        return as_yaml(checked(service, *raw_spec(typed, _spaces(service))).stored())
     return None
-
-
-def _as_yaml(spec: SearchSpec) -> str:
-    return str(yaml.safe_dump(spec.stored(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100))
 
 
 def _digest(text: str) -> str:
@@ -185,7 +180,7 @@ async def _standing(service: Service, checked: str | None) -> int | None:
     """How many standing workers would take the study; None while the database is away."""
     if checked is None:
         return None
-    study = yaml.safe_load(checked)["study"]
+    study = parse_yaml(checked, "form")["study"]
     with suppress(StorageError):
         pools = await service.found(queries.list_pools)
         return sum(each.serves(study) for each in pools)

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -64,6 +66,15 @@ def _when(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+# Of help, which has code in it and nothing that leads away.
+_INLINE = MarkdownIt("commonmark", {"html": False}).disable(["link", "autolink", "image"])
+
+
+def _markdown(text: str) -> Markup:
+    """A line of Markdown as HTML; what is HTML in it is escaped."""
+    return Markup(_INLINE.renderInline(text))
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=PackageLoader("tuner.http.pages"),
@@ -72,7 +83,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(show=show, quoted=_quoted, ago=ago, when=_when, size=_size)
+    made.filters.update(show=show, quoted=_quoted, ago=ago, when=_when, size=_size, markdown=_markdown)
     made.globals.update(
         static=address_of,
         with_query=_with_query,

@@ -22,6 +22,7 @@ from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
 from tuner.queries.paging import USUAL_PAGE, Page
 from tuner.queries.workers import WorkerView
+from tuner.spec.schema import UncheckedSpec
 
 router = APIRouter(prefix="/api/v1/studies", tags=["studies"])
 spaces = APIRouter(prefix="/api/v1/space", tags=["studies"])
@@ -67,7 +68,7 @@ async def list_studies(service: Answers, limit: Limit = USUAL_PAGE, cursor: Curs
 @router.post("", response_model=StudyStatus, status_code=201, dependencies=_LAUNCHING)
 async def create_study(
     service: Answers,
-    spec: Annotated[dict[str, Any], Body()],
+    spec: Annotated[UncheckedSpec, Body()],
     on: Annotated[
         str | None, Query(max_length=64, description="Engine that starts workers for the study: local, ray or slurm.")
     ] = None,
@@ -85,7 +86,7 @@ async def create_study(
 
 
 @spaces.post("", response_model=list[dict[str, Any]], dependencies=_LAUNCHING)
-async def search_space(service: Answers, spec: Annotated[dict[str, Any], Body()]) -> Response:
+async def search_space(service: Answers, spec: Annotated[UncheckedSpec, Body()]) -> Response:
     """Lists the hyperparameters of a spec's search space without creating a study.
 
     Each hyperparameter has its name, kind, range, scale, default and condition. The spec may name only what the

@@ -1,1 +1,1 @@
-"""The form of a spec: fields from the spec's models, help from the comments of `tuner init`'s templates."""
+"""The form of a spec: fields and their help from the models of a spec."""

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from tuner.http.pages.spec_form.help import help_of
 from tuner.spec.choices import PRUNERS, SAMPLERS, WarmStart
-from tuner.spec.data import DATA_KINDS, SplitSettings
+from tuner.spec.data import DATA_KINDS
+from tuner.spec.field_types import kinds_of
+from tuner.spec.keys import SpecKey, keys_of
 from tuner.spec.policy import NOT_OFFERED
 from tuner.spec.search_spec import SearchSpec
+from tuner.spec.yaml_text import in_one_line
 
 KINDS = tuple(kind for kind in DATA_KINDS if kind not in NOT_OFFERED)
 KIND = "data.kind"
-_TEMPLATES = {"image_directory": "image", "text_directory": "text"}
 # The operator's to decide, asked for at the end, or with a place of its own.
 _LEFT_OUT = NOT_OFFERED | {"resources.workers", KIND}
 # What is asked for at once; the rest is behind a fold.
@@ -48,12 +47,19 @@ class Reading(StrEnum):
     LIMITS = "a name, a comparison and a number in each line"
 
 
+_HOW_TO_TYPE = {
+    Reading.NAMES: "Put commas between several.",
+    Reading.LIMITS: "Put each on a line of its own.",
+}
+
+
 @dataclass(frozen=True)
 class SpecField:
     """One key of a spec.
 
     Attributes:
         key: with dots.
+        help: in Markdown.
         choices: of value and label; empty for text.
         default: what counts if nothing is typed, as a spec has it; empty if something must be.
         is_long: may have several lines.
@@ -97,9 +103,7 @@ class Section:
 @cache
 def data_fields(kind: str) -> tuple[SpecField, ...]:
     """The fields of data of a kind."""
-    found = list(_fields(DATA_KINDS[kind], "data.", _TEMPLATES.get(kind, "structured")))
-    # Where the data is comes before how it is divided.
-    return tuple(sorted(found, key=lambda each: each.key.removeprefix("data.") in SplitSettings.model_fields))
+    return tuple(_fields(DATA_KINDS[kind], "data"))
 
 
 @cache
@@ -109,7 +113,7 @@ def sections(spaces: tuple[str, ...]) -> tuple[Section, ...]:
     Args:
         spaces: that may be named.
     """
-    top = {each.key: each for each in _fields(SearchSpec, "", "structured", spaces)}
+    top = {each.key: each for each in _fields(SearchSpec, "", spaces)}
     first = ("study", "space")
     parts = {"Training": "training.", "Resources of a worker": "resources."}
     of_parts = {title: tuple(f for f in top.values() if f.key.startswith(start)) for title, start in parts.items()}
@@ -121,57 +125,51 @@ def sections(spaces: tuple[str, ...]) -> tuple[Section, ...]:
     )
 
 
-def _fields(model: type[BaseModel], prefix: str, template: str, spaces: Sequence[str] = ()) -> Iterator[SpecField]:
-    for name, info in model.model_fields.items():
-        key = f"{prefix}{info.validation_alias or name}"
-        if key == "data" or key in _LEFT_OUT:
+def _fields(section: type[BaseModel], path: str, spaces: Sequence[str] = ()) -> Iterator[SpecField]:
+    for key in keys_of(section, path):
+        if key.path == "data" or key.path in _LEFT_OUT:
             continue
-        section = _section_in(info.annotation)
-        optional = type(None) in get_args(info.annotation)
-        if section is None or section is WarmStart:
-            yield _field(key, info, template)
-        elif key in _NAMED or key == "space":
-            names = tuple(spaces) if key == "space" else _NAMED[key]
-            default = "" if info.is_required() else info.default.name
-            yield _made(key, info, template, Reading.TEXT, tuple((each, each) for each in names), default)
-        elif key == "objective":
-            yield _made(key, info, template, Reading.NAMES)
+        if key.is_choice:
+            names = tuple(spaces) if key.path == "space" else _NAMED[key.path]
+            yield _made(key, Reading.TEXT, tuple((each, each) for each in names), key.default or "")
+        elif key.path == "objective":
+            yield _made(key, Reading.NAMES)
+        elif key.section is not None and key.holds_keys:
+            if type(None) in get_args(key.info.annotation):
+                yield _made(key, Reading.YAML, (("", "usual"), ("null", "off")))
+            yield from _fields(key.section, key.path)
         else:
-            if optional:
-                yield _made(key, info, template, Reading.YAML, (("", "usual"), ("null", "off")))
-            yield from _fields(section, f"{key}.", template)
+            yield _field(key)
 
 
-def _field(key: str, info: FieldInfo, template: str) -> SpecField:
-    kinds = _kinds(info.annotation)
+def _field(key: SpecKey) -> SpecField:
+    kinds = kinds_of(key.info.annotation)
     literals = tuple(_as_text(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind))
     origins = {get_origin(kind) or kind for kind in kinds}
-    default = "" if info.is_required() else _as_text(info.default)
+    default = _as_text(key.default)
     if bool in origins:
         literals += ("true", "false")
     elif origins - {Literal}:
         literals = ()
     if literals:
-        return _made(key, info, template, Reading.YAML, tuple((each, each) for each in literals), default)
-    if key == "constraints":
-        return _made(key, info, template, Reading.LIMITS, is_long=True)
+        return _made(key, Reading.YAML, tuple((each, each) for each in literals), default)
+    if key.path == "constraints":
+        return _made(key, Reading.LIMITS, is_long=True)
     if dict in origins:
-        return _made(key, info, template, Reading.YAML, default=default, is_long=True)
+        return _made(key, Reading.YAML, default=default, is_long=True)
     if tuple in origins:
-        numbers = any(int in _kinds(each) for kind in kinds for each in get_args(kind))
-        shown = " x ".join(map(str, info.default)) if numbers else ", ".join(info.default)
-        return _made(key, info, template, Reading.SIZES if numbers else Reading.NAMES, default=shown)
+        numbers = any(int in kinds_of(each) for kind in kinds for each in get_args(kind))
+        reading = Reading.SIZES if numbers else Reading.NAMES
+        return _made(key, reading, default=_as_typed(reading, key.default))
     if origins <= {str, WarmStart}:
-        return _made(key, info, template, Reading.TEXT, default="" if info.default is None else default)
+        return _made(key, Reading.TEXT, default=default)
     if Path in origins:
-        return _made(key, info, template, Reading.TEXT, is_path=True)
-    return _made(key, info, template, Reading.YAML, default="" if info.default is None else default)
+        return _made(key, Reading.TEXT, is_path=True)
+    return _made(key, Reading.YAML, default=default)
 
 
 def _made(
-    key: str,
-    info: FieldInfo,
-    template: str,
+    key: SpecKey,
     reading: Reading,
     choices: tuple[tuple[str, str], ...] = (),
     default: str = "",
@@ -180,33 +178,42 @@ def _made(
     is_path: bool = False,
 ) -> SpecField:
     return SpecField(
-        key,
+        key.path,
         reading,
-        help_of(template).get(key, ""),
+        _help_of(key, reading),
         choices,
         default,
-        info.is_required(),
+        key.info.is_required(),
         is_long,
         is_path,
-        key in _USUAL,
+        key.path in _USUAL,
     )
 
 
-def _kinds(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union without None, and without what they are annotated with."""
-    if get_origin(annotation) is Annotated:
-        return _kinds(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(kind for each in get_args(annotation) if each is not type(None) for kind in _kinds(each))
-    return (annotation,)
+def _help_of(key: SpecKey, reading: Reading) -> str:
+    """What the key means, and how it is typed here."""
+    if key.is_choice:
+        written = f"{key.name}: {in_one_line(key.examples[0])}"
+        return f"{key.description} In this form, options go into the YAML below, for example `{written}`."
+    shown = " or ".join(f"`{_as_typed(reading, each)}`" for each in key.examples if _can_be_typed(reading, each))
+    parts = (key.description, _HOW_TO_TYPE.get(reading, ""), f"For example {shown}." if shown else "")
+    return " ".join(part for part in parts if part)
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The model of a key's mapping, or of each of its items."""
-    for kind in (each for one in _kinds(annotation) for each in (one, *get_args(one))):
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
+def _can_be_typed(reading: Reading, value: Any) -> bool:
+    """Whether a field takes it; a field of text takes neither mappings nor a tab."""
+    return reading is not Reading.TEXT or (isinstance(value, str) and value.isprintable())
+
+
+def _as_typed(reading: Reading, value: Any) -> str:
+    """A value as it is typed into a field; of comparisons, the lines as Markdown has them."""
+    if reading is Reading.LIMITS:
+        return "` and `".join(f"{name} {comparison}" for name, comparison in value.items())
+    if reading is Reading.SIZES:
+        return " x ".join(map(str, value))
+    if reading is Reading.NAMES and isinstance(value, list):
+        return ", ".join(value)
+    return str(value) if reading is Reading.TEXT else in_one_line(value)
 
 
 def _upper(found: re.Match[str]) -> str:

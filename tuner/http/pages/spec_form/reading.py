@@ -8,7 +8,7 @@ from typing import Any
 
 from tuner.errors import Problem, SpecError
 from tuner.http.pages.spec_form.fields import KIND, KINDS, Reading, SpecField, data_fields, sections
-from tuner.spec.reading import parse_yaml
+from tuner.spec.yaml_text import parse_yaml
 
 # The fields beside those of keys: YAML that is laid over them, and a whole spec in place of all of them.
 OVER, WHOLE = "yaml", "whole"
@@ -79,9 +79,9 @@ def _put(raw: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _read(field: SpecField, text: str) -> Any:
     if field.reading is Reading.YAML:
-        return _parsed(text, field.key)
+        return parse_yaml(text, "form", field.key)
     if field.reading is Reading.NAMES and text[0] in "[{":
-        return _parsed(text, field.key)
+        return parse_yaml(text, "form", field.key)
     if field.reading is Reading.NAMES:
         names = [each.strip() for each in text.split(",") if each.strip()]
         return names[0] if field.key == "objective" and len(names) == 1 else names
@@ -101,16 +101,9 @@ def _limit(key: str, line: str) -> tuple[str, str]:
 
 
 def _mapping(text: str, key: str) -> dict[str, Any]:
-    found = _parsed(text, key)
+    found = parse_yaml(text, "form", key)
     if found is None:
         return {}
     if not isinstance(found, Mapping):
         raise SpecError("form", [Problem(key, "is a mapping of keys, such as `seed: 1`")])
     return dict(found)
-
-
-def _parsed(text: str, key: str) -> Any:
-    try:
-        return parse_yaml(text, "form")
-    except SpecError as error:
-        raise SpecError("form", [Problem(key, problem.message) for problem in error.problems]) from None
