@@ -110,23 +110,23 @@ def _families(families: Sequence[str] | None, pretrained: bool) -> tuple[Family,
         return tuple(each for each in FAMILIES if pretrained or each != "pretrained")
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families or isinstance(families, str):
-        raise ValueError(f"families is a list of {', '.join(FAMILIES)}; it is {families!r}")
+        raise ValueError(f"families must be a list of {', '.join(FAMILIES)}; it is {families!r}")
     if pretrained != ("pretrained" in families):
         raise ValueError(
             f"pretrained is {pretrained} and families are {', '.join(families)}: "
-            "pretrained networks are tried when both name them"
+            "pretrained networks are tried only if both name them"
         )
     return tuple(dict.fromkeys(each for each in families if each in FAMILIES))  # type: ignore[misc]
 
 
 def _checked_width(max_width: int) -> int:
     if max_width < 8 or max_width % 8:
-        raise ValueError(f"max_width is a multiple of 8, at least 8; it is {max_width!r}")
+        raise ValueError(f"max_width must be a multiple of 8 and at least 8; it is {max_width!r}")
     return max_width
 
 
 def _checked_weights(weights: Weights) -> Weights:
     # Keras would take any other text for a file to read.
     if weights not in ("imagenet", None):
-        raise ValueError(f"weights are 'imagenet' or null, not {weights!r}")
+        raise ValueError(f"weights must be 'imagenet' or null, not {weights!r}")
     return weights

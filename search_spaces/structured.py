@@ -89,5 +89,5 @@ def _families(families: Sequence[str] | None) -> tuple[Family, ...]:
         return tuple(each for each in FAMILIES if each != "linear")
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families or isinstance(families, str):
-        raise ValueError(f"families is a list of {', '.join(FAMILIES)}; it is {families!r}")
+        raise ValueError(f"families must be a list of {', '.join(FAMILIES)}; it is {families!r}")
     return tuple(dict.fromkeys(families))  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def table_of(inputs: tuple[Input, ...]) -> Table:
     ]
     table = Table(tuple(each for each in numbers if each), tuple(each for each in categories if each))
     if not table.numbers and not table.categories:
-        raise ValueError("every column is constant in the training examples, so that nothing can be learned from them")
+        raise ValueError("every column is constant in the training examples, so nothing can be learned from them")
     return table
 
 

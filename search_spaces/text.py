@@ -116,11 +116,11 @@ def _families(families: Sequence[str] | None) -> tuple[Family, ...]:
         return FAMILIES
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families or isinstance(families, str):
-        raise ValueError(f"families is a list of {', '.join(FAMILIES)}; it is {families!r}")
+        raise ValueError(f"families must be a list of {', '.join(FAMILIES)}; it is {families!r}")
     return tuple(dict.fromkeys(each for each in families if each in FAMILIES))  # type: ignore[misc]
 
 
 def _checked_vocabulary(most: int) -> int:
     if most < 1:
-        raise ValueError(f"max_vocabulary is at least 1; it is {most!r}")
+        raise ValueError(f"max_vocabulary must be at least 1; it is {most!r}")
     return most

@@ -27,7 +27,7 @@ def vectorizer(form: Vectorization, count_tokens: CountTokens) -> keras.Model:
     # Keras reads a vocabulary through NumPy strings, which end at a NUL.
     known = [place for place, token in enumerate(counted.tokens) if "\0" not in token]
     if not known:
-        raise ValueError("the training texts hold no token: there is nothing to learn from")
+        raise ValueError("the training texts contain no token, so there is nothing to learn from")
     # Objects, since NumPy's own strings would all take as much memory as the longest.
     tokens = np.array([counted.tokens[place] for place in known], dtype=object)
     raw = layers.Input((), dtype="string", name="text")

@@ -81,4 +81,4 @@ def check(artifact: Artifact, file: Path, place: str) -> None:
     if artifact.size is not None and size != artifact.size:
         raise DamagedArtifact(place, artifact.key, f"it has {size:,} bytes, {artifact.size:,} were written")
     if artifact.sha256 is not None and sha256_of(file) != artifact.sha256:
-        raise DamagedArtifact(place, artifact.key, "its SHA-256 is not the one that was written down")
+        raise DamagedArtifact(place, artifact.key, "its SHA-256 is not the recorded one")

@@ -79,7 +79,7 @@ class NoDatabase(StorageError):
 
     def __init__(self, url: str) -> None:
         self.url = url
-        super().__init__(f"there are no studies in {url}: launch a study first or name one with --storage")
+        super().__init__(f"there are no studies in {url}: launch a study first, or name another one with --storage")
 
 
 class SchemaTooNew(StorageError):
@@ -126,7 +126,7 @@ class StudyExists(StorageError):
 
     def __init__(self, name: str, detail: str = "") -> None:
         self.name = name
-        super().__init__(f"study {name!r} exists already{detail}; choose another name")
+        super().__init__(f"study {name!r} already exists{detail}; choose another name")
 
 
 class StudyInUse(StorageError):
@@ -326,7 +326,7 @@ class NothingLeft(StorageError):
         self.study = study
         self.budget = budget
         super().__init__(
-            f"study {study!r} has no trial left to begin: all {budget} have begun or are told what to try; "
+            f"study {study!r} has no trial left to begin: all {budget} have begun or have an enqueued configuration; "
             f"give it more trials first (`tuner launch SPEC.yaml --trials {budget + 1}`)"
         )
 

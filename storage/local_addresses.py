@@ -55,7 +55,7 @@ def why_only_here(url: str) -> str | None:
         if host.startswith("/"):
             return "at a socket of one machine"
         if is_this_machine(host):
-            return f"at {host}, which on every machine is that machine itself"
+            return f"at {host}, which means each machine itself"
     return None
 
 

@@ -62,7 +62,7 @@ class StudyStatus:
         outcomes: number of ended trials by outcome.
         best_value: of the best trial that keeps the constraints, by the leading objective if there are several.
         objectives: ``{"metric", "direction"}`` each, the leading one first; empty for plain Optuna studies.
-        training_share: how much of the time of its workers' slots the stored epochs took, from 0 to 1; None before a
+        training_share: how much of its workers' slot time the stored epochs took, from 0 to 1; None before a
             worker has come. Epochs that were lost and trained again count once, the time of both counts.
         priority: workers for many studies take those with the highest one first.
     """

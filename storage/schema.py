@@ -183,4 +183,4 @@ def _lock(database: Database, connection: Connection) -> None:
     name = f"CONCAT('{_LOCK_NAME}.', MD5(DATABASE()))"
     taken = connection.execute(text(f"SELECT GET_LOCK({name}, {_SETUP_SECONDS})")).scalar()
     if not taken:
-        raise DatabaseUnavailable(database.url, "another process has been setting it up for long")
+        raise DatabaseUnavailable(database.url, "another process has been setting it up for a long time")

@@ -71,7 +71,7 @@ def create(db: Database, name: str, scope: Scope, *, seconds: float | None = Non
                 row.expires_at = db.now(seconds)  # type: ignore[assignment]
             session.add(row)
     except IntegrityError:
-        raise StorageError(f"there was a token {name!r} already; choose another name") from None
+        raise StorageError(f"there is or was a token {name!r}; choose another name") from None
     return secret
 
 
@@ -91,7 +91,7 @@ def live_tokens(db: Database) -> dict[str, Token]:
 
 @retried
 def revoke(db: Database, name: str) -> bool:
-    """Makes a token count no more. False if it was revoked already.
+    """Makes a token count no more. False if it was already revoked.
 
     Raises:
         UnknownToken: there is none of this name.

@@ -382,7 +382,7 @@ def _check(answer: httpx.Response, url: str) -> None:
         problems = [Problem(each["key"], each["message"]) for each in said.get("where", ())]
         details = dict(said.get("details", {}))
     except (ValueError, KeyError, TypeError):
-        raise ServiceError(f"{url} answered {answer.status_code}, and is no service of tuner") from None
+        raise ServiceError(f"{url} answered {answer.status_code}, so it is not a tuner service") from None
     raise _error(code, message, problems, details)
 
 

@@ -170,8 +170,8 @@ class VersionDrift(TunerError):
         self.study = study
         self.names = tuple(names)
         super().__init__(
-            f"study {study} was launched with something else than is here: {differing}. Bring this machine to the "
-            "study's state, or work on it all the same with --allow-version-drift"
+            f"study {study} was launched with other versions, code or data than this machine has: {differing}. Install "
+            "or copy what the study was launched with, or work on it anyway with --allow-version-drift"
         )
 
 
@@ -196,7 +196,7 @@ class UnknownExport(TunerError):
 
     def __init__(self, study: str, export: str) -> None:
         super().__init__(
-            f"the service knows no export {export} of study {study}: it may have been started anew; export again"
+            f"the service knows no export {export} of study {study}: it may have been restarted; export again"
         )
 
 

@@ -203,7 +203,7 @@ def test_what_cannot_be_launched(tuner: Any, database: Database, new_study: NewS
         tuner.create_study(spec, workers=2)
     assert unnamed.value.problems[0].key == "workers"
     greedy = spec.model_copy(update={"resources": Resources(cpus_per_worker=100_000)})
-    with pytest.raises(LaunchError, match="100000 cores per worker are asked for"):
+    with pytest.raises(LaunchError, match="100000 cores per worker are requested"):
         tuner.create_study(greedy, on="local", workers=1)
     with pytest.raises(LaunchError, match="no engine runs workers of study digits"):
         tuner.scale("digits", 2)
@@ -249,7 +249,7 @@ def test_a_study_is_deleted_once_confirmed_and_unused(
 ) -> None:
     record = filled(database, new_study)
     kept = filled_beside(database, new_study, tmp_path)
-    with pytest.raises(ConfirmationError, match="confirm it with its name"):
+    with pytest.raises(ConfirmationError, match="confirm the deletion with the study's name"):
         tuner.delete_study("digits", confirm="yes")
     with pytest.raises(StudyInUse, match="1 worker works on it") as used:
         tuner.delete_study("digits", confirm="digits")

@@ -92,13 +92,13 @@ def test_batch_sizes_do_not_exceed_the_data(summary: Summary) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"families": ["plain", "vit"]}, "families is a list of plain, residual"),
-        ({"families": []}, "families is a list of"),
-        ({"families": "plain"}, "families is a list of"),
+        ({"families": ["plain", "vit"]}, "families must be a list of plain, residual"),
+        ({"families": []}, "families must be a list of"),
+        ({"families": "plain"}, "families must be a list of"),
         ({"families": ["pretrained"]}, "pretrained is False and families are pretrained"),
         ({"families": ["plain"], "pretrained": True}, "pretrained is True and families are plain"),
-        ({"max_width": 12}, "max_width is a multiple of 8"),
-        ({"weights": "/some/file.h5"}, "weights are 'imagenet' or null"),
+        ({"max_width": 12}, "max_width must be a multiple of 8"),
+        ({"weights": "/some/file.h5"}, "weights must be 'imagenet' or null"),
     ],
 )
 def test_impossible_options(options: dict[str, Any], message: str, summary: Summary) -> None:

@@ -109,9 +109,9 @@ def test_declaring_asks_for_what_building_asks_for() -> None:
         ({"structure": "single"}, "takes a dict of named columns"),
         ({"targets": ()}, "needs a label column"),
         ({"targets": (Target("", "classification", (), "int64", ("a",), (3,)),)}, "at least two classes, not 1"),
-        ({"families": ["mlp", "tree"]}, "families is a list of mlp, residual"),
-        ({"families": []}, "families is a list of"),
-        ({"families": "mlp"}, "families is a list of"),
+        ({"families": ["mlp", "tree"]}, "families must be a list of mlp, residual"),
+        ({"families": []}, "families must be a list of"),
+        ({"families": "mlp"}, "families must be a list of"),
     ],
 )
 def test_what_cannot_be(changed: dict[str, Any], message: str) -> None:

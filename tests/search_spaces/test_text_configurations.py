@@ -161,10 +161,10 @@ def test_each_tokenization_is_counted_once(texts: Texts) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"families": ["bag", "markov"]}, "families is a list of bag, pooling"),
-        ({"families": []}, "families is a list of"),
-        ({"families": "bag"}, "families is a list of"),
-        ({"max_vocabulary": 0}, "max_vocabulary is at least 1"),
+        ({"families": ["bag", "markov"]}, "families must be a list of bag, pooling"),
+        ({"families": []}, "families must be a list of"),
+        ({"families": "bag"}, "families must be a list of"),
+        ({"max_vocabulary": 0}, "max_vocabulary must be at least 1"),
     ],
 )
 def test_impossible_options(options: dict[str, Any], message: str, texts: Texts) -> None:

@@ -230,7 +230,7 @@ def test_texts_without_a_token_cannot_be_learned_from(tmp_path: Path) -> None:
     data = write_texts(tmp_path / "prepared", {"train": (["", " "], [0, 1]), "validation": ([""], [0])}, target)
     hp = keras_tuner.HyperParameters()
     hp.values = {"token": "words"}
-    with pytest.raises(ValueError, match="the training texts hold no token"):
+    with pytest.raises(ValueError, match="the training texts contain no token"):
         TextSpace(summary_of(data)).build(hp)
 
 

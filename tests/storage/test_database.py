@@ -35,7 +35,7 @@ _KILLING = {
 
 
 def test_reading_a_missing_file_makes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(NoDatabase, match=r"launch a study first or name one with --storage"):
+    with pytest.raises(NoDatabase, match=r"launch a study first, or name another one with --storage"):
         connect(f"sqlite:///{tmp_path}/folder/tuner.db")
     assert list(tmp_path.iterdir()) == []
 

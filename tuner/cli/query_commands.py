@@ -138,9 +138,9 @@ def trials(
         print_trials(records)
     else:
         columns = ("trial", "value", "state", "outcome", "epochs", "seconds", "params")
-        print_records(records, columns, style, empty="no such trials")
+        print_records(records, columns, style, empty="no trial matches")
     if found.cursor is not None:
-        say(f"more: --cursor {found.cursor}")
+        say(f"more trials follow: --cursor {found.cursor}")
 
 
 @app.command("show")

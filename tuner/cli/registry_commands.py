@@ -34,7 +34,7 @@ def champions(
     found = [asdict(each) for each in registered.list_champions(study, storage=storage)]
     if style is Format.TABLE:
         found = [each | {"digest": each["digest"][:_DIGITS] if each["digest"] else None} for each in found]
-    print_records(found, _COLUMNS, style, empty="no champions yet: `tuner export STUDY --to DIR` makes one")
+    print_records(found, _COLUMNS, style, empty="no champions yet: `tuner export STUDY --to DIR` exports one")
 
 
 @champions_commands.command("get")
@@ -103,7 +103,7 @@ def register(
             reference, uri, name=name, alias=alias, unverified=unverified, storage=storage
         )
     verb = "is now" if got.new else "is already"
-    named = f", which is {alias} now" if alias else ""
+    named = f"; the alias {alias} now points to it" if alias else ""
     say(f"{reference} {verb} version {got.version} of the model {got.model} at {got.uri}{named}")
 
 
@@ -148,10 +148,10 @@ def promote(
     """
     change = registered.promote(study, version, alias, unverified=unverified, storage=storage)
     if change is None:
-        say(f"{alias} is {study}@{version} already")
+        say(f"{alias} already points to {study}@{version}")
     else:
-        was = f"; it was {_called(change.before)}" if change.before else ""
-        say(f"{alias} is {study}@{version} now{was}")
+        was = f"; before, it pointed to {_called(change.before)}" if change.before else ""
+        say(f"{alias} now points to {study}@{version}{was}")
 
 
 def _called(champion: tuple[str, int] | None) -> str | None:

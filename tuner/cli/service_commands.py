@@ -105,10 +105,10 @@ def serve(
     from tuner.spec.sections import LaunchSettings
 
     if unknown := [each for each in allow_launcher if each not in ENGINES]:
-        raise ServiceError(f"--allow-launcher {unknown[0]}: there is no such engine; one of {', '.join(ENGINES)}")
+        raise ServiceError(f"--allow-launcher {unknown[0]}: there is no such engine; use one of {', '.join(ENGINES)}")
     spaces = tuple(_space(each) for each in allow_space)
     if missing := [each for each in data_root if not each.is_dir()]:
-        raise ServiceError(f"--data-root {missing[0]}: there is no such folder")
+        raise ServiceError(f"--data-root {missing[0]}: this folder does not exist")
     url = storage_url(storage)
     settings = ServiceSettings(
         storage=url,
@@ -131,7 +131,7 @@ def serve(
 def _host(name: str) -> str:
     """As browsers send it."""
     if not re.fullmatch(r"[A-Za-z0-9._:-]+", name):
-        raise ServiceError(f"--name {name}: a host's name or address, such as tuner.example.org")
+        raise ServiceError(f"--name {name}: give a host name or address, for example tuner.example.org")
     return name.lower()
 
 
@@ -139,7 +139,7 @@ def _address(proxy: str) -> str:
     try:
         return str(ip_network(proxy, strict=False)) if "/" in proxy else str(ip_address(proxy))
     except ValueError:
-        raise ServiceError(f"--proxy {proxy}: an address, or a network such as 10.0.0.0/8") from None
+        raise ServiceError(f"--proxy {proxy}: give an address, or a network such as 10.0.0.0/8") from None
 
 
 def _space(name: str) -> str:
@@ -153,7 +153,7 @@ def _space(name: str) -> str:
     except ValidationError as error:
         raise ServiceError(f"--allow-space {name}: {problems_of(error, SpecModel(Space))[0].message}") from None
     if ":" in found and code_file(found) is None:
-        raise ServiceError(f"--allow-space {name}: {found.rpartition(':')[0]} is not there")
+        raise ServiceError(f"--allow-space {name}: {found.rpartition(':')[0]} does not exist")
     return found
 
 
@@ -162,7 +162,7 @@ def _check_database(url: str, on_loopback: bool, host: str) -> None:
     with open_storage(url, create=True) as database:
         if not on_loopback and not tokens.live_tokens(database):
             raise ServiceError(
-                f"at {host} others could use this database, and no token says who may: make one with "
+                f"at {host} other machines could use this database, which has no token: create one with "
                 "`tuner token create NAME --scope admin`, or leave out --host and --proxy"
             )
 
@@ -189,7 +189,7 @@ def create(
     seconds = None if days is None else days * 86400
     with open_storage(storage, create=True) as database:
         print(tokens.create(database, name, scope.value, seconds=seconds))
-    say(f"token {name}: send it as Authorization: Bearer TOKEN; `tuner token revoke {name}` ends it")
+    say(f"token {name}: send it as Authorization: Bearer TOKEN; `tuner token revoke {name}` revokes it")
 
 
 @token_commands.command("list")
@@ -209,4 +209,4 @@ def revoke(
     """Revoke a token, so that it is no longer accepted."""
     with open_storage(storage) as database:
         revoked = tokens.revoke(database, name)
-    say(f"token {name} {'is revoked' if revoked else 'was revoked already'}")
+    say(f"token {name} {'is revoked' if revoked else 'was already revoked'}")

@@ -16,4 +16,5 @@ def upgrade(storage: Storage = None) -> None:
     """
     found, now = changes.upgrade_storage(storage=storage)
     where = mask_password(storage_url(storage))
-    say(f"{where} has schema {now} already" if found == now else f"{where}: schema {found or 'none'} became {now}")
+    upgraded = f"{where}: upgraded from schema {found or 'none'} to {now}"
+    say(f"{where} already has schema {now}" if found == now else upgraded)

@@ -98,7 +98,7 @@ def launch(
         try:
             if no_work:
                 status = api.open_study(loaded, storage=storage, on_event=progress.event, allow_version_drift=drift)
-                say(f"study {status.study} {status.state}; `tuner work {status.study}` works on it")
+                say(f"study {status.study} is {status.state}; `tuner work {status.study}` works on it")
                 return
             status = api.launch(
                 loaded,
@@ -119,13 +119,13 @@ def launch(
                 progress.event(api.Event(f"Interrupted: {_come_back(loaded.study)}"))
             raise
     if detach and status.state == "running":
-        say(f"study {status.study} runs: {_come_back(status.study)}")
+        say(f"study {status.study} is running: {_come_back(status.study)}")
         return
     _print_end(status)
 
 
 def _come_back(study: str) -> str:
-    return f"its workers go on. `tuner status {study} --watch` follows them, `tuner stop {study}` stops them"
+    return f"its workers continue. `tuner status {study} --watch` follows them, and `tuner stop {study}` stops them"
 
 
 @app.command()
@@ -230,7 +230,7 @@ def work(
             settings=settings,
         )
     if leave_code and status.state == "running":
-        say(f"study {study} goes on without this worker")
+        say(f"study {study} continues without this worker")
         raise typer.Exit(leave_code)
     _print_end(status)
 
@@ -247,7 +247,7 @@ def _spec_for(study: str, file: Path | None) -> SearchSpec | None:
         return None
     spec = load_spec(file)
     if spec.study != study:
-        raise SpecError(str(file), [Problem("study", f"is {spec.study!r}, and the study to work on is {study!r}")])
+        raise SpecError(str(file), [Problem("study", f"is {spec.study!r}, but the study to work on is {study!r}")])
     return spec
 
 
@@ -260,7 +260,7 @@ def stop(study: Study, storage: Storage = None) -> None:
     """
     state = changes.stop(study, storage=storage, on_problem=lambda line: say(f"Warning: {line}"))
     said = "its workers leave after their epoch" if state == "stopping" else f"it is {state}"
-    say(f"study {study}: {said}{'' if state == 'finished' else '; `tuner launch` goes on with it'}")
+    say(f"study {study}: {said}{'' if state == 'finished' else '; `tuner launch` continues it'}")
 
 
 @app.command()
@@ -285,7 +285,7 @@ def delete(
         else typer.prompt(f"This cannot be undone. Type the name of the study to delete it ({study})", err=True)
     )
     changes.delete_study(study, confirm=confirm, artifacts=artifacts, storage=storage)
-    say(f"study {study} is deleted" + ("" if artifacts else "; its files are left"))
+    say(f"study {study} is deleted" + ("" if artifacts else "; its files were kept"))
 
 
 @app.command()
@@ -306,7 +306,7 @@ def enqueue(
     from tuner.spec.reading import read_values
 
     given = read_values(values)
-    with busy("looking at the search space"):
+    with busy("reading the search space"):
         enqueued = api.enqueue(study, given, storage=storage)
     others = f"{enqueued.before} other{'' if enqueued.before == 1 else 's'}"
     after = f" after {others}" if enqueued.before else ""
@@ -345,5 +345,5 @@ def _print_end(status: Any) -> None:
         say(f"no complete trial keeps the constraints; `tuner best {status.study}` shows the nearest")
         raise typer.Exit(NO_COMPLETE_TRIAL)
     elif status.open == 0 or status.state in ("finished", "failed"):
-        say("no trial is complete; `tuner trials` lists why")
+        say("no trial is complete; `tuner trials` shows why")
         raise typer.Exit(NO_COMPLETE_TRIAL)

@@ -89,7 +89,7 @@ def _classes(name: str, shown: str, parts: Sequence[Values]) -> ArrayTarget:
     labels = [_label(value, shown) for value in known]
     names = class_names([label for label in labels if label not in ("", "nan")])
     if len(names) < 2:
-        held = f"one class only ({names[0]!r})" if names else "no label"
+        held = f"only one class ({names[0]!r})" if names else "no label"
         raise DataError(f"{shown} holds {held}: classification needs two classes")
     order = {label: place for place, label in enumerate(names)}
     lookup = np.array([order.get(label, -1) for label in labels], dtype=np.int64)

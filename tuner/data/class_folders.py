@@ -140,7 +140,7 @@ def _class_folders(root: str, kind: FileKind) -> tuple[str, ...]:
     if not names:
         raise DataError(f"{printable(root)} is empty: it needs one folder of {kind.name}s per class")
     if len(names) == 1:
-        raise DataError(f"{printable(root)} holds one class only ({names[0]!r}): classification needs two")
+        raise DataError(f"{printable(root)} holds only one class ({names[0]!r}): classification needs two")
     return tuple(names)
 
 

@@ -33,7 +33,7 @@ def arrays_of(data: Npz) -> dict[str, Examples]:
             with zipfile.ZipFile(data.path) as file:
                 names = [name.removesuffix(".npy") for name in file.namelist()]
         except zipfile.BadZipFile as error:
-            raise DataError(f"{shown} is no .npz file: {error}") from None
+            raise DataError(f"{shown} is not an .npz file: {error}") from None
         except FileNotFoundError:
             raise DataError(f"{shown} does not exist: check the path in the spec's data") from None
         except OSError as error:

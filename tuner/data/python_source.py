@@ -49,7 +49,7 @@ class PythonSource:
         train, shown = self._written[TRAIN], f"data.source {self._data.source}"
         for split, each in self._written.items():
             if each.structures != train.structures:
-                raise DataError(f"{shown}: the {split} data is arranged in another way than the train data")
+                raise DataError(f"{shown}: the {split} data is structured differently from the train data")
         arrays = ArrayData(
             given={split: each.examples() for split, each in self._written.items()},
             shown=shown,
@@ -106,7 +106,7 @@ class _DataSet:
 
     def _write(self, batch: Batch) -> None:
         if tuple(structure_of(part) for part in batch) != self.structures:
-            raise DataError("the batches of a data set are arranged in different ways")
+            raise DataError("the batches of a data set are structured in different ways")
         arrays = [each for part in batch for each in leaves(part)]
         for column, array in zip(self._columns, arrays, strict=True):
             column.write(np.asarray(array))

@@ -93,7 +93,7 @@ def _array(value: Any) -> Any:
 
 def _length(array: Any) -> int:
     if not len(array.shape):
-        raise DataError(f"{type(array).__name__} is no array of examples; allowed are {_ALLOWED}")
+        raise DataError(f"{type(array).__name__} is not an array of examples; allowed are {_ALLOWED}")
     return int(array.shape[0])
 
 

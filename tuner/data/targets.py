@@ -140,7 +140,7 @@ class LabelColumn:
         names = class_names(present)
         order = {name: place for place, name in enumerate(names)}
         if len(names) < 2:
-            held = f"one class only ({names[0]!r})" if names else "no label"
+            held = f"only one class ({names[0]!r})" if names else "no label"
             raise DataError(f"{self._shown} holds {held}: classification needs two classes")
         lookup = np.array([order.get(label, -1) for label in labels], dtype=np.int64)
         codes = lookup[np.concatenate(self._codes)]

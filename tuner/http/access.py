@@ -81,14 +81,14 @@ class Access:
             await self._look(0)
             token = self._known.get(tokens.hashed(secret))
         if token is None:
-            raise NoAccess("the token is not known, was revoked or has expired: `tuner token create` makes one")
+            raise NoAccess("the token is unknown, revoked or expired: `tuner token create` creates one")
         return Caller(token.name, token.scope), self._is_news(token.name)
 
     def _anonymous(self, forwarded: bool) -> Caller:
         if not self._settings.on_loopback:
-            raise NoAccess("a token is needed: send it as Authorization: Bearer TOKEN; `tuner token create` makes one")
+            raise NoAccess("a token is needed: send Authorization: Bearer TOKEN; `tuner token create` creates one")
         if forwarded:
-            raise NoAccess("this came through a proxy that the service was not told of: `tuner serve --proxy` names it")
+            raise NoAccess("requests through a proxy that is not declared with `tuner serve --proxy` need a token")
         return Caller(ANONYMOUS, "read" if self._known else "admin")
 
     async def _look(self, seconds: float) -> None:
@@ -139,7 +139,7 @@ def needs(scope: Scope) -> Callable[[Request], Coroutine[Any, Any, Caller]]:
         caller, news = await service.access.caller(secret_of(request), is_forwarded(request))
         if not caller.may(scope):
             shown = "without a token" if caller.name == ANONYMOUS else f"with token {caller.name}"
-            raise ScopeTooSmall(f"this needs scope {scope}, and {shown} the scope is {caller.scope}")
+            raise ScopeTooSmall(f"this needs the {scope} scope, but {shown} you have the {caller.scope} scope")
         if news:
             task = asyncio.create_task(_note(service, caller.name))
             _NOTING.add(task)

@@ -115,11 +115,11 @@ def _without_places(error: Exception) -> Exception:
     """The same error, if it says where the operator keeps things, without that; the log has it."""
     match error:
         case storage_errors.DatabaseUnavailable():
-            return type(error)("of the service", "it is away; the service goes on by itself once it is back")
+            return type(error)("of the service", "it is unavailable; the service recovers by itself once it is back")
         case storage_errors.SchemaTooNew() | storage_errors.SchemaTooOld():
             return type(error)("of the service", error.found, error.known)
         case storage_errors.ArtifactsUnavailable():
-            return type(error)("the service's store", "it is away or refuses; the service's log says why")
+            return type(error)("the service's store", "it is unavailable or refused; the service's log says why")
         case storage_errors.MissingArtifact():
             return type(error)(_STORE, error.key)
         case storage_errors.DamagedArtifact():

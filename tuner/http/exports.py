@@ -50,7 +50,7 @@ class Exports:
         if same:
             return same[0]
         if len(self._tasks) >= _WAITING:
-            raise TooOften(_FULL_WAIT_SECONDS, f"{_WAITING} exports wait already: try again later")
+            raise TooOften(_FULL_WAIT_SECONDS, f"{_WAITING} exports are waiting already: try again later")
         view = ExportView(uuid.uuid4().hex, study, options, who, "waiting", datetime.now(UTC))
         self._forget()
         self._views[view.id] = view
@@ -106,7 +106,7 @@ class Exports:
                 self._views[export] = view = replace(self._views[export], state="running")
                 end = await _exported(Order(self._storage, view.study, view.options))
         except asyncio.CancelledError:
-            who = self._cancelled.pop(export, "the end of the service")
+            who = self._cancelled.pop(export, "the shutdown of the service")
             fault = ExportFault("ExportError", f"the export was cancelled by {who}")
             end = ExportEnd(fault=fault, cancelled=True)
         except Exception:

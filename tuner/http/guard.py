@@ -94,7 +94,7 @@ class Guard:
         """A page of another site must neither read, by a name that it points here, nor write."""
         host = headers.get("host", "")
         if self._hosts and _name_of(host) not in self._hosts:
-            raise OtherName(f"this service is not reached by the name {host[:100]!r}: `tuner serve --name` adds names")
+            raise OtherName(f"this service does not answer to the name {host[:100]!r}: `tuner serve --name` adds names")
         if scope["method"] in _READING:
             return
         origin = headers.get("origin")
@@ -109,18 +109,18 @@ class Guard:
         most = self._settings.max_body_bytes
         length = headers.get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > most:
-            raise TooLarge(f"a request may have {most} bytes, and this has {length[:20]}")
+            raise TooLarge(f"a request may have {most} bytes, but this one has {length[:20]}")
         body = bytearray()
         with anyio.move_on_after(_BODY_SECONDS) as waiting:
             while True:
                 message = await receive()
                 body += message.get("body", b"")
                 if len(body) > most:
-                    raise TooLarge(f"a request may have {most} bytes, and this has more")
+                    raise TooLarge(f"a request may have {most} bytes, but this one has more")
                 if message["type"] == "http.disconnect" or not message.get("more_body"):
                     break
         if waiting.cancelled_caught:
-            raise TooSlow(f"the request took more than {_BODY_SECONDS:g} s to come")
+            raise TooSlow(f"the request took more than {_BODY_SECONDS:g} s to arrive")
         given = False
 
         async def again() -> Message:

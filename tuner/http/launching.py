@@ -75,7 +75,7 @@ class _Examined:
         """The spec; raises SpecError, with everything, if something is wrong with it by itself."""
         if self.spec is not None and not self.problems:
             return self.spec
-        taken = [Problem("study", "there is a study of this name already; choose another one")] * self.is_taken()
+        taken = [Problem("study", "a study of this name already exists; choose another name")] * self.is_taken()
         raise SpecError("spec", [*self.problems, *taken, *self.of_data()])
 
     def of_data(self) -> Sequence[Problem]:

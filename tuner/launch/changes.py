@@ -61,7 +61,7 @@ def delete_study(study: str, *, confirm: str, artifacts: bool = False, storage: 
     with open_storage(storage) as database:
         if confirm != study:
             leaderboard.number_of_objectives(database, study)
-            raise ConfirmationError(f"study {study!r} is not deleted: confirm it with its name")
+            raise ConfirmationError(f"study {study!r} is not deleted: confirm the deletion with the study's name")
         found = _found(database, study)
         deletion.delete_study(database, study)
     if artifacts and found is not None:

@@ -27,7 +27,7 @@ def data_said(spec: SearchSpec, data: Mapping[str, Any], class_weights: Sequence
         lines.append("Columns: " + ", ".join(f"{counts[kind]} {kind}" for kind in _COLUMN_KINDS if counts[kind]))
     if getattr(spec.data, "task", None) == "auto" and data["targets"]:
         tasks = ", ".join(each["task"] for each in data["targets"])
-        lines.append(f"Task: {tasks}, inferred from the labels; data.task sets it")
+        lines.append(f"Task: {tasks}, inferred from the labels; set data.task to change it")
     if class_weights is not None:
         lines.append(_weights_said(spec, data, class_weights))
     return lines

@@ -26,7 +26,7 @@ def engine_of(name: str, settings: LaunchSettings) -> Engine:
         LaunchError: there is none of this name, or its library is not installed.
     """
     if name not in _ENGINES:
-        raise LaunchError(f"no engine {name!r}; one of {', '.join(_ENGINES)}")
+        raise LaunchError(f"there is no engine {name!r}; use one of {', '.join(_ENGINES)}")
     module, attribute, library, extra = _ENGINES[name]
     if library is not None and find_spec(library) is None:
         raise LaunchError(f"engine {name} needs a library that is missing: pip install 'keras-champion[{extra}]'")

@@ -47,7 +47,7 @@ def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None
     """
     with opened_study(study, storage) as found:
         if found.spec.sampler.name == "grid":
-            raise PresetError([f"study {study} has the grid sampler, which tries its own values only"])
+            raise PresetError([f"study {study} uses the grid sampler, which tries only its own values"])
         if not values:
             raise PresetError(["name at least one hyperparameter and its value: name=value"])
         # A space that only its models can tell is listed now, and was not at launch.

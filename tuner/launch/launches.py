@@ -72,7 +72,7 @@ def check_counts(engine: Engine, workers: int, settings: WorkerSettings) -> None
     if settings.metrics_file is not None and workers > 1 and not engine.spans_machines():
         raise LaunchError(
             f"--metrics-file {settings.metrics_file} is for one worker, and {workers} would run on this machine: "
-            "--metrics-port gives each a port, which its log says"
+            "use --metrics-port, which gives each worker a port that its log names"
         )
 
 
@@ -176,7 +176,7 @@ def scale(study: OpenStudy, url: str, count: int) -> LaunchView:
     """
     database, state = study.database, study.record.state
     if state != "running":
-        raise LaunchError(f"study {study.name} is {state}: resume it first (`tuner launch` goes on with it)")
+        raise LaunchError(f"study {study.name} is {state}: resume it first (`tuner launch` continues it)")
     going = [each for each in launches.list_launches(database, study.id) if each.stopped_at is None]
     if not going:
         raise LaunchError(
@@ -271,7 +271,9 @@ class LaunchWatch:
             return
         said = next((each for each in reversed(self.view.workers) if each.said), None)
         why = f": {said.said}; `tuner logs {status.study} --worker {said.name}` shows more" if said else ""
-        raise LaunchError(f"every worker of launch {self._launch.number} has ended, study {status.study} has not{why}")
+        raise LaunchError(
+            f"every worker of launch {self._launch.number} has ended, but study {status.study} has not{why}"
+        )
 
     def settle(self) -> None:
         """Waits a while for workers that leave because the study has ended."""

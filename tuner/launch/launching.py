@@ -74,7 +74,7 @@ def launch(
     if not isinstance(spec, SearchSpec):
         spec = load_spec(Path(spec), overrides)
     elif overrides:
-        raise TypeError("overrides and trials go with a spec's file; change a SearchSpec itself")
+        raise TypeError("overrides and trials apply to the file of a spec; change the SearchSpec itself")
     if on is not None or workers is not None or detach:
         wish = _EngineWish(on or LOCAL, workers, detach, slots, settings or {}, allow_version_drift)
         return _launch_on_engine(spec, storage, wish, on_event or ignore, on_status)

@@ -186,10 +186,10 @@ def _cannot(spec: SearchSpec) -> list[str]:
     """What Optuna does not do in such a study."""
     said = []
     if len(spec.objectives) > 1 and spec.pruner.name != "none":
-        said.append(f"Pruner {spec.pruner.name} is not used: nothing is pruned with several objectives")
+        said.append(f"Pruner {spec.pruner.name} is not used: trials are not pruned with several objectives")
     if spec.constraints and spec.sampler.name not in HEEDS_CONSTRAINTS:
-        ranks = "they decide which trial is best"
-        said.append(f"Sampler {spec.sampler.name} does not look at the constraints; {ranks}")
+        ranks = "they only decide which trial is best"
+        said.append(f"Sampler {spec.sampler.name} does not take the constraints into account; {ranks}")
     return said
 
 

@@ -101,7 +101,7 @@ class Pool:
             if study is not None:
                 self._serve(study)
             elif not idle:
-                self._say(Event("No study waits for a worker; this pool waits for one"))
+                self._say(Event("No study needs a worker; this pool waits until one does"))
             idle = study is None
             if idle:
                 self._leaving.wait(self._orders.poll_seconds)
@@ -147,7 +147,7 @@ class Pool:
             return
         except (TunerError, StorageError, OSError) as error:
             seconds = self._setbacks.add(study.study_id)
-            self._say(Event(f"study {study.name} cannot be worked on here, next try in {seconds:g} s: {error}"))
+            self._say(Event(f"study {study.name} cannot run on this machine, next try in {seconds:g} s: {error}"))
 
     @contextmanager
     def _started(self, study: Served) -> Iterator[LocalWorker]:
@@ -184,7 +184,7 @@ class Pool:
             LaunchError: it ended badly.
         """
         priority = f" (priority {study.priority})" if study.priority else ""
-        self._say(Event(f"study {study.name}: a worker begins{priority}"))
+        self._say(Event(f"study {study.name}: a worker starts{priority}"))
         worker.begin()
         turn = _Turn(self._orders.turn_seconds)
         looked = 0.0
@@ -235,7 +235,7 @@ class Pool:
         if self._next is not None:
             worker.drain()
             waits = f"study {self._next.name} waits"
-            self._say(Event(f"study {study.name}: its worker leaves after the trials that it has; {waits}"))
+            self._say(Event(f"study {study.name}: its worker leaves after its current trials; {waits}"))
 
 
 class _Turn:

@@ -65,7 +65,7 @@ def _checked(space: Sequence[Listed], given: Mapping[str, Any], name: str, value
         raise ValueError(f"no hyperparameter {name!r}; {_suggestion(space, name)}")
     active = [each for each in named if _may_be_active(each, given)]
     if not active:
-        raise ValueError(f"{name} is not asked for with these values: it needs {_conditions(named)}")
+        raise ValueError(f"{name} is not used with these values: it needs {_conditions(named)}")
     for each in active:
         if (found := _value(each, value)) is not None:
             return found

@@ -114,7 +114,7 @@ def leave_in_order(worker: LocalWorker, on_event: OnEvent) -> None:
     """After an interruption; a second one ends the worker at once."""
     worker.stop()
     try:
-        on_event(Event("Interrupted: the running trials write their checkpoints. Ctrl-C again ends them at once"))
+        on_event(Event("Interrupted: running trials write their checkpoints. Press Ctrl-C again to end them at once"))
         worker.wait(None)
     except KeyboardInterrupt:
         worker.kill()

@@ -36,12 +36,12 @@ def _how_it_was_chosen(report: ExportReport) -> Iterator[str]:
     champion, assessment = report.champion, report.champion.assessment
     yield _subject(report)
     if report.unassessed:
-        yield f"taken as the study has it: {report.unassessed}"
+        yield f"the value is the one that the study recorded: {report.unassessed}"
     if assessment is not None:
         if champion.ensemble is None:
             yield from cost_of_choosing(assessment)
         if assessment.resamples:
-            yield f"in brackets: 95% intervals of {assessment.resamples} bootstrap resamples"
+            yield f"brackets show 95% intervals from {assessment.resamples} bootstrap resamples"
     if champion.retraining is not None:
         yield from spread_of_retraining(champion.objective.metric, champion.retraining)
     yield from (f"this trial breaks a constraint: {broken}" for broken in report.violated)
@@ -80,19 +80,20 @@ def cost_of_choosing(assessment: Assessment) -> Iterator[str]:
     if champion.trial != best.trial:
         sizes = f"{champion.parameters:,} parameters rather than {best.parameters:,}"
         yield (
-            f"trial {champion.trial} instead of trial {best.trial}, which validation cannot tell apart: it has {sizes} "
-            f"(--trial {best.trial} exports the other)"
+            f"trial {champion.trial} was chosen instead of trial {best.trial}: validation cannot tell them apart, and "
+            f"it has {sizes} (--trial {best.trial} exports the other)"
         )
     if champion.test is None:
         if len(assessment.candidates) > 1:
-            yield "there is no test split: the validation score chose the trial, so it flatters it"
+            yield "there is no test split: the validation score is optimistic, because it chose the trial"
         return
     assert assessment.optimism is not None and assessment.missed is not None
     better = "better" if assessment.optimism >= 0 else "worse"
     by = show(abs(assessment.optimism))
-    yield f"test: {_interval(champion.test)}; on validation, by which it was chosen, it is {by} {better}"
+    yield f"test: {_interval(champion.test)}; the validation score, which chose it, is {by} {better}"
     if assessment.missed > 0:
-        yield f"choosing by validation cost {show(assessment.missed)} on the test split, which nothing was chosen by"
+        missed = show(assessment.missed)
+        yield f"choosing by validation cost {missed} on the test split, which had no part in the choice"
 
 
 def spread_of_retraining(metric: str, retraining: Retraining) -> Iterator[str]:

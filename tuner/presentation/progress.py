@@ -93,7 +93,7 @@ class Progress:
     def away(self, why: str) -> None:
         """Says that the database is not there, until the next status."""
         self._is_away = True
-        line = Text(f"The database is away, and is waited for: {printable(why)}")
+        line = Text(f"The database is unavailable; waiting for it: {printable(why)}")
         if self._live is None:
             self._say(line)
         else:

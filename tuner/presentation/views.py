@@ -218,7 +218,7 @@ def _has_front(status: StudyStatus) -> bool:
 def _training(status: StudyStatus) -> str | None:
     if status.training_share is None:
         return None
-    return f"{status.training_share:.0%} of the time of its workers' slots"
+    return f"{status.training_share:.0%} of its workers' slot time"
 
 
 def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:

@@ -55,9 +55,9 @@ def position_in(listing: Mapping[str, Any], cursor: str | None) -> Any:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         mark, position = json.loads(text)
     except (ValueError, TypeError, binascii.Error, RecursionError):
-        raise CursorError("that is no cursor of a page: take the one of the page before, or none to begin") from None
+        raise CursorError("this is not the cursor of a page: use that of the previous page, or none to start") from None
     if mark != _mark(listing):
-        raise CursorError("the cursor is of another study, filter or order: begin without one")
+        raise CursorError("the cursor belongs to another study, filter or order: start without one")
     return position
 
 
@@ -65,7 +65,7 @@ def whole_number(position: Any) -> int | None:
     """A position that is a count or an id; None for None. Raises CursorError for what anybody else wrote."""
     if position is None or (isinstance(position, int) and 0 <= position < _MOST):
         return position
-    raise CursorError("the cursor's place is none in this list: begin without one")
+    raise CursorError("the cursor does not fit this list: start without one")
 
 
 def _mark(listing: Mapping[str, Any]) -> str:

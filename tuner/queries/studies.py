@@ -50,12 +50,12 @@ def study_page(*, limit: int = USUAL_PAGE, cursor: str | None = None, storage: S
     listing = {"list": "studies"}
     after = position_in(listing, cursor)
     if not (after is None or (isinstance(after, str) and "\0" not in after)):
-        raise CursorError("the cursor names no study: begin without one")
+        raise CursorError("the cursor names no study: start without one")
     with open_storage(storage) as database:
         try:
             found = progress.overview(database, after=after, limit=limit + 1)
         except UnknownStudy:
-            raise CursorError("the study that this page comes after was deleted: begin without a cursor") from None
+            raise CursorError("the last study of the previous page was deleted: start without a cursor") from None
     items, more = paged(found, limit)
     return Page(items, cursor_after(listing, items[-1].study) if more else None)
 

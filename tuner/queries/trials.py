@@ -98,7 +98,7 @@ def _position(sort: str, stored: Any) -> Position | None:
     match stored:
         case [int(trial), value] if 0 <= trial < _MOST_TRIALS and (value is None or _fits(sort, value)):
             return Position(trial, value)
-    raise CursorError("the cursor's place is none in this order: begin without one")
+    raise CursorError("the cursor does not fit this order: start without one")
 
 
 def _fits(sort: str, value: Any) -> bool:

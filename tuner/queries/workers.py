@@ -75,7 +75,7 @@ def worker_page(*, limit: int = USUAL_PAGE, cursor: str | None = None, storage: 
     listing = {"list": "workers"}
     after = position_in(listing, cursor)
     if not (after is None or (isinstance(after, str) and "\0" not in after)):
-        raise CursorError("the cursor names no worker: begin without one")
+        raise CursorError("the cursor names no worker: start without one")
     with open_storage(storage) as database:
         found = workers.list_live(database, after=after or "", limit=limit + 1)
     items, more = paged([LiveWorker(**vars(_worker_view(*each)), study=each[0].name) for each in found], limit)

@@ -92,7 +92,7 @@ def _one_example(data: PreparedData) -> Any:
 
 def _size(kept: KeptModel | None) -> float:
     if kept is None or kept.size is None:
-        raise ValueError("export_bytes cannot be measured, for the model could not be saved")
+        raise ValueError("export_bytes cannot be measured, because the model could not be saved")
     return float(kept.size)
 
 

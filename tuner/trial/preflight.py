@@ -120,12 +120,12 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
     obstacle = why_not_saved(model.network)
     if obstacle is not None and "export_bytes" in spec.wanted:
         key = "constraints" if "export_bytes" in spec.constraints else "objective"
-        raise PreflightError(f"export_bytes cannot be measured, for the model cannot be saved: {obstacle}", key)
+        raise PreflightError(f"export_bytes cannot be measured, because the model cannot be saved: {obstacle}", key)
     weights = batch_format(space, hp, spec, data, model).class_weights
     return Checked(
         parameters=parameters_of(model.network),
         metrics=metrics,
-        warnings=[] if obstacle is None else [f"no model will be kept, for this one cannot be saved: {obstacle}"],
+        warnings=[] if obstacle is None else [f"no model will be kept, because this one cannot be saved: {obstacle}"],
         class_weights=None if weights is None else list(weights),
     )
 

@@ -85,10 +85,10 @@ class ResumeWriter:
                 try:
                     self._artifacts.remove(file.artifact.key)
                 except (ArtifactsUnavailable, OSError) as error:
-                    print(f"an old resume checkpoint stays: {error}", flush=True)
+                    print(f"an old resume checkpoint cannot be removed: {error}", flush=True)
         self._files = [file for file in self._files if file in kept]
 
     def _say_once(self, error: ArtifactsUnavailable) -> None:
         if not self._store_is_away:
-            print(f"no resume checkpoint is written now: {error}; training goes on", flush=True)
+            print(f"no resume checkpoint is written now: {error}; training continues", flush=True)
         self._store_is_away = True

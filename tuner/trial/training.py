@@ -61,7 +61,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         try:
             kept = keep_model(whole, assignment, artifacts, channel)
         except CannotBeSaved as error:
-            reason = f"its model is not kept, for it cannot be saved: {error}"
+            reason = f"its model is not kept, because it cannot be saved: {error}"
         measures = measures_of(spec, whole, data, parameters, kept, result.metrics)
     return Finished(
         outcome=Outcome.PRUNED if is_pruned else Outcome.COMPLETE,

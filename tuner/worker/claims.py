@@ -110,7 +110,7 @@ def _smallest(resources: Resources) -> int:
 def _refusal(asked: int, there: int, taken: Mapping[str, str]) -> str:
     holders = "; ".join(f"GPU {name} by {who or 'another worker'}" for name, who in taken.items())
     return (
-        f"{asked} of this node's {there} GPUs are asked for, and {there - len(taken)} are free: {holders}. Stop a "
+        f"{asked} of this node's {there} GPUs are requested, but {there - len(taken)} are free: {holders}. Stop a "
         "worker, ask for fewer, or have trials share a GPU with resources.trials_per_gpu; gpus_per_trial: 0 trains "
         "without"
     )

@@ -41,7 +41,7 @@ class TrialCloser:
             if running.stop_sent or not self._spent(running, finished):
                 leases.release(self._study.database, running.lease, spend_attempt=not running.stop_sent)
                 _log.info(
-                    "trial %d: %s; it will go on from its checkpoint",
+                    "trial %d: %s; it will continue from its checkpoint",
                     running.number,
                     finished.reason,
                 )

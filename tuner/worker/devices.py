@@ -88,6 +88,6 @@ def _gpus_per_trial(resources: Resources, gpus: tuple[str, ...]) -> int:
         return 1 if gpus else 0
     if resources.gpus_per_trial > len(gpus):
         raise LaunchError(
-            f"resources.gpus_per_trial: {resources.gpus_per_trial} GPUs are asked for; this node has {len(gpus)}"
+            f"resources.gpus_per_trial: {resources.gpus_per_trial} GPUs are requested, but this node has {len(gpus)}"
         )
     return resources.gpus_per_trial

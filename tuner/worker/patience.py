@@ -37,7 +37,7 @@ class Patience:
     def __init__(
         self,
         leaving: threading.Event,
-        meanwhile: str = "trials go on, their results wait",
+        meanwhile: str = "trials continue, and their results wait",
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._leaving = leaving

@@ -207,7 +207,7 @@ class Supervisor:
         """Nothing is known about the trial's resume checkpoints now: leaves it for later, and says so once."""
         self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
         if not self._store_is_away:
-            _log.warning("%s; no trial is taken up until it is back", error)
+            _log.warning("%s; no trial is started until it is back", error)
         self._store_is_away = True
 
     def _may_start(self) -> bool:
@@ -251,7 +251,7 @@ class Supervisor:
         # Slurm sends its SIGTERM to the trial processes too.
         running.stop_sent |= self._leaving.requested.is_set()
         if running.words_lost:
-            finished = Finished(outcome=Outcome.INTERRUPTED, reason="the database was away when its worker left")
+            finished = Finished(outcome=Outcome.INTERRUPTED, reason="the database was unavailable when its worker left")
         self._patiently(self._closer.conclude, running, finished)
         # What was concluded may have ended the study, and no trial starts after that.
         self._polled = -math.inf

@@ -45,7 +45,7 @@ def test_workers_go_on_without_the_command_are_looked_at_scaled_and_stopped_and_
     started = place.run("launch", spec, "--workers", "1", "--detach")
     assert started.code == 0, started.err
     assert "Launch 1: 1 worker on local" in started.err
-    assert "study shapes runs: its workers go on" in started.err
+    assert "study shapes is running: its workers continue" in started.err
     place.wait_for_epoch("shapes")
     assert "launch 1 on local: 1 running" in place.run("status", "shapes").out
     (listed,) = place.run("status", "shapes", "--format", "json").json["launches"]
@@ -60,7 +60,7 @@ def test_workers_go_on_without_the_command_are_looked_at_scaled_and_stopped_and_
     stopped = place.run("stop", "shapes")
     assert "study shapes: its workers leave after their epoch" in stopped.err
     again = place.run("scale", "shapes", "--workers", "2")
-    assert again.code == 1 and "`tuner launch` goes on with it" in again.err
+    assert again.code == 1 and "`tuner launch` continues it" in again.err
 
     watching = place.start("launch", spec, "--on", "local", "--workers", "2")
     # Earlier epochs are there already: that it says so shows that it listens.
@@ -71,7 +71,7 @@ def test_workers_go_on_without_the_command_are_looked_at_scaled_and_stopped_and_
     watching.send_signal(signal.SIGINT)
     said += watching.communicate(timeout=60)[1]
     assert watching.returncode == 130
-    assert "its workers go on. `tuner status shapes --watch` follows them, `tuner stop shapes` stops them" in said
+    assert "its workers continue. `tuner status shapes --watch` follows them, `tuner stop shapes` stops them" in said
     gate.touch()
     followed = place.run("status", "shapes", "--watch")
     assert followed.code == 0 and "shapes: finished" in followed.out
@@ -89,8 +89,8 @@ def test_a_launch_whose_workers_are_all_gone_says_so(place, gated):
     os.kill(worker["pid"], signal.SIGKILL)
     _, said = watching.communicate(timeout=60)
     assert watching.returncode == 1
-    assert "Warning: worker w1-0 on" in said and "failed: it ended without a word" in said
-    assert "error: every worker of launch 1 has ended, study shapes has not" in said
+    assert "Warning: worker w1-0 on" in said and "failed: it ended without a message" in said
+    assert "error: every worker of launch 1 has ended, but study shapes has not" in said
     assert "launch 1 on local: 1 failed" in place.run("status", "shapes").out
 
 
@@ -101,7 +101,7 @@ def test_an_engine_that_there_is_not_and_an_option_that_it_has_not(place, raw_sp
     wrong = place.run("launch", spec, "--on", "slurm", "--launch", "partiton=gpu")
     assert wrong.code == 1 and "launch.slurm.partiton: unknown key; did you mean partition?" in wrong.err
     many = place.run("launch", spec, "--gpus", "64", "--workers", "2")
-    assert many.code == 1 and "64 GPUs per worker are asked for; this machine has" in many.err
+    assert many.code == 1 and "64 GPUs per worker are requested, but this machine has" in many.err
     assert not (place.folder / "tuner.db").exists()
 
 

@@ -250,7 +250,7 @@ def _file(images, folder):
         (lambda images, folder: folder.mkdir(), "is empty: it needs one folder of images per class"),
         (lambda images, folder: None, "does not exist: check the path in the spec's data"),
         (_file, "is a file, not a folder of class folders"),
-        (_one_class, "holds one class only ('dark'): classification needs two"),
+        (_one_class, "holds only one class ('dark'): classification needs two"),
         (_too_few, "class 'dark' has 1 usable example and needs at least 2, one for each of train, validation"),
         (_corrupt, "12 files under "),
         (_unsupported, "dark/photo.tiff (.tiff; supported are bmp, gif, jpeg, jpg, png)"),

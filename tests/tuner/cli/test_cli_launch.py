@@ -83,7 +83,7 @@ def test_a_study_without_a_complete_trial_exits_3_and_its_trials_say_why(place, 
     ran = place.run("launch", spec)
     assert ran.code == 3
     assert "trial 1  failed  0 epochs  RuntimeError: the second batch was never right" in ran.complaints
-    assert ran.complaints[-1] == "no trial is complete; `tuner trials` lists why"
+    assert ran.complaints[-1] == "no trial is complete; `tuner trials` shows why"
     assert tuner("launch", spec).code == 3
     assert (place.folder / "named.db").exists() and not (place.folder / "tuner.db").exists()
     assert (place.folder / "tuner-artifacts/shapes/trials/00000/run-001/trial.log").exists()
@@ -119,7 +119,7 @@ def test_interrupted_stopped_and_launched_again_it_is_one_trial(place, raw_spec,
     _interrupt(launcher)
     _, err = launcher.communicate(timeout=60)
     assert launcher.returncode == 130
-    assert "Interrupted: the running trials write their checkpoints" in err
+    assert "Interrupted: running trials write their checkpoints" in err
     assert err.splitlines()[-1] == "interrupted" and "Traceback" not in err
     now = api.study_status("shapes", storage=place.storage)
     assert (now.state, now.reason, now.running, now.open) == ("stopped", "interrupted", 0, 1)

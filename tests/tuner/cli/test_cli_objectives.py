@@ -35,8 +35,8 @@ def searched(tmp_path_factory, cache, raw_spec):
 def test_a_launch_says_what_several_objectives_mean(searched):
     _, first, second = searched
     assert "objective val_score (maximize), parameters (minimize)" in first.err
-    assert "Pruner asha is not used: nothing is pruned with several objectives" in first.err
-    assert "Sampler grid does not look at the constraints; they decide which trial is best" in first.err
+    assert "Pruner asha is not used: trials are not pruned with several objectives" in first.err
+    assert "Sampler grid does not take the constraints into account; they only decide which trial is best" in first.err
     assert "breaks a constraint" in first.err and "best val_score so far" in first.err
     assert first.err.splitlines()[-1] == "`tuner best several` shows the Pareto front"
     assert second.code == 3
@@ -109,7 +109,7 @@ def test_a_trial_beyond_the_constraints_is_exported_on_demand_and_said(searched,
 def test_a_configuration_is_enqueued_or_refused_at_once(searched, tuner, raw_spec):
     folder = searched[0].folder
     ran = tuner("enqueue", "several", "units=16", cwd=folder)
-    assert "has the grid sampler, which tries its own values only" in ran.complaints[0]
+    assert "uses the grid sampler, which tries only its own values" in ran.complaints[0]
     # The warm start had the space listed.
     ran = tuner("enqueue", "strict", "units=5", "droped=true", cwd=folder)
     assert "units: 5 is not allowed; it takes int from 4 to 8 in steps of 4" in ran.complaints[0]

@@ -51,7 +51,7 @@ def test_a_spec_of_another_study_is_refused(place, raw_spec, tuner):
     place.write_spec(raw_spec())
     ran = tuner("work", "digits", "--create-from", "spec.yaml", cwd=place.folder)
     assert ran.code == 1
-    assert ran.complaints == ["error: spec.yaml: study: is 'shapes', and the study to work on is 'digits'"]
+    assert ran.complaints == ["error: spec.yaml: study: is 'shapes', but the study to work on is 'digits'"]
 
 
 def test_a_manifest_is_alone_on_standard_output(place, raw_spec, tuner):

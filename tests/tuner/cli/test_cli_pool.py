@@ -75,13 +75,13 @@ def test_one_pool_serves_small_and_urgent_studies_beside_a_big_one(
     assert working.returncode == 0, err
     assert "Traceback" not in err
     lines = err.splitlines()
-    begun = [line.split()[1].rstrip(":") for line in lines if "a worker begins" in line]
+    begun = [line.split()[1].rstrip(":") for line in lines if "a worker starts" in line]
     assert begun[0] == "gone"
     assert begun[1] == "big"
     assert begun.index("small") < begun.index("urgent"), err
-    assert any("study gone cannot be worked on here, next try in 30 s: " in line for line in lines)
-    assert "study urgent: a worker begins (priority 5)" in lines
-    assert any("study big: its worker leaves after the trials that it has; " in line for line in lines)
+    assert any("study gone cannot run on this machine, next try in 30 s: " in line for line in lines)
+    assert "study urgent: a worker starts (priority 5)" in lines
+    assert any("study big: its worker leaves after its current trials; " in line for line in lines)
     assert [look.state(name) for name in ("big", "gone", "others")] == ["running"] * 3
     assert look.held("big") == 0
     for name, ended in (("small", 1), ("urgent", 1), ("big", look.closed("big"))):
@@ -107,7 +107,7 @@ def test_a_pool_says_that_it_cannot_read_a_spec_and_serves_the_others(place, mak
 
     assert working.returncode == 0, err
     assert "Traceback" not in err and "validation error" not in err
-    said = "study newer cannot be worked on here, next try in 30 s: the stored spec of study newer cannot be read by "
+    said = "study newer cannot run on this machine, next try in 30 s: the stored spec of study newer cannot be read by "
     assert [line.startswith(said) for line in err.splitlines() if line.startswith("study newer ")] == [True]
     assert (look.state("newer"), look.workers("newer")) == ("running", [])
 
@@ -154,7 +154,7 @@ def test_a_pool_without_studies_waits_and_leaves_at_once(place):
     first = working.stderr.readline()
     working.terminate()
     _, err = working.communicate(timeout=60)
-    assert (first + err, working.returncode) == ("No study waits for a worker; this pool waits for one\n", 75)
+    assert (first + err, working.returncode) == ("No study needs a worker; this pool waits until one does\n", 75)
 
 
 @pytest.mark.parametrize("arguments", [(), ("shapes", "--any"), ("--any", "--create-from", "spec.yaml")])

@@ -116,7 +116,7 @@ def test_status_watch_says_how_it_stands_and_goes_on_after_an_outage(new_postgre
     assert watching.stderr.readline() == "study digits running: 0 of 4 trials done, 1 running, 3 open\n"
     assert watching.stderr.readline().startswith("trial 0  epoch 2/8")
     proxy.cut()
-    assert watching.stderr.readline().startswith("The database is away, and is waited for: cannot use the database")
+    assert watching.stderr.readline().startswith("The database is unavailable; waiting for it: cannot use the database")
     leases.close(database, lease, TrialResult(lease.trial_id, 0, "pruned", value=0.5, epochs=2))
     proxy.restore()
     assert watching.stderr.readline() == "The database is back\n"
@@ -188,7 +188,7 @@ def test_trials_are_chosen_by_state_and_cut_by_limit(finished, tuner):
 
 def test_no_such_trials_is_said_beside_standard_output(finished, tuner):
     ran = tuner("trials", "shapes", "--state", "pruned", cwd=finished[0].folder)
-    assert (ran.code, ran.out, ran.err) == (0, "", "no such trials\n")
+    assert (ran.code, ran.out, ran.err) == (0, "", "no trial matches\n")
 
 
 def test_show_has_every_epoch(finished, tuner):

@@ -32,7 +32,7 @@ def test_tokens_are_made_listed_and_revoked(tuner: Any, url: str) -> None:
     assert (listed["name"], listed["scope"], listed["revoked_at"]) == ("ci", "launch", None)
     assert secret not in str(listed)
     again = tuner("token", "create", "ci", "--scope", "read", "--storage", url)
-    assert again.complaints == ["error: there was a token 'ci' already; choose another name"]
+    assert again.complaints == ["error: there is or was a token 'ci'; choose another name"]
     assert tuner("token", "revoke", "ci", "--storage", url).err == "token ci is revoked\n"
     assert "no token 'other'; there is 'ci'" in tuner("token", "revoke", "other", "--storage", url).err
 
@@ -47,12 +47,12 @@ def test_the_service_does_not_listen_to_others_without_a_token(tuner: Any, url: 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--data-root", "nowhere", "there is no such folder"),
+        ("--data-root", "nowhere", "this folder does not exist"),
         ("--proxy", "not a thing", "an address, or a network such as 10.0.0.0/8"),
-        ("--name", "bad name/x", "a host's name or address"),
+        ("--name", "bad name/x", "give a host name or address"),
         ("--allow-space", "resnet", "unknown space 'resnet'; one of image, text, structured"),
-        ("--allow-space", "team.spaces:Small", "team.spaces is not there"),
-        ("--allow-space", "spaces/small.py:Small", "spaces/small.py is not there"),
+        ("--allow-space", "team.spaces:Small", "team.spaces does not exist"),
+        ("--allow-space", "spaces/small.py:Small", "spaces/small.py does not exist"),
     ],
 )
 def test_what_is_allowed_must_be_there(tuner: Any, url: str, option: str, value: str, said: str) -> None:
@@ -63,15 +63,15 @@ def test_what_is_allowed_must_be_there(tuner: Any, url: str, option: str, value:
 
 def test_a_study_is_deleted_once_its_name_was_typed(tuner: Any, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("plane\n"))
-    assert "confirm it with its name" in tuner("delete", "plain", "--storage", url).err
+    assert "confirm the deletion with the study's name" in tuner("delete", "plain", "--storage", url).err
     monkeypatch.setattr("sys.stdin", io.StringIO("plain\n"))
-    assert tuner("delete", "plain", "--storage", url).err.endswith("study plain is deleted; its files are left\n")
+    assert tuner("delete", "plain", "--storage", url).err.endswith("study plain is deleted; its files were kept\n")
     assert "no study 'plain'" in tuner("delete", "plain", "--yes", "--storage", url).err
 
 
 def test_lists_go_on_where_they_ended(tuner: Any, url: str) -> None:
     first = tuner("trials", "plain", "--sort", "value", "--limit", "2", "--storage", url, "--format", "json")
     assert [each["value"] for each in first.json] == [1.0, 2.0]
-    cursor = first.err.partition("more: --cursor ")[2].strip()
+    cursor = first.err.partition("more trials follow: --cursor ")[2].strip()
     rest = tuner("trials", "plain", "--sort", "value", "--cursor", cursor, "--storage", url, "--format", "json")
     assert [each["value"] for each in rest.json] == [3.0] and rest.err == ""

@@ -116,7 +116,7 @@ BAD = {
     "infinite": ({"x": np.zeros((2, 2)), "y": np.array([[0.5, 1], [np.inf, 2]])}, "example 1 (the target holds NaN or"),
     "weight": ({"x": np.zeros((2, 2)), "y": [0, 1], "w": [1, -1]}, "example 1 (the weight is not a number of at"),
     "empty text": ({"x": np.array(["a", " "]), "y": [0, 1]}, "example 1 (the text is empty)"),
-    "one class": ({"x": np.zeros((2, 2)), "y": [1, 1]}, "the target holds one class only ('1'): classification needs"),
+    "one class": ({"x": np.zeros((2, 2)), "y": [1, 1]}, "the target holds only one class ('1'): classification needs"),
     "empty": ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "the train data is empty"),
     "complex": ({"x": np.zeros((4, 2), complex), "y": [0, 1] * 2}, "input '' holds complex128 (2,), which no model"),
     "classes": (
@@ -145,8 +145,8 @@ def test_bad_examples_are_left_out_if_asked(arrays):
 def test_files_that_are_no_npz(tmp_path, arrays):
     for name, content, message in [
         ("none.npz", None, "does not exist"),
-        ("text.npz", b"no zip file", r"is no .npz file"),
-        ("empty.npz", b"", r"is no .npz file"),
+        ("text.npz", b"no zip file", r"is not an .npz file"),
+        ("empty.npz", b"", r"is not an .npz file"),
     ]:
         if content is not None:
             (tmp_path / name).write_bytes(content)

@@ -287,7 +287,7 @@ BAD_TABLES = {
     "ragged": (["n,y", "1,a", "2,b,c", "3"], {}, "2 rows of {file} cannot be used: row 2 (3 values, the header has"),
     "infinite target": (["n,y", "1,1.5", "2,inf", "3,2.5"], {"label_column": "y"}, "row 2 (the label column 'y'"),
     "negative weight": (["n,w", "1,1", "2,-1"], {"weight_column": "w"}, "row 2 (the weight in column 'w' is"),
-    "one class": (["n,y", "1,a", "2,a"], {"label_column": "y"}, "holds one class only ('a'): classification needs two"),
+    "one class": (["n,y", "1,a", "2,a"], {"label_column": "y"}, "holds only one class ('a'): classification needs two"),
     "rare class": (["n,y", "1,a", "2,a", "3,b"], {"label_column": "y"}, "class 'b' has 1 usable example"),
     "empty file": ([], {}, "{file} is empty: it needs a header and rows"),
     "no rows": (["n,y"], {}, "{file} has a header and no rows"),

@@ -144,7 +144,7 @@ def test_so_many_wait_and_no_more(serving: Serve, database: Database) -> None:
     with httpx.Client(base_url=serving(database.url)) as http:
         answers = [http.post("/api/v1/studies/digits/exports", json={"top": each + 1}) for each in range(21)]
         assert [each.status_code for each in answers] == [202] * 20 + [429]
-        assert "20 exports wait already" in answers[-1].text
+        assert "20 exports are waiting already" in answers[-1].text
 
 
 def test_a_reader_looks_on(serving: Serve, database: Database) -> None:

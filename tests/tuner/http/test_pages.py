@@ -62,7 +62,7 @@ def test_errors_are_pages_for_browsers_and_json_for_programs(browser: httpx.Clie
         said = browser.get(path, headers=headers)
         assert said.status_code == 404 and said.json()["error"]["message"]
     cursor = browser.get("/", params={"cursor": "nonsense"})
-    assert cursor.status_code == 400 and "that is no cursor" in cursor.text
+    assert cursor.status_code == 400 and "this is not the cursor" in cursor.text
 
 
 def test_without_access_a_page_leads_to_the_sign_in(serving: Serve, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_wrong_token_is_said_to_be_wrong(serving: Serve, url: str) -> None:
         for wrong in ("kc_wrong", "", "ü" * 20, "x" * 499):
             said = sign_in(client, wrong)
             assert said.status_code == 401 and "Set-Cookie" not in said.headers
-            assert "the token is not known, was revoked or has expired" in said.text
+            assert "the token is unknown, revoked or expired" in said.text
             assert not wrong or wrong not in said.text
 
 

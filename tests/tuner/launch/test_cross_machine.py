@@ -17,8 +17,8 @@ from tuner.spec.sections import LaunchSettings
     "url, why",
     [
         ("sqlite:////data/tuner.db", "is a SQLite file, which is on one machine"),
-        ("postgresql://ann:secret@localhost/tuner", "is at localhost, which on every machine is that machine itself"),
-        ("postgresql://ann:secret@LOCALHOST./tuner", "which on every machine is that machine itself"),
+        ("postgresql://ann:secret@localhost/tuner", "is at localhost, which means each machine itself"),
+        ("postgresql://ann:secret@LOCALHOST./tuner", "which means each machine itself"),
         ("postgresql://ann:secret@127.0.0.1:5432/tuner", "is at 127.0.0.1"),
         ("mysql://ann:secret@127.8.9.1/tuner", "is at 127.8.9.1"),
         ("postgresql://ann:secret@[::1]/tuner", "is at ::1"),
@@ -94,9 +94,9 @@ def test_an_engine_that_is_not_there_or_lacks_its_library_is_refused(monkeypatch
 @pytest.mark.parametrize(
     "needs, why",
     [
-        (WorkerNeeds(gpus=64), "64 GPUs per worker are asked for; this machine has"),
-        (WorkerNeeds(cpus=4096), "4096 cores per worker are asked for; this machine has"),
-        (WorkerNeeds(memory="900T"), "900T per worker are asked for; this machine has"),
+        (WorkerNeeds(gpus=64), "64 GPUs per worker are requested, but this machine has"),
+        (WorkerNeeds(cpus=4096), "4096 cores per worker are requested, but this machine has"),
+        (WorkerNeeds(memory="900T"), "900T per worker are requested, but this machine has"),
     ],
 )
 def test_more_than_this_machine_has_is_refused(needs: WorkerNeeds, why: str) -> None:

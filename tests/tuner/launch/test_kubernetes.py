@@ -145,10 +145,10 @@ REFUSED = {
     ),
     "localhost": (
         {"storage": "postgresql://ann:hunter2@localhost/t"},
-        "storage: it is at localhost, which on every machine",
+        "storage: it is at localhost, which means each machine",
     ),
-    "loopback": ({"storage": "mysql://ann:hunter2@[::1]/t"}, "storage: it is at ::1, which on every machine is"),
-    "any address": ({"storage": "postgresql://ann:hunter2@0.0.0.0/t"}, "storage: it is at 0.0.0.0, which on every"),
+    "loopback": ({"storage": "mysql://ann:hunter2@[::1]/t"}, "storage: it is at ::1, which means each machine"),
+    "any address": ({"storage": "postgresql://ann:hunter2@0.0.0.0/t"}, "storage: it is at 0.0.0.0, which means each"),
     "below localhost": ({"storage": "mysql://ann:hunter2@db.localhost/t"}, "storage: it is at db.localhost, which on"),
     "a socket": ({"storage": "postgresql://ann@/t?host=/run/postgresql"}, "storage: it is at a socket of one machine"),
     "data here": ({"data": {"kind": "npz", "path": "digits.npz"}}, "data.path: pods do not have /home/somebody/digits"),

@@ -74,4 +74,5 @@ def test_a_model_that_cannot_be_saved_is_a_warning(make_spec, cache, tmp_path, i
     spec = spec.model_copy(update={"space": spec.space.model_validate(f"{MODELS}:UnsaveableSpace")})
     found = preflight(spec, cache, tmp_path / "preflight.log")
     (warning,) = found.warnings
-    assert warning.startswith("no model will be kept, for this one cannot be saved: NotImplementedError: Object Gan")
+    said = "no model will be kept, because this one cannot be saved: NotImplementedError: Object Gan"
+    assert warning.startswith(said)

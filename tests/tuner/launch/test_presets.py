@@ -82,7 +82,7 @@ def test_what_is_accepted_is_what_a_trial_takes_and_the_rest_is_refused_by_both(
         ({"flip": 2}, "flip: 2 is not allowed; it takes one of false, true"),
         (
             {"nesterov": True, "optimizer": "adam"},
-            "nesterov is not asked for with these values: it needs optimizer=sgd",
+            "nesterov is not used with these values: it needs optimizer=sgd",
         ),
         ({"warmup": 0.25}, "warmup: 0.25 is not allowed; it takes float from 0.1 to 0.2, or float from 0.3 to 0.4"),
         ({"warmup": 0.15, "optimizer": "sgd"}, "warmup: 0.15 is not allowed; it takes float from 0.3 to 0.4"),

@@ -134,7 +134,7 @@ def test_a_dead_nodes_worker_comes_up_elsewhere_and_its_trial_is_adopted(
         # Both nodes' GPUs are taken.
         handle = engine.scale(handle, wanted(3))
         (waiting,) = engine.workers(handle)[2:]
-        assert (waiting.state, waiting.said) == (QUEUED, "no node has a place for it yet")
+        assert (waiting.state, waiting.said) == (QUEUED, "no node has room for it yet")
         handle = engine.scale(handle, wanted(2))
         assert states(engine, handle) == [RUNNING, RUNNING, STOPPED]
         known = ray_state.actors()
@@ -211,9 +211,9 @@ def test_how_a_queued_worker_ended_and_kept_logs_need_no_cluster(
 @pytest.mark.parametrize(
     ("needs", "labels", "words"),
     [
-        ({"gpus": 9.0}, {}, "9 GPUs per worker are asked for; no node of the Ray cluster at .* has more than "),
-        ({"cpus": 900}, {}, "900 cores per worker are asked for"),
-        ({"memory": "900T"}, {}, "900T per worker are asked for"),
+        ({"gpus": 9.0}, {}, "9 GPUs per worker are requested, but no node of the Ray cluster at .* has more than "),
+        ({"cpus": 900}, {}, "900 cores per worker are requested"),
+        ({"memory": "900T"}, {}, "900T per worker are requested"),
         ({}, {"zone": "moon"}, "no node of .* has the labels zone=moon"),
     ],
 )
@@ -251,7 +251,7 @@ def test_a_note_of_a_cluster_that_is_gone_is_no_cluster(monkeypatch):
 
 def test_something_else_at_the_address_is_no_cluster(s3_server):
     address = s3_server.removeprefix("http://")
-    with pytest.raises(LaunchError, match="what answers there is no Ray"):
+    with pytest.raises(LaunchError, match="the server there is not Ray"):
         engine_at(address).check(WorkerNeeds())
 
 

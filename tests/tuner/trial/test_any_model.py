@@ -80,7 +80,7 @@ def test_a_model_that_cannot_be_saved_costs_the_model_not_the_trial(attempts, im
     assert (finished.outcome, finished.model) == (Outcome.COMPLETE, None)
     assert set(finished.metrics) == {"d_loss", "g_loss"}
     assert finished.reason.startswith(
-        "its model is not kept, for it cannot be saved: NotImplementedError: Object Gan was created by passing"
+        "its model is not kept, because it cannot be saved: NotImplementedError: Object Gan was created by passing"
     )
     assert "must override `get_config()`" in finished.reason
     assert len(finished.reason) < 400

@@ -51,7 +51,7 @@ def test_a_second_worker_of_a_node_whose_gpus_are_taken_says_who_has_them(claim:
     with pytest.raises(LaunchError) as refused:
         claim("second")
     said = str(refused.value)
-    assert "1 of this node's 4 GPUs are asked for, and 0 are free" in said
+    assert "1 of this node's 4 GPUs are requested, but 0 are free" in said
     assert said.count("by worker a-17 of study digits") == 4 and "\n" not in said
     first.release()
     assert claim("second").gpus == first.gpus
@@ -72,7 +72,7 @@ def test_a_wish_for_more_than_are_free_is_refused_and_holds_nothing(
 ) -> None:
     kept = claim("kept", Resources(slots=2))
     with pytest.raises(
-        LaunchError, match=rf"{asked} of this node's 4 GPUs are asked for, and 2 are free: GPU 0 by kept"
+        LaunchError, match=rf"{asked} of this node's 4 GPUs are requested, but 2 are free: GPU 0 by kept"
     ):
         claim("greedy", resources, **how)
     assert claim("modest", Resources(slots=2)).gpus == ("2", "3")
@@ -173,7 +173,7 @@ def test_more_local_workers_than_gpus_are_refused(tmp_path: Path, monkeypatch: p
     from tuner.launch.local import engine
 
     monkeypatch.setattr(engine, "visible_gpus", lambda: tuple(FOUR))
-    with pytest.raises(LaunchError, match="5 workers are asked for, and this machine has 4 GPUs"):
+    with pytest.raises(LaunchError, match="5 workers are requested, but this machine has 4 GPUs"):
         engine_of("local", LaunchSettings()).start(order(5, AUTO, WorkerNeeds(), tmp_path))
 
 

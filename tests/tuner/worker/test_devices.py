@@ -45,7 +45,7 @@ def test_a_slot_without_gpus_on_a_node_with_some():
 @pytest.mark.parametrize(
     ("resources", "said"),
     [
-        (Resources(gpus_per_trial=5), "resources.gpus_per_trial: 5 GPUs are asked for; this node has 4"),
+        (Resources(gpus_per_trial=5), "resources.gpus_per_trial: 5 GPUs are requested, but this node has 4"),
         (Resources(slots=5), "need 5 GPUs; this node has 4"),
         (Resources(slots=5, gpus_per_trial=2, trials_per_gpu=2), "need 6 GPUs; this node has 4"),
     ],

@@ -47,13 +47,15 @@ def test_a_database_that_goes_away_costs_no_trial_and_no_epoch(
     for trial in (0, 2):
         eventually(lambda trial=trial: _epochs(database, spec.study, trial) >= 2)
         proxy.cut()
-        eventually(lambda trial=trial: "trials go on" in worker.log.read_text().partition(f"trial {trial}: attempt")[2])
+        eventually(
+            lambda trial=trial: "trials continue" in worker.log.read_text().partition(f"trial {trial}: attempt")[2]
+        )
         eventually(lambda trial=trial: leases.counts(database, record.study_id).held == 0)
         proxy.restore()
     assert worker.wait(120)
     worker.raise_if_failed()
     assert_exact(database, record, epochs=20)
-    assert worker.log.read_text().count("trials go on") == 2
+    assert worker.log.read_text().count("trials continue") == 2
     assert worker.log.read_text().count("the database is back") == 2
 
 
@@ -70,7 +72,7 @@ def test_a_worker_leaves_in_order_while_the_database_is_away(
     worker = start_worker(spec, proxied_url, lease_seconds=1)
     eventually(lambda: _epochs(database, spec.study, 0) == 1)
     proxy.cut()
-    eventually(lambda: "trials go on" in worker.log.read_text())
+    eventually(lambda: "trials continue" in worker.log.read_text())
     worker.stop()
     assert worker.wait(30)
     worker.raise_if_failed()

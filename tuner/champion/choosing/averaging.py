@@ -49,7 +49,8 @@ def average(evaluated: Sequence[Evaluated], most: int, single: int, file: Path) 
     shapes = {tuple(leaf.shape[1:] for leaf in each.outputs[VALIDATION]) for each in evaluated}
     if len(ways) > 1 or len(shapes) > 1:
         raise ExportError(
-            "the best trials' models do not give the same kind of outputs, so they cannot be averaged: export one"
+            "the best trials' models do not give the same kind of outputs, so they cannot be averaged: export "
+            "a single trial"
         )
     activation = ways.pop()
     counts = _chosen(evaluated, most, activation)

@@ -26,7 +26,7 @@ _MOST_COMBINATIONS = 1_000_000
 def check_lookup(layer: Any, runtime: str) -> None:
     """Raises FormatRefused: what a lookup layer gives needs an op that ``runtime`` lacks."""
     if layer.invert or layer.sparse or layer.output_mode == "tf_idf":
-        raise FormatRefused(f"{runtime} has no ops for what the layer {layer.name} gives", ALTERNATIVE)
+        raise FormatRefused(f"{runtime} has no ops for the output of the layer {layer.name}", ALTERNATIVE)
     if layer.num_oov_indices == 0:
         raise FormatRefused(
             f"the layer {layer.name} fails on unknown categories, and {runtime} has no op for that", ALTERNATIVE

@@ -34,6 +34,6 @@ def prepared_data(request: ExportRequest) -> PreparedData:
         raise ExportError(
             f"the data has changed since study {request.study} was run (its fingerprint was "
             f"{request.data_fingerprint[:12]}, now it is {data.fingerprint[:12]}), so the score "
-            "cannot be verified: put the data back as it was"
+            "cannot be verified: restore the data as it was"
         )
     return data

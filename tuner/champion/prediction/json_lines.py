@@ -164,14 +164,14 @@ def _cell(value: Any, tensor: InputTensor) -> Any:
 
 def _number(value: Any, called: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LARGEST:
-        raise BadLine(f"{called} holds {_shown(value)}, no number; null is a missing one")
+        raise BadLine(f"{called} holds {_shown(value)}, which is not a number; use null for a missing one")
     return float(value)
 
 
 def _integer(value: Any, called: str) -> int:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole or abs(value) >= 10**_INTEGER_DIGITS:
-        raise BadLine(f"{called} holds {_shown(value)}, no integer; null is a missing one")
+        raise BadLine(f"{called} holds {_shown(value)}, which is not an integer; use null for a missing one")
     return int(value)
 
 

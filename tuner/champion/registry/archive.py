@@ -72,12 +72,12 @@ def unpack(archive: IO[bytes], digest: str, called: str, to: Path) -> Champion:
             with tarfile.open(fileobj=archive, mode="r:") as opened:
                 opened.extractall(temporary / "archive", filter="data")
         except (tarfile.TarError, EOFError) as error:
-            raise RegistryError(f"{called} is not fetched: what came is no archive, or only a part: {error}") from None
+            raise RegistryError(f"{called} is not fetched: what was received is not a whole archive: {error}") from None
         folders = [each for each in (temporary / "archive").iterdir() if each.is_dir()]
         if len(folders) != 1:
-            raise RegistryError(f"{called} is not fetched: what came has not one folder")
+            raise RegistryError(f"{called} is not fetched: what was received does not contain exactly one folder")
         champion = read_champion(folders[0])
         if digest_of(files_of(folders[0], champion.files)) != digest:
-            raise RegistryError(f"{called} is not fetched: what came is not what was registered")
+            raise RegistryError(f"{called} is not fetched: what was received is not what was registered")
         put_in_place(folders[0], to)
     return champion

@@ -64,13 +64,16 @@ class Server:
             raise RegistryError(self._without_secrets(self._meaning(error))) from None
         except ModuleNotFoundError as error:
             # Artifacts that the server does not pass on, such as those in S3, are written from here.
-            raise RegistryError(f"MLflow at {self.uri} keeps its artifacts where only {error.name} writes") from None
+            raise RegistryError(
+                f"MLflow at {self.uri} keeps its artifacts in a store that needs the library {error.name}: install it"
+            ) from None
 
     def _meaning(self, error: Exception) -> str:
         code = getattr(error, "error_code", None)
         if code == "UNAUTHENTICATED":
             return (
-                f"MLflow at {self.uri} wants other credentials: put them into {_USER} and {_PASSWORD}, or {_TOKEN}, or "
+                f"MLflow at {self.uri} refuses these credentials: put the right ones into {_USER} and {_PASSWORD}, "
+                f"or {_TOKEN}, or "
                 "into the URI"
             )
         if code == "PERMISSION_DENIED":
@@ -94,7 +97,7 @@ def server_at(uri: str | None) -> Server:
     """
     given = uri or os.environ.get(URI_VARIABLE)
     if not given:
-        raise RegistryError(f"which MLflow? Give --mlflow http://HOST:PORT, or set {URI_VARIABLE}")
+        raise RegistryError(f"name the MLflow server: give --mlflow http://HOST:PORT, or set {URI_VARIABLE}")
     try:
         parts = urlsplit(given)
         user, password = parts.username, parts.password

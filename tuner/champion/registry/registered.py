@@ -245,7 +245,7 @@ def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredCham
     with open_storage(storage) as database:
         study = OpenStudy.load(database, exported.study)
         if study.record.fingerprint != exported.data_fingerprint:
-            raise RegistryError(f"{folder} is of another study {exported.study}: its data is not this study's")
+            raise RegistryError(f"{folder} belongs to another study {exported.study}: its data is not this study's")
         digest = digest_of(files_of(folder, exported.files))
         there = {each.kept.digest: each.version for each in champions.list_champions(database, study.id) if each.kept}
         version = there.get(digest)
@@ -346,7 +346,7 @@ def _check_verified(champion: Champion, called: str, unverified: bool) -> None:
     if _is_verified(champion.verification) or unverified:
         return
     reason = champion.verification.get("reason") or "its value was not reproduced"
-    raise RegistryError(f"{called} is not verified: {reason}; take it all the same with `unverified` (--unverified)")
+    raise RegistryError(f"{called} is not verified: {reason}; accept it anyway with `unverified` (--unverified)")
 
 
 def _kept(champion: Champion, called: str) -> KeptExport:

@@ -36,16 +36,16 @@ class LocalEngine:
     def check(self, needs: WorkerNeeds) -> None:
         gpus, cores, memory = len(visible_gpus()), usable_cores(), psutil.virtual_memory().total
         if (needs.gpus or 0) > gpus:
-            raise LaunchError(f"{needs.gpus:g} GPUs per worker are asked for; this machine has {gpus}")
+            raise LaunchError(f"{needs.gpus:g} GPUs per worker are requested, but this machine has {gpus}")
         if needs.gpus is not None and needs.gpus != int(needs.gpus):
             raise LaunchError(
                 f"engine local divides no GPUs among workers ({needs.gpus:g} each): resources.trials_per_gpu lets "
                 "trials of one worker share one"
             )
         if (needs.cpus or 0) > cores:
-            raise LaunchError(f"{needs.cpus} cores per worker are asked for; this machine has {cores}")
+            raise LaunchError(f"{needs.cpus} cores per worker are requested, but this machine has {cores}")
         if (needs.bytes or 0) > memory:
-            raise LaunchError(f"{needs.memory} per worker are asked for; this machine has {memory >> 30}G")
+            raise LaunchError(f"{needs.memory} per worker are requested, but this machine has {memory >> 30}G")
 
     def spans_machines(self) -> bool:
         return False
@@ -124,7 +124,7 @@ def _gpus_of_each(wanted: WorkersWanted, gpus: int) -> int | None:
         return None
     if wanted.count > gpus:
         raise LaunchError(
-            f"{wanted.count} workers are asked for, and this machine has {gpus} GPUs: start fewer, with "
+            f"{wanted.count} workers are requested, but this machine has {gpus} GPUs: start fewer, with "
             "resources.trials_per_gpu for more trials at a time, or with resources.gpus_per_trial: 0 to train without"
         )
     return gpus // wanted.count
@@ -132,7 +132,7 @@ def _gpus_of_each(wanted: WorkersWanted, gpus: int) -> int | None:
 
 def _refuse_elsewhere(handle: Handle) -> None:
     if handle["host"] != socket.gethostname():
-        raise LaunchError(f"its workers are processes of {handle['host']}; ask there")
+        raise LaunchError(f"its workers are processes of {handle['host']}; run this there")
 
 
 def _process(worker: dict[str, Any]) -> psutil.Process | None:
@@ -161,7 +161,8 @@ def _seen(worker: dict[str, Any], host: str) -> EngineWorker:
     if LEFT_LINE in words:
         return EngineWorker(worker["name"], WorkerState.STOPPED if worker["told"] else WorkerState.FINISHED, host)
     said = next((line[len(ERROR_PREFIX) :] for line in reversed(words) if line.startswith(ERROR_PREFIX)), None)
-    return EngineWorker(worker["name"], WorkerState.FAILED, host, said or f"it ended without a word; {worker['log']}")
+    said = said or f"it ended without a message; {worker['log']}"
+    return EngineWorker(worker["name"], WorkerState.FAILED, host, said)
 
 
 def _last_words(log: Path) -> list[str]:

@@ -123,14 +123,14 @@ def _look(address: str) -> None:
     host, _, port = target.rpartition(":")
     try:
         if not host or not port.isdecimal():
-            raise LaunchError(f"launch.ray.address: {address!r}; HOST:6379, ray://HOST:10001 or auto")
+            raise LaunchError(f"launch.ray.address: {address!r}: use HOST:6379, ray://HOST:10001 or auto")
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
         if os.environ.get("RAY_USE_TLS") not in (None, "", "0"):
             return
         with grpc.insecure_channel(target) as channel:
             grpc.channel_ready_future(channel).result(timeout=_ANSWER_SECONDS)
     except (OSError, grpc.FutureTimeoutError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else "what answers there is no Ray"
+        said = error.strerror if isinstance(error, OSError) and error.strerror else "the server there is not Ray"
         raise NoCluster(
             f"no Ray cluster at {address}: {said}. On a node of the cluster, `ray status` tells its address; from "
             "elsewhere it is ray://HEAD:10001 (launch.ray.address)"
@@ -238,11 +238,11 @@ def check_room(rooms: list[Room], needs: WorkerNeeds, labels: dict[str, str], wh
     for wanted, most, named, shown in amounts:
         if wanted > most:
             raise LaunchError(
-                f"{named} per worker are asked for; no node of {where} has more than {shown.format(most)}"
+                f"{named} per worker are requested, but no node of {where} has more than {shown.format(most)}"
             )
     together = [room for room in fit if room.gpus >= (needs.gpus or 0) and room.cpus >= cpus]
     if not any(room.memory >= (needs.bytes or 0) for room in together):
-        raise LaunchError(f"no single node of {where} has the GPUs, cores and memory that one worker asks for")
+        raise LaunchError(f"no single node of {where} has the GPUs, cores and memory that one worker requests")
 
 
 def actors(prefix: str) -> dict[str, Actor]:
@@ -284,4 +284,4 @@ def _messages(message: Any) -> Iterator[str]:
 
 def _raised(traceback: str) -> str:
     """The last line of a traceback: the exception itself."""
-    return next((line for line in reversed(traceback.splitlines()) if line.strip()), "it does not say why")
+    return next((line for line in reversed(traceback.splitlines()) if line.strip()), "it gives no reason")

@@ -145,7 +145,7 @@ class RayEngine:
             return EngineWorker(name, WorkerState.FAILED, None, _why(actor))
         if actor.state == "ALIVE":
             return EngineWorker(name, WorkerState.RUNNING, actor.node)
-        said = "its node or actor died" if actor.state == "RESTARTING" else "no node has a place for it yet"
+        said = "its node or actor died" if actor.state == "RESTARTING" else "no node has room for it yet"
         return EngineWorker(name, WorkerState.QUEUED, None, said)
 
     def scale(self, handle: Handle, wanted: WorkersWanted) -> Handle:
@@ -217,7 +217,7 @@ def _trials_on_its_part(needs: WorkerNeeds) -> int | None:
 def _why(actor: cluster.Actor | None) -> str:
     """Why a worker is gone that noted no ending."""
     if actor is None:
-        return "its Ray cluster does not know it any more"
+        return "its Ray cluster no longer knows it"
     return actor.why or "its actor died, and Ray does not say why"
 
 

@@ -55,7 +55,7 @@ def run(command: Sequence[str], stdin: str = "", extra: Mapping[str, str] | None
             f"{name} is not on this machine: run this where Slurm's commands are, such as a login node of the cluster"
         ) from None
     except subprocess.TimeoutExpired:
-        raise LaunchError(f"{name} did not answer within {_ANSWER_SECONDS:g} s; is Slurm's controller well?") from None
+        raise LaunchError(f"{name} did not answer within {_ANSWER_SECONDS:g} s: is Slurm's controller up?") from None
     if done.returncode:
         raise SlurmRefused(name, _last_words(name, done.stderr) or f"exit code {done.returncode}")
     return done.stdout

@@ -161,7 +161,7 @@ def _advice(said: str) -> str:
     if "partition" in said.lower():
         return " (`sinfo` lists the partitions; launch.slurm.partition chooses one)"
     if "node configuration" in said.lower():
-        return " (no node has the cpus, gpus or memory that one worker asks for; `sinfo -o '%N %c %m %G'` lists them)"
+        return " (no node has the cpus, gpus or memory that one worker requests; `sinfo -o '%N %c %m %G'` lists them)"
     if "account" in said.lower():
         return " (launch.slurm.account and launch.slurm.qos; `sacctmgr show assoc user=$USER` lists yours)"
     return ""

@@ -262,7 +262,7 @@ def test_what_raises_is_the_reason(tmp_path: Path) -> None:
     def call(x: tf.Tensor) -> dict[str, tf.Tensor]:
         raise ValueError("no such thing")
 
-    assert _refusal(model, call, batch, tmp_path) == "LiteRT cannot carry it: ValueError: no such thing"
+    assert _refusal(model, call, batch, tmp_path) == "LiteRT cannot represent it: ValueError: no such thing"
 
 
 def test_a_file_that_says_nothing_is_refused_alone(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def _shouted(texts: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "own code": (lambda: keras.layers.TextVectorization(standardize=_shouted, vocabulary=["A"]), "by code of its own"),
+    "own code": (lambda: keras.layers.TextVectorization(standardize=_shouted, vocabulary=["A"]), "code of its own"),
     "an order of characters": (
         lambda: keras.layers.TextVectorization(split="character", vocabulary=["a"]),
         "which ONNX can count",
@@ -244,7 +244,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: keras.layers.StringLookup(vocabulary=["a"], num_oov_indices=0),
         "fails on unknown",
     ),
-    "strings from codes": (lambda: _Reversed(), "ONNX cannot carry it: "),
+    "strings from codes": (lambda: _Reversed(), "ONNX cannot represent it: "),
 }
 
 

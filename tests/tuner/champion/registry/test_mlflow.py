@@ -180,7 +180,7 @@ def test_on_the_command_line_the_server_may_come_from_the_environment(
     study = registered(bare_export)
     register = ("champions", "register", study, "--name", "letters")
     code, said = tuner(monkeypatch, capsys, *register)
-    assert (code, said.startswith("error: which MLflow? Give --mlflow http://HOST:PORT")) == (1, True)
+    assert (code, said.startswith("error: name the MLflow server: give --mlflow http://HOST:PORT")) == (1, True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("://", "://ann:s3cr3t@"))
     code, said = tuner(monkeypatch, capsys, *register, "--as", "staging")
     assert (code, said) == (0, f"{study} is now version 1 of the model letters at {server}, which is staging now\n")
@@ -269,7 +269,7 @@ class _Refusing(BaseHTTPRequestHandler):
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (401, "wants other credentials: put them into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        (401, "refuses these credentials: .* into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "),
         (403, "does not permit it: .*no entry for"),
         (404, "refuses: .*no entry for"),
         (200, "refuses: .*no entry for"),

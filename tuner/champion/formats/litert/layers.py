@@ -44,7 +44,7 @@ def litert_ops(model: keras.Model) -> Iterator[list[Any]]:
 def _tokenizing(layer: Any) -> NoReturn:
     raise FormatRefused(
         f"the layer {layer.name} splits texts into tokens, and LiteRT has no ops for that",
-        "use onnx, where it carries the model, or saved_model",
+        "use onnx, if it can represent the model, or saved_model",
     )
 
 

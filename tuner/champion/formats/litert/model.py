@@ -232,4 +232,4 @@ def _reason(message: str) -> str:
     # What is raised while a model is traced stands below where that was.
     raised = [place for place, line in enumerate(lines) if re.match(r"\w+(Error|Exception): ", line)]
     line = " ".join(lines[raised[-1] :] if raised else lines[:1]) or "no reason was given"
-    return f"LiteRT cannot carry it: {line[:_LONGEST_REASON]}"
+    return f"LiteRT cannot represent it: {line[:_LONGEST_REASON]}"

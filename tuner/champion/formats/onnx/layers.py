@@ -93,7 +93,7 @@ def _check_tokens(layer: Any) -> None:
     """Raises FormatRefused: how a layer makes tokens cannot be computed by standard operations, and exactly so."""
     standardize, split = layer._standardize, layer._split
     if callable(standardize) or standardize not in _STANDARDIZED or callable(split):
-        raise FormatRefused(f"the layer {layer.name} standardises or splits texts by code of its own", ALTERNATIVE)
+        raise FormatRefused(f"the layer {layer.name} standardises or splits texts with code of its own", ALTERNATIVE)
     if split is None:
         raise FormatRefused(f"the layer {layer.name} takes texts that are split already", ALTERNATIVE)
     if split == "character" and (layer._output_mode == "int" or len(alphabet(_table(layer._lookup_layer, 0))) > _MOST):
@@ -104,10 +104,10 @@ def _check_tokens(layer: Any) -> None:
         )
     lookup_layer = layer._lookup_layer
     if lookup_layer.num_oov_indices != 1 or lookup_layer.sparse or layer._ragged:
-        raise FormatRefused(f"ONNX has no operations for what the layer {layer.name} gives", ALTERNATIVE)
+        raise FormatRefused(f"ONNX has no operations for the output of the layer {layer.name}", ALTERNATIVE)
     grams = layer._ngrams
     if grams is not None and (layer._output_mode == "int" or tuple(grams) != tuple(range(1, len(grams) + 1))):
-        raise FormatRefused(f"the layer {layer.name} has n-grams that ONNX is not given in their order", ALTERNATIVE)
+        raise FormatRefused(f"the layer {layer.name} has n-grams whose order ONNX cannot be given", ALTERNATIVE)
 
 
 def _one_text_each(inputs: Any) -> tf.Tensor:

@@ -162,4 +162,4 @@ def _check_loads(file: Path) -> None:
 def _reason(error: Exception) -> str:
     """One line out of the converter's pages."""
     said = " ".join(str(error).split()) or type(error).__name__
-    return f"ONNX cannot carry it: {said[:_LONGEST_REASON]}"
+    return f"ONNX cannot represent it: {said[:_LONGEST_REASON]}"
