@@ -132,8 +132,8 @@ def _check(arrays: ArrayData) -> None:
         found = [(what, values.shape, values.dtype.kind) for what, values in examples.columns()]
         if found != expected:
             raise DataError(
-                f"{arrays.shown}: the {split} data has {_listed(found)}, the train data {_listed(expected)}: they must "
-                "be alike"
+                f"{arrays.shown}: the {split} data has {_listed(found)}, but the train data {_listed(expected)}: they "
+                "must match"
             )
         lengths = {what: len(values) for what, values in examples.columns()}
         if len(set(lengths.values())) > 1:

@@ -36,8 +36,8 @@ def check_storage(url: str, engine: str) -> None:
     """
     if (why := why_only_here(url)) is not None:
         raise LaunchError(
-            f"storage {mask_password(url)} is {why}; engine {engine} runs workers on other machines: name a server as "
-            "all of them reach it, --storage postgresql://user@host/database"
+            f"storage {mask_password(url)} is {why}; engine {engine} runs workers on other machines: name a server that "
+            "all of them reach, --storage postgresql://user@host/database"
         )
 
 
@@ -46,7 +46,7 @@ def warnings(spec: SearchSpec, artifacts: str) -> list[str]:
     said = []
     if "://" not in artifacts and (disk := local_disk(Path(artifacts))):
         said.append(
-            f"artifacts are in {artifacts}, on a disk of this machine ({disk}): workers elsewhere cannot go on with "
+            f"artifacts are in {artifacts}, on a disk of this machine ({disk}): workers elsewhere cannot continue "
             "each other's trials. Use a folder that all machines share, or artifacts: s3://BUCKET/PREFIX"
         )
     for place in _data_places(spec):

@@ -109,5 +109,9 @@ def test_workers_of_one_machine_do_not_write_their_counts_to_one_file(tuner, pla
     spec = place.folder / place.write_spec(raw_spec())
     refused = tuner("launch", spec, "--workers", "2", "--metrics-file", "counts", "--storage", place.storage)
     (line,) = refused.complaints
-    assert refused.code == 1 and "/counts is for one worker" in line and "--metrics-port gives each a port" in line
+    assert (
+        refused.code == 1
+        and "/counts is for one worker" in line
+        and "use --metrics-port, which gives each worker a port" in line
+    )
     assert not Path(place.storage.removeprefix("sqlite:///")).exists()
