@@ -178,6 +178,29 @@ def test_the_structure_page_has_the_layers_that_are_enforced() -> None:
     assert " > ".join(f"`{layer}`" for layer in layers if layer) in " ".join(page.split())
 
 
+def test_the_tree_of_the_structure_page_is_that_of_the_project() -> None:
+    listed = set(_listed_in_the_tree())
+    assert [path for path in sorted(listed) if not list(ROOT.glob(path))] == []
+    packages = {f"tuner/{path.name}" for path in (ROOT / "tuner").iterdir() if (path / "__init__.py").is_file()}
+    assert packages <= {path.rstrip("*") for path in listed}
+
+
+def _listed_in_the_tree() -> Iterator[str]:
+    """The paths of the page's first block, where two more blanks are one folder further in."""
+    page = (ROOT / "docs/structure.md").read_text(encoding="utf-8")
+    above: list[str] = []
+    for indent, name in re.findall(r"^( *)(\S+)", page.split("```")[1], re.MULTILINE):
+        above = [*above[: len(indent) // 2], name.rstrip("/")]
+        yield "/".join(above)
+
+
+def test_the_structure_page_names_whole_paths() -> None:
+    page = (ROOT / "docs/structure.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w.-]+(?:/[\w./-]*|\.(?:py|js|sh|html|json|cfg)))`", page)
+    assert len(named) > 100
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_places_named_exist(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

@@ -94,6 +94,7 @@ def test_a_model_trains_and_is_the_same_when_loaded(given: dict[str, Any], summa
     np.testing.assert_allclose(loaded.predict(images, verbose=0), predicted, atol=1e-6)
 
 
+@pytest.mark.fast
 def test_every_layer_is_one_of_keras(summary: Summary) -> None:
     for seed in range(6):
         model = ImageSpace(summary((32, 32, 3))).build(_RandomHyperParameters(seed, {}))
@@ -176,6 +177,7 @@ def test_a_backbone(backbone: str, fine_tune: bool, summary: Summary, tmp_path: 
         np.testing.assert_allclose(loaded.predict(images, verbose=0), predicted, atol=1e-6)
 
 
+@pytest.mark.fast
 def test_other_families_beside_backbones(summary: Summary) -> None:
     hp = keras_tuner.HyperParameters()
     hp.values["family"] = "residual"

@@ -113,6 +113,7 @@ def test_saved_models_load_where_this_package_is_not(table: Table, tmp_path: Pat
         np.testing.assert_allclose(predicted, model(raw, training=False), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.fast
 def test_every_layer_is_one_of_keras(table: Table) -> None:
     data = table()
     for family in FAMILIES:

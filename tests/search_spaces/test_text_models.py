@@ -150,6 +150,7 @@ def test_xla_compiles_what_is_trained(name: str, data: PreparedData, build: Buil
     assert np.isfinite(model.network.fit(batches.take(1), verbose=0).history["loss"]).all()
 
 
+@pytest.mark.fast
 def test_every_layer_is_one_of_keras(build: Build) -> None:
     for name in ONE_OF_EACH_FAMILY:
         staged = build(MODELS[name])

@@ -41,6 +41,7 @@ def tables(ran):
     return lines[:formats], lines[formats:]
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_export_says_what_it_proved(exported):
     place, ran = exported
@@ -88,6 +89,7 @@ def test_export_says_what_it_proved(exported):
     }
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_predict_gives_label_and_probability_and_names_what_it_cannot_read(exported, images):
     place, _ = exported
@@ -211,6 +213,7 @@ def test_predict_with_a_folder_that_is_no_export(tuner, tmp_path, images):
     assert line.startswith(f"error: {tmp_path}")
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_the_champion_is_trained_again_and_its_spread_told(finished):
     place, _ = finished
@@ -230,6 +233,7 @@ def test_the_champion_is_trained_again_and_its_spread_told(finished):
     assert "test accuracy: mean " in ran.err
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished, images):
     place, _ = finished
@@ -262,6 +266,7 @@ def test_what_does_not_go_together_is_refused(finished, tuner, arguments, said):
     assert not (finished[0].folder / "refused").exists()
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_a_champion_is_registered_promoted_and_fetched_whole_or_not_at_all(exported, tuner):
     place, _ = exported

@@ -24,6 +24,7 @@ WAITING = Path(__file__).with_name("waiting_spaces.py")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
+@pytest.mark.fast
 def test_a_finished_study_says_so(finished, tuner, tmp_path):
     ran = tuner("launch", "spec.yaml", cwd=finished[0].folder)
     assert (ran.code, ran.out) == (0, "")

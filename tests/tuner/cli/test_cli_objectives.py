@@ -105,6 +105,7 @@ def test_a_trial_beyond_the_constraints_is_exported_on_demand_and_said(searched,
     assert (ran.code, (folder / "nearest" / "model.keras").exists()) == (0, True)
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_a_configuration_is_enqueued_or_refused_at_once(searched, tuner, raw_spec):
     folder = searched[0].folder

@@ -148,6 +148,7 @@ class TestTwoPools:
         assert set(attempts) == {1}
 
 
+@pytest.mark.fast
 def test_a_pool_without_studies_waits_and_leaves_at_once(place):
     working = place.start("work", "--any", "--leave-code", "75")
     eventually(lambda: (place.folder / "tuner.db").exists())

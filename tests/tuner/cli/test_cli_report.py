@@ -98,6 +98,7 @@ def plain(database: Database, count: int, directions: tuple[str, ...] = ("minimi
     study.add_trials(made)
 
 
+@pytest.mark.fast
 def test_a_real_study_has_every_section_and_loads_nothing(finished: Any, tmp_path: Path, tuner: Any) -> None:
     place, _ = finished
     file = tmp_path / "page.html"

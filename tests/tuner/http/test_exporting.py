@@ -111,6 +111,7 @@ def test_a_study_whose_spec_this_version_cannot_read_is_shown_and_not_exported(
         assert refused.status_code == 409 and said in text_of(refused) and "Export" in text_of(refused)
 
 
+@pytest.mark.fast
 def test_one_at_a_time_each_wish_once_and_cancelled(serving: Serve, database: Database) -> None:
     with httpx.Client(base_url=serving(database.url), timeout=30) as http:
         exports = "/api/v1/studies/digits/exports"

@@ -186,6 +186,7 @@ def test_what_is_checked_is_shown_whole_and_only_that_is_launched(form: Form, ur
     database.close()
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_a_study_is_launched(form: Form, client: httpx.Client, url: str, images: Path, tmp_path: Path) -> None:
     typed = SPEC | DATA | TRAINING

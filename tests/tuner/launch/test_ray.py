@@ -181,6 +181,7 @@ def test_parts_of_a_gpu_need_trials_that_share_it_before_a_study_is_there(engine
         engine_at("auto", autoscales=True).check(needs_of(asked))
 
 
+@pytest.mark.fast
 def test_an_actor_that_cannot_start_says_why(engine, nodes, wanted):
     nodes.add(gpus=1)
     # No process can be given such a variable.
@@ -190,6 +191,7 @@ def test_an_actor_that_cannot_start_says_why(engine, nodes, wanted):
     assert worker.said == "its actor could not start: ValueError: embedded null byte"
 
 
+@pytest.mark.fast
 def test_how_a_queued_worker_ended_and_kept_logs_need_no_cluster(
     engine, wanted, spec, create_study, database, nobodys_address
 ):

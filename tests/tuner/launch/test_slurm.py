@@ -137,6 +137,7 @@ def test_tasks_are_scaled_requeued_and_cancelled_and_nothing_is_lost(
         assert "start 2" in log(engine, handle, worker)
 
 
+@pytest.mark.fast
 def test_a_worker_that_cannot_work_says_why(engine, wanted):
     """There is no study."""
     handle = engine.start(wanted(1))
@@ -149,6 +150,7 @@ def test_this_machine_is_the_only_node(engine):
     assert not engine.spans_machines()
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("options", "needs", "words"),
     [

@@ -68,6 +68,7 @@ def test_a_pruned_trial_has_no_further_executions(attempts):
     assert (finished.outcome, len(trial.desk.epochs)) == (Outcome.PRUNED, 1)
 
 
+@pytest.mark.fast
 def test_callbacks_are_fresh_for_each_execution_and_remember_where_they_were(attempts, code, deterministic):
     training = TRAINING | {"callbacks": [code("Written"), code("patient")]}
     undisturbed = attempts("Plain", "undisturbed", training=training)
@@ -93,6 +94,7 @@ def test_what_is_no_factory_of_callbacks_is_said(attempts, code, name, said):
         trial.run()
 
 
+@pytest.mark.fast
 def test_tensorboard_gets_the_metrics_and_the_hyperparameters(attempts, images):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -12,6 +12,7 @@ from tuner.presentation.views import print_trial
 from tuner.study.open_study import OpenStudy
 
 
+@pytest.mark.fast
 def test_executions_are_recorded_compared_and_shown(create_study, run_worker, make_spec, database, cache, capsys):
     training = {"epochs": 2, "batch_size": 16, "executions_per_trial": 2, "early_stopping": None}
     spec = make_spec("Fast", trials=1, training=training)

@@ -50,6 +50,7 @@ def test_a_worker_can_be_scraped_while_it_works(make_spec, create_study, start_w
     assert worker.wait(60)
 
 
+@pytest.mark.fast
 @pytest.mark.slow
 def test_a_file_has_what_the_study_has(make_spec, create_study, run_worker, database, tmp_path):
     spec = make_spec("Outcomes", trials=2, sampler="grid")

@@ -110,6 +110,7 @@ def test_a_database_that_returns_while_its_worker_leaves_misses_no_epoch(
     assert (ended.summary.outcome, [epoch.epoch for epoch in ended.curve]) == ("complete", [1, 2, 3])
 
 
+@pytest.mark.fast
 def test_a_worker_that_starts_during_an_outage_waits(
     create_study, start_worker, make_spec, database, proxy, proxied_url, eventually
 ):

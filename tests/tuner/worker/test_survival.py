@@ -58,6 +58,7 @@ def assert_exact(database, record, epochs):
         assert [epoch for epoch, _ in curve(database, record.name, trial.trial)] == list(range(1, epochs + 1))
 
 
+@pytest.mark.fast
 def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_worker, make_spec, database, eventually):
     spec = make_spec(
         "Deterministic",
@@ -123,6 +124,7 @@ def _values(database, study):
     return [(t.value, t.params, t.metrics, t.epochs) for t in leaderboard.trials(database, study)]
 
 
+@pytest.mark.fast
 def test_sigterm_leaves_a_checkpoint_and_an_open_lease(
     create_study, start_worker, run_worker, slow, gate, database, eventually
 ):

@@ -88,6 +88,7 @@ def test_it_is_no_worse_on_validation_than_any_pair_with_the_best(shades: Any, t
     assert made.whole.validation.value >= max(pairs) - 1e-6
 
 
+@pytest.mark.fast
 def test_models_that_mean_different_things_are_not_averaged(shades: Any, tmp_path: Path) -> None:
     logits = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     models = [_model(0, "sparse_categorical_crossentropy", activation="softmax"), _model(1, logits)]

@@ -297,6 +297,7 @@ def test_rows_are_predicted_and_bad_ones_reported_by_number(prices: Exported, tm
     assert [found[0].value, found[4].value] == pytest.approx(given["predictions"][:, 0].tolist(), abs=1e-4)
 
 
+@pytest.mark.fast
 def test_rows_are_predicted_from_lines_as_from_cells(prices: Exported, tmp_path: Path) -> None:
     names = list(_COLUMNS)
     rows = [[1.0, "Rome", 2, 0.5], [None, None, None, 0.25], [1.0, "Rome", "two", 0.5], [0.1, "Rome", 3.0, None]]

@@ -39,6 +39,7 @@ def everything(request_to_export: ExportRequest, tmp_path_factory: pytest.TempPa
     return export_model(request_to_export, folder / "champion", folder / "export.log", FORMATS)
 
 
+@pytest.mark.fast
 def test_every_format_gives_what_the_study_recorded(everything: ExportReport) -> None:
     champion = read_champion(everything.folder)
     assert [each.name for each in champion.formats] == ["keras", "saved_model", "onnx", *LITERT]

@@ -134,6 +134,7 @@ def _check(
     assert all((again[output] == values).all() for output, values in expected.items())
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     "values",
     [
@@ -278,6 +279,7 @@ def test_a_file_that_says_nothing_is_refused_alone(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["model-float16.tflite", "model.tflite"]
 
 
+@pytest.mark.fast
 def test_weights_beyond_16_bits_stay_as_they_are(tmp_path: Path) -> None:
     model = keras.Sequential([layers.Input((3,)), layers.Dense(4, "relu"), layers.Rescaling(1e-5), layers.Dense(2)])
     model.layers[0].set_weights([np.full((3, 4), 1e5, "float32"), np.zeros(4, "float32")])

@@ -72,6 +72,7 @@ def _branches(given: Any, layers: dict[str, keras.layers.Layer]) -> keras.Model:
     return keras.Model(given, {name: layer(given) for name, layer in layers.items()})
 
 
+@pytest.mark.fast
 def test_tokens_of_texts(tmp_path: Path) -> None:
     words = ["hello", "world", "a", "b", "ab", "café", "cafÉ", "é", "c d", "unk", "the", "Hello,", "hello world", "a b"]
     layers: dict[str, keras.layers.Layer] = {}
@@ -105,6 +106,7 @@ def test_characters_of_texts(tmp_path: Path) -> None:
 _MODES = ("int", "one_hot", "multi_hot", "count")
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_lookups_of_strings(shape: tuple[int, ...], tmp_path: Path) -> None:
     layers = {
@@ -131,6 +133,7 @@ def test_lookups_of_integers(shape: tuple[int, ...], tmp_path: Path) -> None:
     _same(model, _written(model, tmp_path / "model.onnx"), values)
 
 
+@pytest.mark.fast
 def test_numbers(tmp_path: Path) -> None:
     given = keras.Input((3,))
     bins = {
@@ -256,6 +259,7 @@ class _Reversed(keras.layers.Layer):
         return tf.strings.length(tf.strings.regex_replace(inputs, "a+", "b"))
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_onnx_cannot_carry_is_refused_and_leaves_nothing(case: str, tmp_path: Path) -> None:
     make, says = REFUSED[case]

@@ -132,6 +132,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
+@pytest.mark.fast
 def test_a_champion_is_there_once_with_all_that_is_known_of_it(
     server: str, registered: Register, bare_export: Path, tmp_path: Path
 ) -> None:
