@@ -1,7 +1,8 @@
 """Before a study: the data opened, the space listed, one model built and one batch run, each failure said in one line.
 
 ``python -m tuner.trial.preflight`` reads a request from standard input and writes messages, one JSON object a line, to
-standard output. What libraries print goes to the log that the request names.
+standard output. What libraries print goes to the log that the request names. A worker's first child does the first part
+alone: ``prepare_main``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +23,9 @@ from tuner.errors import DataError, PreflightError, RefusedKey, SpaceError, Tune
 from tuner.processes.quick_imports import import_keras
 from tuner.spec.objective import MEASURES
 from tuner.spec.search_spec import SearchSpec
+from tuner.trial.channel import tell_worker
 from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, Refused
-from tuner.trial.process import redirect_output
+from tuner.trial.process import redirect_output, use_scratch
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -214,6 +217,27 @@ def main() -> None:
     messages.close()
     sys.stdout.flush()
     # Tearing TensorFlow down can hang; everything has been said.
+    os._exit(0)
+
+
+def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: str, log: str) -> None:
+    """A worker's first child, which decodes the study's data into this node's cache.
+
+    Sends DecodeProgress while decoding, then Prepared or Refused.
+    """
+    redirect_output(Path(log))
+    use_scratch(scratch)
+
+    def say(message: Any) -> None:
+        tell_worker(connection, message)
+
+    try:
+        prepare_data(SearchSpec.model_validate_json(spec_json), Path(cache), say)
+    except TunerError as error:
+        say(refusal(error))
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        say(Refused(kind="data", key="data", message=said, traceback=traceback.format_exc()))
     os._exit(0)
 
 

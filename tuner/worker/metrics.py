@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ from prometheus_client.registry import Collector
 
 from tuner.errors import LaunchError
 from tuner.trial.outcome import Outcome
+from tuner.worker.settings import METRICS_PREFIX, WorkerSettings
+
+_log = logging.getLogger(__name__)
 
 
 class WorkerMetrics:
@@ -132,3 +137,35 @@ def _busy_shares(gpus: Sequence[str]) -> Iterator[tuple[str, float]]:
 def _handle(gpu: str) -> object:
     """Of a GPU as CUDA names it: a number or a UUID."""
     return pynvml.nvmlDeviceGetHandleByIndex(int(gpu)) if gpu.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(gpu)
+
+
+class Publishing:
+    """Serves and writes the counts as the settings say, which is not at all unless they do.
+
+    Raises:
+        LaunchError: they cannot be served there.
+    """
+
+    def __init__(self, metrics: WorkerMetrics, settings: WorkerSettings) -> None:
+        self._metrics = metrics
+        self._file = settings.metrics_file
+        self._every = settings.metrics_file_seconds
+        self._written = -math.inf
+        if settings.metrics_port is not None:
+            address = metrics.serve(settings.metrics_host, settings.metrics_port)
+            _log.info("%s%s", METRICS_PREFIX, address)
+
+    def write_if_due(self) -> None:
+        if time.monotonic() - self._written >= self._every:
+            self.write()
+
+    def write(self) -> None:
+        """A file that cannot be written is said in the log, and tried no more."""
+        if self._file is None:
+            return
+        self._written = time.monotonic()
+        try:
+            self._metrics.write(self._file)
+        except OSError as error:
+            _log.warning("metrics cannot be written to %s: %s", self._file, error)
+            self._file = None

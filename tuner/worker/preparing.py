@@ -9,7 +9,7 @@ from pathlib import Path
 from tuner.errors import DataError
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import FROM_PREPARATION, Prepared, Refused
-from tuner.trial.preparation import prepare_main
+from tuner.trial.preflight import prepare_main
 from tuner.worker.leaving import Leaving
 from tuner.worker.trial_process import IsolatedProcess
 

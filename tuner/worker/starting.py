@@ -1,11 +1,19 @@
-"""Starts trials: from an acquired lease to a process that trains."""
+"""Starts trials: from an acquired lease to a process that trains.
+
+The database has the last word on which resume checkpoints an attempt may go on from. Each attempt, before it starts,
+writes down which checkpoints of earlier attempts it found (``leases.save_resume``, fenced). Whoever comes after looks
+at what was written since, and then at that list: what a worker that was frozen writes after its trial was adopted is in
+neither.
+"""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from storage import leases
+from storage.artifacts import StudyArtifacts
 from storage.leases import Lease
 from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
@@ -13,12 +21,13 @@ from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import SlotPlan
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
-from tuner.worker.resuming import resume_keys, resume_record
 from tuner.worker.running import RunningTrial
 from tuner.worker.sampling import ENUMERATING
 from tuner.worker.trial_process import TrialProcess
 
 _log = logging.getLogger(__name__)
+# As many as there can be a reason to fall back to.
+_NAMED = 4
 
 
 class TrialStarter:
@@ -64,8 +73,8 @@ class TrialStarter:
         return RunningTrial(lease=lease, live=live, process=process, assignment=assignment)
 
     def _taking_up(self, assignment: Assignment, lease: Lease, trial_id: int) -> Assignment:
-        keys = resume_keys(self._study.artifacts, lease)
-        leases.save_resume(self._study.database, lease, resume_record(lease, keys))
+        keys = _resume_keys(self._study.artifacts, lease)
+        leases.save_resume(self._study.database, lease, _resume_record(lease, keys))
         recorded = leases.stored_epochs(self._study.database, trial_id)
         return assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
 
@@ -85,3 +94,22 @@ class TrialStarter:
             share_device=plan.share_device,
             threads=plan.threads,
         )
+
+
+def _resume_keys(artifacts: StudyArtifacts, lease: Lease) -> tuple[str, ...]:
+    """Keys of the checkpoints to go on from, the best one first.
+
+    Raises:
+        ArtifactsUnavailable: the store is away.
+    """
+    if lease.number is None:
+        return ()
+    known = lease.resume or {"run": 0, "before": []}
+    files = artifacts.resume_files(lease.number)
+    since = [file.artifact.key for file in files if known["run"] <= file.run < lease.token]
+    return tuple([*since, *known["before"]][:_NAMED])
+
+
+def _resume_record(lease: Lease, keys: tuple[str, ...]) -> dict[str, Any]:
+    """What an attempt writes down of what it found."""
+    return {"run": lease.token, "before": list(keys)}

@@ -30,11 +30,10 @@ from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import plan_slots, usable_cores, visible_gpus
 from tuner.worker.leaving import Leaving
 from tuner.worker.log_file import kept_log
-from tuner.worker.metrics import WorkerMetrics
+from tuner.worker.metrics import Publishing, WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.preparing import prepare_on_node
-from tuner.worker.publishing import Publishing
 from tuner.worker.running import RunningTrial, Slot
 from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 from tuner.worker.starting import TrialStarter

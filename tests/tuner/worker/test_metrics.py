@@ -12,8 +12,7 @@ from storage import progress
 from tuner.errors import LaunchError
 from tuner.spec.sections import Resources
 from tuner.trial.outcome import Outcome
-from tuner.worker.metrics import WorkerMetrics
-from tuner.worker.publishing import Publishing
+from tuner.worker.metrics import Publishing, WorkerMetrics
 from tuner.worker.settings import WorkerSettings
 
 
