@@ -36,8 +36,8 @@ def check_storage(url: str, engine: str) -> None:
     """
     if (why := why_only_here(url)) is not None:
         raise LaunchError(
-            f"storage {mask_password(url)} is {why}; engine {engine} runs workers on other machines: name a server that "
-            "all of them reach, --storage postgresql://user@host/database"
+            f"storage {mask_password(url)} is {why}; engine {engine} runs workers on other machines: name a server "
+            "that all of them reach, --storage postgresql://user@host/database"
         )
 
 
