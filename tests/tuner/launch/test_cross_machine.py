@@ -83,7 +83,7 @@ def test_places_on_a_disk_of_this_machine_are_warned_of(
 
 
 def test_an_engine_that_is_not_there_or_lacks_its_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LaunchError, match="no engine 'pbs'; one of local"):
+    with pytest.raises(LaunchError, match="there is no engine 'pbs'; use one of local"):
         engine_of("pbs", LaunchSettings())
     entry = ("tuner.launch.nowhere", "Nowhere", "a_library_of_nobody", "nowhere")
     monkeypatch.setitem(engines._ENGINES, "nowhere", entry)

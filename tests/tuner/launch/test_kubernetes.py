@@ -149,7 +149,7 @@ REFUSED = {
     ),
     "loopback": ({"storage": "mysql://ann:hunter2@[::1]/t"}, "storage: it is at ::1, which means each machine"),
     "any address": ({"storage": "postgresql://ann:hunter2@0.0.0.0/t"}, "storage: it is at 0.0.0.0, which means each"),
-    "below localhost": ({"storage": "mysql://ann:hunter2@db.localhost/t"}, "storage: it is at db.localhost, which on"),
+    "below localhost": ({"storage": "mysql://ann:hunter2@db.localhost/t"}, "storage: it is at db.localhost, which"),
     "a socket": ({"storage": "postgresql://ann@/t?host=/run/postgresql"}, "storage: it is at a socket of one machine"),
     "data here": ({"data": {"kind": "npz", "path": "digits.npz"}}, "data.path: pods do not have /home/somebody/digits"),
     "no artifacts": ({"artifacts": None}, "artifacts: what a pod keeps for itself goes with it"),
