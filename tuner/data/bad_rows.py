@@ -41,14 +41,19 @@ class BadRows:
         """The first ones, in their order."""
         return tuple(bad for _, bad in sorted(self._listed.items())[:LISTED])
 
-    def error(self, count: int, where: str | os.PathLike[str]) -> DataError:
+    def error(
+        self,
+        count: int,
+        where: str | os.PathLike[str],
+        advice: str = "Repair or remove them, or set data.on_error to skip",
+    ) -> DataError:
         """The error that names the first ones of ``count`` bad rows of a file."""
         shown = "; ".join(str(bad) for bad in self.first)
         more = "" if count <= len(self.first) else f"; and {count - len(self.first)} more"
         counted = "count from 1 without the header" if self._from else "count from 0"
         return DataError(
             f"{count} {self._what}{'s' if count != 1 else ''} of {printable(os.fspath(where))} cannot be used: {shown}"
-            f"{more}. {self._what.capitalize()}s {counted}. Repair or remove them, or set data.on_error to skip",
+            f"{more}. {self._what.capitalize()}s {counted}. {advice}",
             [bad.file for bad in self.first],
             key="data.on_error",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
@@ -109,7 +110,7 @@ def _swap_in(temporary: Path, folder: Path) -> None:
 
 
 def _unwritable(root: Path, error: OSError) -> DataError:
-    return DataError(
-        f"the data cache in {printable(os.fspath(root))} cannot be written: {error.strerror}; free "
-        "space there, or name another folder in the environment variable TUNER_CACHE"
-    )
+    advice = "free space there, or name another folder in the environment variable TUNER_CACHE"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        advice = "raise the limit of open files (ulimit -n)"
+    return DataError(f"the data cache in {printable(os.fspath(root))} cannot be written: {error.strerror}; {advice}")

@@ -1,7 +1,9 @@
-"""What cells of a table mean: text, a number, a missing value."""
+"""What cells of a table mean: text, a category, a number, a missing value. White space around them does not count,
+except around texts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +14,33 @@ import pyarrow.compute as compute
 
 from search_spaces.statistics import INTEGER_MISSING
 
-# Beside empty cells, what stands for a missing number; case does not matter.
-MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "?")
+# What stands for a missing number; case does not matter. The clean process of a proof has a copy of its own.
+MISSING_NUMBERS = (
+    *("", "na", "n/a", "n.a.", "#n/a", "<na>", "#na", "nan", "-nan", "null", "nil", "none", "?", "\\n", "-", "--", "."),
+    *("unknown", "missing", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
+)
 
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_POINT = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+# Points between thousands only where a comma says what they are.
+_COMMA = r"^[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?$"
+# With signs that say that it is meant as a number, though not how it is to be read.
+_BLANK = r"[\s\x{a0}\x{2009}\x{202f}]"
+_LIKE_A_NUMBER = (
+    rf"^[+-]?[$€£¥]?{_BLANK}?[+-]?(\d+|\d{{1,3}}(([.,'\x{{2019}}]|{_BLANK})\d{{3}})+)([.,]\d+)?{_BLANK}?[%$€£¥]?$"
+)
+# With three digits behind the comma, which could be thousands as well.
+_MAYBE_THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _INTEGER = r"^[+-]?\d{1,18}$"
 _WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
 _LARGEST = float(np.finfo(np.float32).max)
 
 Mask = npt.NDArray[np.bool_]
+
+
+def decimal_comma(delimiter: str) -> bool:
+    """Whether ``1,5`` is a number in a file whose values are divided like this: where a comma does not divide them."""
+    return delimiter != ","
 
 
 def decoded(cells: Any) -> tuple[Any, Mask | None]:
@@ -50,6 +69,8 @@ class Numbers:
         missing: shape (n,).
         other: shape (n,): neither missing nor a number.
         infinite: shape (n,): infinite, or beyond what float32 can hold.
+        commas: shape (n,): numbers with a decimal comma; of these ``thousands`` could be whole numbers as well.
+        points: shape (n,): numbers with a decimal point.
         whole: whether all that are there are written as integers.
     """
 
@@ -57,41 +78,72 @@ class Numbers:
     missing: Mask
     other: Mask
     infinite: Mask
+    commas: Mask
+    thousands: Mask
+    points: Mask
     whole: bool
 
 
-def numbers(strings: Any) -> Numbers:
-    """Reads strings (n,); white space around them does not count."""
-    bare = compute.utf8_trim_whitespace(strings)
-    finite = compute.match_substring_regex(bare, _NUMBER)
-    is_number = compute.or_(finite, compute.match_substring_regex(bare, _INFINITE))
-    missing = compute.is_in(compute.utf8_lower(bare), value_set=pyarrow.array(MISSING_NUMBERS))
-    readable = compute.if_else(is_number, bare, pyarrow.scalar(None, pyarrow.string()))
+def bare(strings: Any) -> Any:
+    """Strings (n,) without the white space around them."""
+    return compute.utf8_trim_whitespace(strings)
+
+
+def numbers(strings: Any, commas: bool = False) -> Numbers:
+    """Reads strings (n,); with ``commas``, ``1,5`` and ``1.234,5`` are numbers too."""
+    trimmed = bare(strings)
+    finite = compute.match_substring_regex(trimmed, _POINT)
+    points = compute.and_(finite, compute.match_substring(trimmed, "."))
+    with_comma = compute.and_(compute.match_substring_regex(trimmed, _COMMA), commas)
+    readable = trimmed
+    if compute.any(with_comma).as_py():
+        plain = compute.replace_substring(compute.replace_substring(trimmed, ".", ""), ",", ".")
+        readable = compute.if_else(with_comma, plain, trimmed)
+    is_number = compute.or_(compute.or_(finite, with_comma), compute.match_substring_regex(trimmed, _INFINITE))
+    missing = _missing(trimmed)
+    readable = compute.if_else(is_number, readable, pyarrow.scalar(None, pyarrow.string()))
     values = compute.cast(readable, pyarrow.float64()).to_numpy(zero_copy_only=False)
-    whole = compute.all(compute.or_(missing, compute.match_substring_regex(bare, _INTEGER)))
+    whole = compute.all(compute.or_(missing, compute.match_substring_regex(trimmed, _INTEGER)))
     return Numbers(
         values=values,
         missing=_mask(missing),
         other=_mask(compute.invert(compute.or_(is_number, missing))),
         infinite=np.abs(values) > _LARGEST,
+        commas=_mask(with_comma),
+        thousands=_mask(compute.and_(with_comma, compute.match_substring_regex(trimmed, _MAYBE_THOUSANDS))),
+        points=_mask(points),
         whole=bool(whole.as_py()) if len(strings) else True,
     )
 
 
 def integers(strings: Any) -> tuple[npt.NDArray[np.int64], Mask]:
     """Strings (n,) as int64, ``INTEGER_MISSING`` where they are missing, and which are neither; 3.0 is 3."""
-    bare = compute.utf8_trim_whitespace(strings)
-    whole = compute.match_substring_regex(bare, _WHOLE)
-    missing = compute.is_in(compute.utf8_lower(bare), value_set=pyarrow.array(MISSING_NUMBERS))
-    digits = compute.replace_substring_regex(bare, r"^\+|\.0*$", "")
+    trimmed = bare(strings)
+    whole = compute.match_substring_regex(trimmed, _WHOLE)
+    missing = _missing(trimmed)
+    digits = compute.replace_substring_regex(trimmed, r"^\+|\.0*$", "")
     readable = compute.if_else(whole, digits, pyarrow.scalar(None, pyarrow.string()))
     values = compute.cast(readable, pyarrow.int64()).fill_null(INTEGER_MISSING).to_numpy(zero_copy_only=False)
     return values, _mask(compute.invert(compute.or_(whole, missing)))
 
 
+def like_numbers(strings: Any) -> Mask:
+    """Which strings (n,) are meant as numbers, such as ``1,234.5``, ``1 234``, ``$ 12`` and ``12 %``, or are some."""
+    return _mask(compute.match_substring_regex(bare(strings), _LIKE_A_NUMBER))
+
+
+def is_missing(strings: Sequence[str]) -> list[bool]:
+    """Which strings stand for a missing number."""
+    return [string.strip().lower() in MISSING_NUMBERS for string in strings]
+
+
 def blank(strings: Any) -> Mask:
     """Which strings hold nothing but white space."""
-    return _mask(compute.equal(compute.utf8_trim_whitespace(strings), ""))
+    return _mask(compute.equal(bare(strings), ""))
+
+
+def _missing(trimmed: Any) -> Any:
+    return compute.is_in(compute.utf8_lower(trimmed), value_set=pyarrow.array(MISSING_NUMBERS))
 
 
 def _mask(values: Any) -> Mask:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow
 import pyarrow.compute as compute
 
 from tuner.data.bad_files import printable
-from tuner.data.cells import integers, numbers
+from tuner.data.cells import bare, decimal_comma, integers, like_numbers, numbers
 from tuner.errors import DataError
 from tuner.spec.data import ColumnType
 
@@ -22,6 +23,12 @@ INTEGER_CATEGORIES = 20
 NEARLY_ALL = 0.95
 # Categories of which there are more are kept one by one instead of in a list of all of them.
 LISTED_CATEGORIES = 50_000
+
+
+# Where fewer are numbers, as many as this share, and all else is the same few words, these stand for what is missing.
+_MOST = 0.5
+_FEW_WORDS = 3
+_SAMPLED = 1000
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,25 @@ class _Cell:
         return f"row {self.place + 1} of {printable(self.file)} holds {self.value[:80]!r}"
 
 
+class _EvenSample:
+    """Every 1st, 2nd, 4th ... number, so that few are kept of all of a column."""
+
+    def __init__(self) -> None:
+        self._kept = np.zeros(0)
+        self._seen, self._step = 0, 1
+
+    def add(self, values: npt.NDArray[np.float64]) -> None:
+        self._kept = np.concatenate([self._kept, values[-self._seen % self._step :: self._step]])
+        self._seen += len(values)
+        while len(self._kept) > _SAMPLED:
+            self._kept, self._step = self._kept[::2], 2 * self._step
+
+    def told_apart(self) -> tuple[int, int]:
+        """How many different numbers there are, and how many of them are different in float32."""
+        with np.errstate(over="ignore"):
+            return len(np.unique(self._kept)), len(np.unique(self._kept.astype(np.float32)))
+
+
 class ColumnProfile:
     """What a column holds, row by row, in memory that does not grow with it.
 
@@ -41,18 +67,22 @@ class ColumnProfile:
         name: the column's.
         declared: the type that the spec gives.
         floats: whether the file itself says that it holds floating-point numbers.
+        delimiter: between the file's values.
     """
 
-    def __init__(self, name: str, declared: ColumnType | None, floats: bool) -> None:
-        self._name, self._declared, self._floats = name, declared, floats
-        self._present = self._numbers = 0
+    def __init__(self, name: str, declared: ColumnType | None, floats: bool, delimiter: str = ",") -> None:
+        self._name, self._declared, self._floats, self._delimiter = name, declared, floats, delimiter
+        self._present = self._numbers = self._like = 0
         self._whole = True
-        self._other: _Cell | None = None
-        self._infinite: _Cell | None = None
+        # The first cell of each kind that was met.
+        self._met: dict[str, _Cell] = {}
+        self._words: set[str] = set()
         self._distinct: set[int] = set()
+        self._sample = _EvenSample()
 
     def add(self, strings: Any, places: npt.NDArray[np.int64], file: str) -> None:
         """Adds strings (n,) and their rows' places."""
+        strings = strings if self._declared == "text" else bare(strings)
         if self._declared in ("category", "text"):
             self._present += int(compute.sum(compute.not_equal(strings, "")).as_py() or 0)
         else:
@@ -61,13 +91,25 @@ class ColumnProfile:
             self._distinct.update(hash(value) for value in compute.unique(strings).to_pylist())
 
     def _add_numbers(self, strings: Any, places: npt.NDArray[np.int64], file: str) -> None:
-        read = numbers(strings)
+        read = numbers(strings, decimal_comma(self._delimiter))
         other = integers(strings)[1] if self._declared == "integer" else read.other
         self._present += int((~read.missing).sum())
         self._numbers += int((~read.missing & ~other).sum())
         self._whole = self._whole and read.whole
-        self._other = self._other or _first(strings, places, file, other)
-        self._infinite = self._infinite or _first(strings, places, file, read.infinite)
+        decimals = read.commas if self._delimiter == ";" else read.commas & ~read.thousands
+        kinds = {"other": other, "infinite": read.infinite, "commas": read.commas, "points": read.points}
+        for kind, which in (kinds | {"decimals": decimals}).items():
+            if kind not in self._met and which.any():
+                index = int(np.argmax(which))
+                self._met[kind] = _Cell(int(places[index]), strings[index].as_py(), file)
+        self._sample.add(read.values[np.isfinite(read.values)])
+        if other.any() and self._declared is None:
+            self._add_words(strings.filter(pyarrow.array(other)))
+
+    def _add_words(self, words: Any) -> None:
+        self._like += int(like_numbers(words).sum())
+        if len(self._words) <= _FEW_WORDS:
+            self._words.update(compute.unique(words).to_pylist())
 
     @property
     def many(self) -> bool:
@@ -79,24 +121,15 @@ class ColumnProfile:
         ``integer`` for integers with at most 20 different values, ``category`` for everything else.
 
         Raises:
-            DataError: it holds nothing, or something else than its type in a row.
+            DataError: it holds nothing, or something else than its type in a row, or what could be two things.
         """
         if not self._present:
             raise DataError(f"column {self._name!r} is empty in every row: name it in data.ignore", key="data.ignore")
         found = self._declared or self._inferred()
-        if found in ("number", "integer") and self._other:
-            raise DataError(self._mistaken(found, self._other), key=self._key)
-        if found == "number" and self._infinite:
-            raise DataError(
-                f"column {self._name!r}: {self._infinite}, which is infinite or beyond float32's range: "
-                f"repair it, or set data.columns: {{{self._name}: category}}",
-                key=self._key,
-            )
+        mistake = self._mistake(found)
+        if mistake is not None:
+            raise DataError(f"column {self._name!r}{mistake}", key=f"data.columns.{self._name}")
         return found
-
-    @property
-    def _key(self) -> str:
-        return f"data.columns.{self._name}"
 
     def _inferred(self) -> ColumnType:
         if self._floats:
@@ -110,23 +143,63 @@ class ColumnProfile:
     def _categories(self) -> int:
         return len(self._distinct - {hash("")})
 
-    def _mistaken(self, found: ColumnType, other: _Cell) -> str:
-        if self._declared:
+    def _mistake(self, found: ColumnType) -> str | None:
+        """What keeps the column from being of that type."""
+        met = self._met
+        if found in ("number", "integer") and "other" in met:
+            if self._declared:
+                return f": {met['other']}, which is no {found}: {self._or_category('repair it')}"
             return (
-                f"column {self._name!r}: {other}, which is no {found}: repair it, or set data.columns: "
-                f"{{{self._name}: category}}"
+                f" holds numbers in {self._numbers} of {self._present} rows, but {met['other']}: "
+                f"{self._or_category('repair it')}"
             )
-        return (
-            f"column {self._name!r} holds numbers in {self._numbers} of {self._present} rows, but {other}: repair "
-            f"it, or set data.columns: {{{self._name}: category}}"
-        )
-
-
-def _first(strings: Any, places: npt.NDArray[np.int64], file: str, which: npt.NDArray[np.bool_]) -> _Cell | None:
-    if not which.any():
+        if found == "number":
+            return self._mistaken_number()
+        if found == "category" and self._declared is None:
+            return self._mistaken_category()
         return None
-    index = int(np.argmax(which))
-    return _Cell(int(places[index]), strings[index].as_py(), file)
+
+    def _mistaken_number(self) -> str | None:
+        met = self._met
+        if "infinite" in met:
+            return f": {met['infinite']}, which is infinite or beyond float32's range: {self._or_category('repair it')}"
+        if "commas" in met and "points" in met:
+            return (
+                f" has decimal commas and points: {met['commas']}, {met['points']}: "
+                f"{self._or_category('write all of them in one way')}"
+            )
+        if "commas" in met and "decimals" not in met:
+            return (
+                f" has commas that could be decimal ones or divide thousands: {met['commas']}: "
+                f"{self._or_category('write numbers with a decimal point')}"
+            )
+        different, told_apart = self._sample.told_apart()
+        if 2 * told_apart <= different:
+            return (
+                f" has numbers so close to each other that float32, in which models compute, has {told_apart} for "
+                f"{different} different ones: subtract a number near to all of them, such as the smallest, set "
+                f"data.columns: {{{self._name}: category}}, or name it in data.ignore"
+            )
+        return None
+
+    def _mistaken_category(self) -> str | None:
+        if len(self._distinct) <= INTEGER_CATEGORIES:
+            return None
+        if self._like and self._numbers + self._like >= NEARLY_ALL * self._present:
+            return (
+                f" seems to be of numbers, but with decimal commas, marks between thousands or units: "
+                f"{self._met['other']}: {self._or_category('write it as in 1234.5')}"
+            )
+        words = len(self._words) <= _FEW_WORDS and not any(map(str.isdigit, "".join(self._words)))
+        if words and self._numbers >= _MOST * self._present:
+            return (
+                f" holds numbers in {self._numbers} of {self._present} rows, but {self._met['other']}: "
+                f"{self._or_category('leave such cells empty if the number is missing')}"
+            )
+        return None
+
+    def _or_category(self, advice: str) -> str:
+        return f"{advice}, or set data.columns: {{{self._name}: category}}"
 
 
 def missing_column(name: str, key: str, names: Collection[str], file: str) -> DataError:

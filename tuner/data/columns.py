@@ -16,14 +16,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tuner.data.array_file import GrowingArray
+from tuner.data.array_file import GrowingArray, read_array
 
 ColumnKind = Literal["array", "strings", "categories"]
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayColumn:
-    """Attributes: ``values``: shape (n, ...), memory-mapped and read-only."""
+    """Attributes: ``values``: shape (n, ...), read-only, memory-mapped unless they are few."""
 
     values: npt.NDArray[Any]
 
@@ -74,13 +74,13 @@ Column = ArrayColumn | StringColumn | CategoryColumn
 
 def open_column(folder: Path, stem: str, kind: ColumnKind) -> Column:
     """Raises OSError or ValueError: it is missing or damaged."""
-    values = np.load(folder / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
+    values = read_array(folder / f"{stem}.npy")
     if kind == "array":
         return ArrayColumn(values)
     if kind == "categories":
         vocabulary = tuple(json.loads(_vocabulary_file(folder, stem).read_text(encoding="utf-8")))
         return CategoryColumn(values, vocabulary)
-    offsets = np.load(folder / f"{stem}-offsets.npy", mmap_mode="r", allow_pickle=False)
+    offsets = read_array(folder / f"{stem}-offsets.npy")
     if int(offsets[-1]) != len(values):
         raise ValueError(f"{stem} has {len(values)} bytes, its offsets end at {int(offsets[-1])}")
     return StringColumn(values, offsets)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow
 
 from search_spaces.statistics import INTEGER_MISSING
-from tuner.data.cells import integers, numbers
+from tuner.data.cells import bare, decimal_comma, integers, numbers
 from tuner.data.columns import ArrayWriter, CategoryWriter, ColumnKind, StringWriter
 from tuner.data.prepared import InputFacts
 from tuner.data.running_statistics import CategorySummary, NumberSummary, TextSummary
@@ -39,10 +39,10 @@ def facts_of(column: Column, statistics: dict[str, Any] | None) -> InputFacts:
     return InputFacts(name=column.name, kind=column.type, column=kept, dtype=dtype, statistics=statistics)
 
 
-def input_writer(column: Column, folder: Path, stem: str, stack: ExitStack) -> InputWriter:
-    """The writer for a column; the stack closes its files."""
+def input_writer(column: Column, folder: Path, stem: str, stack: ExitStack, delimiter: str) -> InputWriter:
+    """The writer for a column of a file with that delimiter; the stack closes its files."""
     if column.type == "number":
-        return _Numbers(stack.enter_context(ArrayWriter(folder, stem, np.float32)))
+        return _Numbers(stack.enter_context(ArrayWriter(folder, stem, np.float32)), decimal_comma(delimiter))
     if column.type == "integer":
         return _Integers(stack.enter_context(ArrayWriter(folder, stem, np.int64)))
     if column.type == "text":
@@ -53,11 +53,11 @@ def input_writer(column: Column, folder: Path, stem: str, stack: ExitStack) -> I
 
 
 class _Numbers:
-    def __init__(self, writer: ArrayWriter) -> None:
-        self._writer, self._summary = writer, NumberSummary()
+    def __init__(self, writer: ArrayWriter, commas: bool) -> None:
+        self._writer, self._summary, self._commas = writer, NumberSummary(), commas
 
     def write(self, strings: Any) -> None:
-        values = numbers(strings).values.astype(np.float32)
+        values = numbers(strings, self._commas).values.astype(np.float32)
         self._writer.write(values)
         self._summary.add(values.astype(np.float64))
 
@@ -84,7 +84,7 @@ class _Categories:
         self._writer, self._summary = writer, CategorySummary("")
 
     def write(self, strings: Any) -> None:
-        encoded = strings.dictionary_encode()
+        encoded = bare(strings).dictionary_encode()
         vocabulary = encoded.dictionary.to_pylist()
         codes = encoded.indices.to_numpy(zero_copy_only=False)
         self._writer.write_encoded(vocabulary, codes)
@@ -99,6 +99,7 @@ class _ManyCategories:
         self._writer, self._summary = writer, CategorySummary("")
 
     def write(self, strings: Any) -> None:
+        strings = bare(strings)
         self._writer.write(strings.cast(pyarrow.binary()).to_pylist())
         counted = strings.value_counts()
         self._summary.add(counted.field("values").to_pylist(), counted.field("counts").to_pylist())

@@ -18,13 +18,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from tuner.data.array_file import allow_open_files, read_array
 from tuner.data.bad_files import LISTED, BadFile, printable
 from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
 from tuner.errors import DataError
 
 META = "meta.json"
 # Of the files described here: a folder of another layout is not looked at.
-LAYOUT = 2
+LAYOUT = 3
+# There are at most so many, and a column has at most so many files.
+_SPLITS, _COLUMN_FILES = 3, 2
 
 
 class InputFacts(BaseModel):
@@ -285,12 +288,11 @@ def open_split(
         OSError, ValueError: a column is missing, or not what the facts say.
     """
     length = len(origin.files) if isinstance(origin, FileOrigin) else len(origin.rows)
+    allow_open_files(_SPLITS * (_COLUMN_FILES * len(inputs) + len(targets) + 2))
     columns = tuple(open_column(folder, input_stem(name, i), facts.column) for i, facts in enumerate(inputs))
-    values = tuple(
-        np.load(folder / f"{target_stem(name, i)}.npy", mmap_mode="r", allow_pickle=False) for i in range(len(targets))
-    )
+    values = tuple(read_array(folder / f"{target_stem(name, i)}.npy") for i in range(len(targets)))
     weights = weights_path(folder, name)
-    split = Split(name, columns, values, np.load(weights, mmap_mode="r") if weights.exists() else None, origin)
+    split = Split(name, columns, values, read_array(weights) if weights.exists() else None, origin)
     for column, facts in zip(columns, inputs, strict=True):
         _check(f"{name} input {facts.name}", column.values if isinstance(column, ArrayColumn) else None, facts.shape)
         if len(column) != length:
@@ -310,7 +312,7 @@ def _check(what: str, values: npt.NDArray[Any] | None, shape: tuple[int, ...]) -
 def _origin(folder: Path, name: str, item: dict[str, Any]) -> Origin:
     if "files" in item:
         return FileOrigin(item["root"], tuple(item["files"]))
-    return RowOrigin(item["source"], np.load(rows_path(folder, name), mmap_mode="r", allow_pickle=False))
+    return RowOrigin(item["source"], read_array(rows_path(folder, name)))
 
 
 def write_meta(prepared: PreparedData, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 from array import array
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,10 @@ from tuner.errors import DataError
 # with long rows only.
 _BLOCKS = (2**20, 8 * 2**20, 64 * 2**20)
 _TOO_LONG = "straddling"
+_NOTHING = "Empty CSV file"
 _PARQUET_ROWS = 8192
+# Read at a time to find a header's end.
+_HEADER_BYTES = 2**16
 
 # Is told the places of rows, from 0, that have another number of values than there are columns, and how many.
 OnRagged = Callable[[int, int], None]
@@ -102,29 +106,36 @@ def _said(error: Exception) -> str:
 
 
 class CsvTable:
-    """CSV in UTF-8, with or without a byte order mark; values may be quoted and then hold line ends."""
+    """CSV in UTF-8, with or without a byte order mark; values may be quoted and then hold line ends.
+
+    Lines of white space alone are no rows, before the header and behind it.
+    """
 
     floats: frozenset[str] = frozenset()
 
     def __init__(self, path: Path, delimiter: str) -> None:
         self.path = path
         self._delimiter = delimiter
-        self.names = self._header()
+        self._compression = "gzip" if path.suffix.lower() == ".gz" else None
+        self.names, self._start = self._header()
 
-    def _header(self) -> tuple[str, ...]:
+    def _header(self) -> tuple[tuple[str, ...], int]:
+        """The names, and how many bytes the file has before its rows, uncompressed."""
         shown = printable(str(self.path))
-        opener: Any = gzip.open if self.path.suffix.lower() == ".gz" else open
-        # The rows behind the header may hold anything.
-        with opener(self.path, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-            try:
-                found = next((row for row in csv.reader(text, delimiter=self._delimiter) if row), None)
-            except csv.Error as error:
-                raise DataError(f"{shown}: the header cannot be read: {error}") from None
-        if found is None:
+        opener: Any = gzip.open if self._compression else open
+        with opener(self.path, "rb") as file:
+            record, start = _first_record(file, self._delimiter.encode())
+        if not record:
             raise DataError(f"{shown} is empty: it needs a header and rows")
-        if any("\udc80" <= letter <= "\udcff" for letter in "".join(found)):
-            raise DataError(f"{shown}: the header is not UTF-8 text; save the file as UTF-8")
-        return tuple(found)
+        try:
+            text = record.decode("utf-8")
+        except UnicodeDecodeError:
+            raise DataError(f"{shown}: the header is not UTF-8 text; save the file as UTF-8") from None
+        try:
+            (found,) = csv.reader([text], delimiter=self._delimiter)
+        except (csv.Error, ValueError) as error:
+            raise DataError(f"{shown}: the header cannot be read: {error}") from None
+        return tuple(found), start
 
     def rows(self, names: Sequence[str], on_ragged: OnRagged) -> Iterator[Rows]:
         done, last = 0, -1
@@ -152,16 +163,24 @@ class CsvTable:
         keys = [str(place) for place in range(len(self.names))]
         wanted = [keys[self.names.index(name)] for name in names]
         ragged = _Ragged()
+        blank = 0
 
         def leave_out(row: Any) -> str:
-            # Arrow counts from 1 and counts the header.
-            ragged.places.append(row.number - 2)
-            on_ragged(row.number - 2, row.actual_columns)
+            nonlocal blank
+            if row.actual_columns == 1 and not row.text.strip():
+                blank += 1
+                return "skip"
+            # Arrow counts from 1, empty lines not.
+            place = row.number - 1 - blank
+            ragged.places.append(place)
+            on_ragged(place, row.actual_columns)
             return "skip"
 
-        reader = pyarrow.csv.open_csv(
-            str(self.path),
-            pyarrow.csv.ReadOptions(use_threads=False, block_size=block, column_names=keys, skip_rows_after_names=1),
+        source = pyarrow.input_stream(str(self.path), compression=self._compression)
+        source.read(self._start)
+        reader = _opened(
+            source,
+            pyarrow.csv.ReadOptions(use_threads=False, block_size=block, column_names=keys),
             pyarrow.csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=leave_out),
             pyarrow.csv.ConvertOptions(
                 check_utf8=False,
@@ -170,6 +189,8 @@ class CsvTable:
                 include_columns=wanted,
             ),
         )
+        if reader is None:
+            return
         done = 0
         for batch in reader:
             fresh = min(batch.num_rows, max(0, skipped - done))
@@ -178,6 +199,56 @@ class CsvTable:
             if fresh < batch.num_rows:
                 cells = {name: batch.column(key)[fresh:] for name, key in zip(names, wanted, strict=True)}
                 yield Rows(places[fresh:], cells)
+
+
+def _first_record(file: IO[bytes], delimiter: bytes) -> tuple[bytes, int]:
+    """The first line that is not blank, or lines where a quoted value holds their ends; no byte order mark.
+
+    Returns:
+        It without its line end, empty where there is none; and where the next one begins.
+    """
+    start = len(codecs.BOM_UTF8) if file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8 else 0
+    file.seek(start)
+    content, found = b"", None
+    while found is None:
+        piece = file.read(_HEADER_BYTES)
+        content += piece
+        found = _record_in(content, delimiter, whole=not piece)
+    first, last, following = found
+    return content[first:last], start + following
+
+
+def _record_in(content: bytes, delimiter: bytes, *, whole: bool) -> tuple[int, int, int] | None:
+    """Where the first line that is not blank begins and ends, and the next one begins; None if more must be read."""
+    first, quoted, closed, fresh = 0, False, False, True
+    for place in range(len(content)):
+        letter = content[place : place + 1]
+        if letter == b'"' and (quoted or closed or fresh):
+            # A quote right behind a closing one is part of the value.
+            quoted = not quoted
+            closed, fresh = not quoted, False
+            continue
+        closed, fresh = False, letter in (delimiter, b"\r", b"\n")
+        if letter not in (b"\r", b"\n") or quoted:
+            continue
+        if letter == b"\r" and place + 1 == len(content) and not whole:
+            return None
+        following = place + (2 if content[place : place + 2] == b"\r\n" else 1)
+        if content[first:place].strip():
+            return first, place, following
+        first = following
+    last = len(content) if content[first:].strip() else first
+    return (first, last, len(content)) if whole else None
+
+
+def _opened(source: Any, *options: Any) -> Any:
+    """Arrow's reader; None where there is nothing to read, which Arrow calls an error."""
+    try:
+        return pyarrow.csv.open_csv(source, *options)
+    except pyarrow.ArrowInvalid as error:
+        if _NOTHING in str(error):
+            return None
+        raise
 
 
 class _Ragged:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from tuner.data.bad_files import printable
 from tuner.data.bad_rows import BadRows
-from tuner.data.cells import Mask, blank, decoded
+from tuner.data.cells import Mask, bare, blank, decimal_comma, decoded
 from tuner.data.column_types import ColumnProfile, missing_column
 from tuner.data.splits import TRAIN, VALIDATION, Indices
 from tuner.data.table_file import Rows, TableFile
@@ -20,6 +20,7 @@ from tuner.errors import DataError, data_at
 from tuner.spec.data import ColumnType, Csv
 
 _LABELS = "data.label_column"
+_NO_ROW = "No row has as many values as the header: is there a delimiter at the end of every row, or of the header?"
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,15 @@ class _Scanner:
         self._data, self._tables, self._inputs = data, tables, inputs
         floats = next(iter(tables.values())).floats
         self._profiles = {
-            name: ColumnProfile(name, data.columns.get(name), name in floats) for name in self._profiled(inputs)
+            name: ColumnProfile(name, data.columns.get(name), name in floats, data.delimiter)
+            for name in self._profiled(inputs)
         }
         shown = f"the label column {data.label_column!r}"
-        self._labels = LabelColumn(shown, data.label_separator, data.task) if data.label_column is not None else None
-        self._split_places = {value: place for place, value in enumerate(data.split_values.values())}
+        self._commas = decimal_comma(data.delimiter)
+        self._labels = (
+            LabelColumn(shown, data.label_separator, data.task, self._commas) if data.label_column is not None else None
+        )
+        self._split_places = {value.strip(): place for place, value in enumerate(data.split_values.values())}
         self._bad = BadRows(tuple(tables))
         self._ragged = 0
         self._places: list[Indices] = []
@@ -176,7 +181,7 @@ class _Scanner:
             with data_at(_LABELS):
                 self._labels.add(strings[data.label_column or ""])
         if data.weight_column is not None:
-            weights, bad = example_weights(strings[data.weight_column])
+            weights, bad = example_weights(strings[data.weight_column], self._commas)
             refuse(bad, f"the weight in column {data.weight_column!r} is not a number of at least 0")
             self._weights.append(weights)
         if data.split_column is not None:
@@ -187,16 +192,19 @@ class _Scanner:
 
     def _split_codes(self, strings: Any) -> npt.NDArray[np.int8]:
         """The place in ``split_values`` of each row's split; -1 for others."""
-        encoded = strings.dictionary_encode()
+        encoded = bare(strings).dictionary_encode()
         codes = [self._split_places.get(value, -1) for value in encoded.dictionary.to_pylist()]
         return np.array(codes, dtype=np.int8)[encoded.indices.to_numpy(zero_copy_only=False)]
 
     def _result(self, files: dict[str, tuple[int, int]]) -> TableScan:
+        shown = ", ".join(str(table.path) for table in self._tables.values())
+        if not sum(map(len, self._places)):
+            raise self._bad.error(self._ragged, shown, _NO_ROW)
         places, usable = np.concatenate(self._places), np.concatenate(self._usable)
         target = self._target(files, places, usable)
         left_out = self._ragged + int((~usable).sum())
         if left_out and self._data.on_error == "fail":
-            raise self._bad.error(left_out, ", ".join(str(table.path) for table in self._tables.values()))
+            raise self._bad.error(left_out, shown)
         return TableScan(
             columns=self._columns(),
             target=target,

@@ -115,7 +115,7 @@ class TableSource:
         with ExitStack() as stack:
             writers: _Writers = {
                 name: [
-                    input_writer(column, folder, input_stem(name, index), stack)
+                    input_writer(column, folder, input_stem(name, index), stack, self._data.delimiter)
                     for index, column in enumerate(found.columns)
                 ]
                 for name in assigned

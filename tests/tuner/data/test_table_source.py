@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -362,3 +364,207 @@ def test_real_tables(cache):
     rows = prepare(Csv(kind="csv", path=SHARED / "creditcard/creditcard.csv", label_column="Class"), cache)
     assert Counter(each.kind for each in rows.inputs) == {"number": 30}
     assert {name: rows.class_counts(name) for name in rows.splits} == {"train": (984, 394), "validation": (246, 98)}
+
+
+def kinds_of(prepared):
+    return {each.name: each.kind for each in prepared.inputs}
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("first", ["", "\ufeff", "{end}", "\ufeff{end}  {end}\t{end}"])
+def test_blank_lines_are_no_rows_wherever_they_are(table, name, end, first):
+    lines = ['"a ""size""\nin cm",b,y', "1.5,x,p", "", "  ", "2.5,x,q", "bad", " ", "3.5,z,p", "4.5,x,q", "", ""]
+    raw = first.format(end=end).encode() + end.join(lines).encode()
+    prepared = table(raw=raw, name=name, label_column="y", on_error="skip", validation_split=0.5)
+    assert [row['a "size"\nin cm'] for row in inputs_of(prepared)] == [1.5, 2.5, 3.5, 4.5]
+    assert sorted(row for split in prepared.splits.values() for row in split.origin.rows) == [0, 1, 3, 4]
+    assert [bad.file for bad in prepared.bad_files] == ["row 3"]
+
+
+@pytest.mark.parametrize("content", [b"a,b,y", b"\n a,b,y", b"a,b,y\n\n  \n", b'"a","b","y"'])
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+def test_a_header_alone_has_no_rows(table, content, name):
+    with pytest.raises(DataError, match="has a header and no rows"):
+        table(raw=content, name=name, label_column="y")
+
+
+@pytest.mark.parametrize(
+    "header, row, said",
+    [
+        ("a,b,y", "1,2,{},", "row 1 (4 values, the header has 3 columns)"),
+        ("a,b,y,z", "1,2,{}", "row 1 (3 values, the header has 4 columns)"),
+        ("a;b;y", "1;2;{};", "row 1 (4 values, the header has 3 columns)"),
+    ],
+)
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_delimiters_at_the_end_of_every_row_or_of_the_header_are_named(table, header, row, said, on_error):
+    rows = [row.format("pq"[i % 2]) for i in range(30)]
+    with pytest.raises(DataError, match="a delimiter at the end of every row") as caught:
+        table(header, *rows, label_column="y", on_error=on_error, delimiter=header[1])
+    assert said in str(caught.value)
+
+
+def test_labels_and_categories_do_not_differ_by_the_blanks_around_them(table):
+    blanks = ["", " ", "\t", "\u00a0", "  "]
+    rows = [
+        f"{blanks[i % 5]}{'Rome' if i % 2 else 'Oslo'}{blanks[i % 3]},{blanks[i % 4]}{i}.5 ,"
+        f" {'train' if i < 30 else 'test'},{blanks[i % 3]}{'yes' if i % 2 else 'no'}{blanks[i % 2]}"
+        for i in range(40)
+    ]
+    splits = {"train": " train ", "test": "test"}
+    prepared = table("city,n,part,y", *rows, label_column="y", split_column="part", split_values=splits)
+    assert prepared.class_names == ("no", "yes")
+    assert {row["city"] for row in inputs_of(prepared)} == {b"Rome", b"Oslo"}
+    assert [row["n"] for row in inputs_of(prepared)] == [i + 0.5 for i in range(40)]
+    assert {name: len(split) for name, split in prepared.splits.items()} == {"train": 24, "validation": 6, "test": 10}
+
+
+@pytest.mark.parametrize(
+    "labels, keys, names",
+    [
+        (["1", "1.0", "0", "0.0", "1.00", "0."], {}, ("0", "1")),
+        (["1", "1.0", "0"], {"task": "classification"}, ("0", "1")),
+        (["1.0", "2.0"], {}, ("1.0", "2.0")),
+        (["01", "1", "2"], {}, ("01", "1", "2")),
+        (["9007199254740993", "9007199254740992"], {}, ("9007199254740992", "9007199254740993")),
+        (["1.1", "1.10"], {"task": "classification"}, ("1.1", "1.10")),
+        (["True", "true", "TRUE", "False", "false"], {}, ("false", "true")),
+        (["True", "False"], {}, ("False", "True")),
+        (["Yes", "yes"], {}, ("Yes", "yes")),
+    ],
+)
+def test_numbers_and_booleans_written_in_several_ways_are_one_class_each(table, labels, keys, names):
+    rows = [f"{i},{label}" for i, label in enumerate(labels * 8)]
+    assert table("n,y", *rows, label_column="y", **keys).class_names == names
+
+
+MARKERS = ["\\N", "-", "--", ".", "unknown", "Missing", "#VALUE!", "#DIV/0!", "n.a.", "nil", "NA", "N/A", "?", "None"]
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+def test_what_stands_for_a_missing_number_makes_no_category_of_a_column(table, marker):
+    rows = [f"{marker if i % 3 == 0 else f'{i}.5'},{marker if i % 4 == 0 else i % 3},{'pq'[i % 2]}" for i in range(60)]
+    prepared = table("n,i,y", *rows, label_column="y")
+    assert kinds_of(prepared) == {"n": "number", "i": "integer"}
+    found = inputs_of(prepared)
+    assert [bool(np.isnan(row["n"])) for row in found] == [i % 3 == 0 for i in range(60)]
+    assert [row["i"] == INTEGER_MISSING for row in found] == [i % 4 == 0 for i in range(60)]
+
+
+def test_a_word_of_ones_own_for_a_missing_number_is_named(table):
+    rows = [f"{'tbd' if i % 10 == 0 else f'{i}.5'},{'pq'[i % 2]}" for i in range(60)]
+    with pytest.raises(DataError, match=r"numbers in 54 of 60 rows, but row 1 .* holds 'tbd': leave such cells empty"):
+        table("n,y", *rows, label_column="y")
+    assert kinds_of(table("n,y", *rows, label_column="y", columns={"n": "category"})) == {"n": "category"}
+    codes = [f"{'V' if i % 4 == 0 else ''}{i},{'pq'[i % 2]}" for i in range(60)]
+    assert kinds_of(table("n,y", *codes, label_column="y")) == {"n": "category"}
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_decimal_commas_are_read_where_a_comma_divides_no_values(table, delimiter):
+    values = ["1,5", "-0,25", " 2 ", "1.234,5", "3e2", "-", "0,532"]
+    rows = [delimiter.join([values[i % 7], f"{i},5", f"{i}.5", "pq"[i % 2], f"{i},25"]) for i in range(42)]
+    prepared = table(
+        delimiter.join(["n", "w", "p", "c", "y"]), *rows, delimiter=delimiter, label_column="y", weight_column="w"
+    )
+    assert (prepared.task, kinds_of(prepared)) == ("regression", {"n": "number", "p": "number", "c": "category"})
+    expected = np.float32([1.5, -0.25, 2, 1234.5, 300, np.nan, 0.532] * 6)
+    assert np.array_equal([row["n"] for row in inputs_of(prepared)], expected, equal_nan=True)
+    split = prepared.split("train")
+    assert split.targets[0].tolist() == [row + 0.25 for row in split.origin.rows]
+    assert split.weights.tolist() == [row + 0.5 for row in split.origin.rows]
+
+
+@pytest.mark.parametrize(
+    "written, delimiter, said",
+    [
+        (
+            lambda i: f"{i},5" if i % 2 else f"{i}.5",
+            ";",
+            "has decimal commas and points: row 1 .* '0.5'|row 2 .* '1,5'",
+        ),
+        (lambda i: f"{i + 1},234", "\t", "has commas that could be decimal ones or divide thousands: row 1 .*'1,234'"),
+        (lambda i: f'"{i},5"', ",", "seems to be of numbers, but with decimal commas, .*: row 1 .* '0,5'"),
+        (lambda i: f'"{i + 1},234,567.5"' if i % 2 else str(i), ",", "seems to be of numbers"),
+        (lambda i: f"{i + 1}\u00a0234", ",", "seems to be of numbers"),
+        (lambda i: f"{i} %", ",", "seems to be of numbers"),
+        (lambda i: f"${i}.50", ";", "seems to be of numbers"),
+    ],
+)
+def test_numbers_that_could_be_read_in_two_ways_are_refused(table, written, delimiter, said):
+    lines = [f"n{delimiter}y", *(f"{written(i)}{delimiter}{'pq'[i % 2]}" for i in range(40))]
+    with pytest.raises(DataError, match=rf"column 'n' {said}"):
+        table(*lines, delimiter=delimiter, label_column="y")
+    declared = table(*lines, delimiter=delimiter, label_column="y", columns={"n": "category"})
+    assert kinds_of(declared) == {"n": "category"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1_700_000_000_000 + 100 * i for i in range(400)],
+        [1_700_000_000_000 + i for i in range(400)],
+        [9_007_199_254_740_993 + 2 * i for i in range(400)],
+        [1.0 + 1e-9 * i for i in range(400)],
+        [123456.78901 + (i % 2) * 1e-5 for i in range(40)],
+    ],
+)
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_numbers_that_float32_does_not_tell_apart_are_refused(table, values, name):
+    def raw(**columns):
+        if name == "table.csv":
+            return "\n".join(
+                [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+            ).encode()
+        buffer = pyarrow.BufferOutputStream()
+        pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
+        return buffer.getvalue().to_pybytes()
+
+    labels = ["p", "q"] * (len(values) // 2)
+    with pytest.raises(DataError, match=r"column 'n' has numbers so close .* float32.*subtract a number") as caught:
+        table(raw=raw(n=values, m=list(range(len(values))), y=labels), name=name, label_column="y")
+    assert caught.value.key == "data.columns.n"
+    with pytest.raises(DataError, match=r"the label column 'y' has numbers so close .* float32"):
+        table(raw=raw(n=list(range(len(values))), y=values), name=name, label_column="y", task="regression")
+    centred = [value - values[0] for value in values]
+    assert kinds_of(table(raw=raw(n=centred, y=labels), name=name, label_column="y"))["n"] in ("number", "integer")
+
+
+def test_numbers_that_float32_tells_apart_are_numbers(table):
+    year = [1_700_000_000_000 + 3_600_000 * i for i in range(400)]
+    fine = np.random.default_rng(0).normal(size=400).tolist()
+    rows = [f"{a},{b},{c},{'pq'[c % 2]}" for a, b, c in zip(year, fine, range(400), strict=True)]
+    assert set(kinds_of(table("year,fine,count,y", *rows, label_column="y")).values()) == {"number"}
+
+
+def test_labels_that_are_numbers_but_for_a_few_words_are_neither(table):
+    rows = [f"{i},{'n.d.' if i == 7 else f'{i}.25'}" for i in range(60)]
+    with pytest.raises(DataError, match=r"holds numbers in 59 of 60 rows, but also 'n\.d\.': .*data.task"):
+        table("n,y", *rows, label_column="y")
+    rows = [f"{i},{['0', '1', 'unknown'][i % 3]}" for i in range(60)]
+    with pytest.raises(DataError, match=r"row 3 \(the label column 'y' is empty or 'unknown'.* with data.task: class"):
+        table("n,y", *rows, label_column="y")
+    prepared = table("n,y", *rows, label_column="y", task="classification")
+    assert prepared.class_names == ("0", "1", "unknown")
+
+
+def test_a_wide_table_is_prepared_with_few_open_files(tmp_path):
+    """In a process of its own, whose limit it raises as far as it must."""
+    rng = np.random.default_rng(0)
+    names = [f"n{i}" for i in range(300)] + [f"c{i}" for i in range(300)]
+    rows = [",".join([*(f"{v:.3f}" for v in rng.normal(size=300)), *"xy"[i % 2] * 300, "pq"[i % 2]]) for i in range(40)]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join([*names, "y"]), *rows]))
+    program = """
+import resource, sys
+from pathlib import Path
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+from tuner.data.cache import prepare
+from tuner.spec.data import Csv
+folder = Path(sys.argv[1])
+prepared = prepare(Csv(kind="csv", path=folder / "wide.csv", label_column="y"), folder / "cache")
+print(len(prepared.inputs), len(prepared.split("train")), len(list(Path("/proc/self/fd").iterdir())) < 64)
+"""
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("600 32 True\n", "")

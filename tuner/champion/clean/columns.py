@@ -6,14 +6,20 @@ import codecs
 import csv
 import gzip
 import json
+import resource
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 # What stands for a missing value in a CSV file's columns of numbers, and in what an integer column is given then.
-MISSING_NUMBERS = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "?")
+MISSING_NUMBERS = (
+    *("", "na", "n/a", "n.a.", "#n/a", "<na>", "#na", "nan", "-nan", "null", "nil", "none", "?", "\\n", "-", "--", "."),
+    *("unknown", "missing", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
+)
 INTEGER_MISSING = -(2**63)
+# What a process with TensorFlow has open beside the examples.
+_OTHER_FILES = 512
 
 # Gives the values of the examples from one place to another, (n, ...).
 Column = Callable[[int, int], Any]
@@ -29,8 +35,18 @@ def raw_columns(described: dict[str, Any]) -> tuple[dict[str, Column], int]:
     if "csv" in described:
         read = read_csv(described)
         return {tensor: _sliced(values) for tensor, values in read.items()}, len(next(iter(read.values())))
+    _allow_open_files(len(described))
     opened = {tensor: open_column(each) for tensor, each in described.items()}
     return {tensor: column for tensor, (column, _) in opened.items()}, next(iter(opened.values()))[1]
+
+
+def _allow_open_files(count: int) -> None:
+    """Raises the limit of open files, as far as the system lets it: each column of a wide table is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        reached = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, reached), hard))
 
 
 def open_column(described: dict[str, Any]) -> tuple[Column, int]:
@@ -88,21 +104,29 @@ def read_csv(described: dict[str, Any]) -> dict[str, list[Any]]:
     # newline="": line ends inside quotes are the csv module's business.
     opened: Any = gzip.open if described["csv"].lower().endswith(".gz") else open
     with opened(described["csv"], "rt", encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = (row for row in csv.reader(file, delimiter=described["delimiter"]) if row)
-        header = next(lines)
+        lines = csv.reader(file, delimiter=described["delimiter"])
+        header = next(row for row in lines if any(cell.strip() for cell in row))
+        # Lines of white space alone are no rows.
+        rows_read = (row for row in lines if len(row) > 1 or (row and (len(header) == 1 or row[0].strip())))
+        commas = described["delimiter"] != ","
         cells = [(tensor, header.index(each["name"]), each["kind"]) for tensor, each in columns.items()]
-        for number, row in enumerate(lines):
+        for number, row in enumerate(rows_read):
             if (place := places.get(number)) is not None:
                 for tensor, index, kind in cells:
-                    read[tensor][place] = _cell(row[index], kind)
+                    read[tensor][place] = _cell(row[index], kind, commas)
     return read
 
 
-def _cell(text: str, kind: str) -> Any:
+def _cell(text: str, kind: str, commas: bool) -> Any:
     if kind not in ("number", "integer"):
-        return text.encode("utf-8", "surrogateescape")
+        return (text.strip() if kind == "category" else text).encode("utf-8", "surrogateescape")
     missing = text.strip().lower() in MISSING_NUMBERS
     if kind == "number":
-        return float("nan") if missing else float(text)
+        return float("nan") if missing else _number(text, commas)
     # Not through a float, which cannot hold every 64-bit integer.
     return INTEGER_MISSING if missing else int(text.strip().partition(".")[0])
+
+
+def _number(text: str, commas: bool) -> float:
+    """A number; with ``commas``, 1,5 and 1.234,5 too."""
+    return float(text.replace(".", "").replace(",", ".") if commas and "," in text else text)

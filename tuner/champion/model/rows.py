@@ -13,7 +13,7 @@ import pyarrow
 
 from tuner.champion.records.champion_json import InputTensor, TensorInput
 from tuner.data.bad_files import printable
-from tuner.data.cells import decoded, integers, numbers
+from tuner.data.cells import bare, decimal_comma, decoded, integers, numbers
 from tuner.data.columns import StringWriter
 from tuner.data.table_file import Rows, open_table
 from tuner.errors import DataError
@@ -56,38 +56,46 @@ def read_rows(file: Path, takes: TensorInput, on_ragged: Callable[[int, int], No
         listed = ", ".join(map(repr, missing))
         raise DataError(f"has no column {listed}; its columns are {', '.join(map(repr, table.names))}")
     for rows in table.rows(names, on_ragged):
-        yield _tensors(rows, takes.tensors, names)
+        yield _tensors(rows, takes.tensors, names, decimal_comma(takes.delimiter))
 
 
-def _tensors(rows: Rows, tensors: Sequence[InputTensor], names: Sequence[str]) -> RowTensors:
+def _tensors(rows: Rows, tensors: Sequence[InputTensor], names: Sequence[str], commas: bool) -> RowTensors:
     found = RowTensors(rows.places, {})
     for tensor, name in zip(tensors, names, strict=True):
         strings, undecodable = decoded(rows.cells[name])
         if undecodable is not None:
             for index in np.flatnonzero(undecodable).tolist():
                 found.problems.setdefault(index, f"column {name!r} is not UTF-8 text")
-        found.values[tensor.tensor] = _READERS.get(tensor.kind, _strings)(found, name, strings)
+        found.values[tensor.tensor] = _READERS.get(tensor.kind, _strings)(found, name, strings, commas)
     return found
 
 
-def _strings(found: RowTensors, name: str, strings: Any) -> list[bytes]:
+def _strings(found: RowTensors, name: str, strings: Any, commas: bool) -> list[bytes]:
     return strings.cast(pyarrow.binary()).to_pylist()  # type: ignore[no-any-return]
 
 
-def _numbers(found: RowTensors, name: str, strings: Any) -> npt.NDArray[np.float32]:
-    read = numbers(strings)
+def _categories(found: RowTensors, name: str, strings: Any, commas: bool) -> list[bytes]:
+    return _strings(found, name, bare(strings), commas)
+
+
+def _numbers(found: RowTensors, name: str, strings: Any, commas: bool) -> npt.NDArray[np.float32]:
+    read = numbers(strings, commas)
     _note(found, read.other | read.infinite, lambda index: f"column {name!r} holds {_cell(strings, index)}, no number")
     with np.errstate(over="ignore"):
         return read.values.astype(np.float32)
 
 
-def _integers(found: RowTensors, name: str, strings: Any) -> npt.NDArray[np.int64]:
+def _integers(found: RowTensors, name: str, strings: Any, commas: bool) -> npt.NDArray[np.int64]:
     values, other = integers(strings)
     _note(found, other, lambda index: f"column {name!r} holds {_cell(strings, index)}, no integer")
     return values
 
 
-_READERS: dict[str, Callable[[RowTensors, str, Any], Any]] = {"number": _numbers, "integer": _integers}
+_READERS: dict[str, Callable[[RowTensors, str, Any, bool], Any]] = {
+    "number": _numbers,
+    "integer": _integers,
+    "category": _categories,
+}
 
 
 def _note(found: RowTensors, bad: npt.NDArray[np.bool_], reason: Callable[[int], str]) -> None:

@@ -179,7 +179,12 @@ def _string(value: Any, called: str) -> bytes:
     return _utf8(value, called)
 
 
-_CELLS: dict[str, Callable[[Any, str], Any]] = {"number": _number, "integer": _integer}
+def _category(value: Any, called: str) -> bytes:
+    # As of the cells of a file.
+    return _utf8(value.strip() if isinstance(value, str) else value, called)
+
+
+_CELLS: dict[str, Callable[[Any, str], Any]] = {"number": _number, "integer": _integer, "category": _category}
 
 
 def _array(value: Any, tensor: InputTensor) -> Any:
