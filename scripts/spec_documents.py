@@ -1,4 +1,4 @@
-"""Writes what the documents say of a spec's keys, from the spec's own models: the guide's tables and the JSON Schema.
+"""Writes what the documents say of a spec's keys, from the spec's own models: their tables and the JSON Schema.
 
 usage: PYTHONPATH=. python scripts/spec_documents.py
 """
@@ -18,8 +18,9 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.spec.yaml_text import in_one_line
 
 _DOCS = Path(__file__).parent.parent / "docs"
-GUIDE, SCHEMA = _DOCS / "guide.md", _DOCS / "spec.schema.json"
-# A table stands between these; the word says of which section it is.
+WITH_TABLES = tuple(_DOCS / name for name in ("guide.md", "ray.md", "slurm.md"))
+SCHEMA = _DOCS / "spec.schema.json"
+# A table stands between these. The word is a kind of data, the dotted key of a section, or that of the whole spec.
 _TABLE = re.compile(r"(<!-- keys: (\S+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
 _WHOLE = "spec"
 # Where the guide says more.
@@ -38,13 +39,16 @@ _MORE = {
 }
 
 
-def with_tables(guide: str) -> str:
-    """The guide with its tables of keys as they should be."""
-    return _TABLE.sub(lambda found: f"{found[1]}{_table(found[2])}{found[3]}", guide)
+def with_tables(document: str) -> str:
+    """A document with its tables of keys as they should be."""
+    return _TABLE.sub(lambda found: f"{found[1]}{_table(found[2])}{found[3]}", document)
 
 
 def _table(of: str) -> str:
-    rows = _spec_keys(SearchSpec) if of == _WHOLE else _data_keys(DATA_KINDS[of])
+    if of in DATA_KINDS:
+        rows = _data_keys(DATA_KINDS[of])
+    else:
+        rows = (key for key in _spec_keys(SearchSpec) if of == _WHOLE or key.path.startswith(f"{of}."))
     lines = ("| key | default | meaning |", "| --- | --- | --- |", *map(_row, rows))
     return "".join(f"{line}\n" for line in lines)
 
@@ -82,5 +86,6 @@ def _default(key: SpecKey) -> str:
 
 
 if __name__ == "__main__":
-    GUIDE.write_text(with_tables(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in WITH_TABLES:
+        path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")
     SCHEMA.write_text(schema_text(), encoding="utf-8")

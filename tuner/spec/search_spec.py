@@ -55,25 +55,25 @@ class SearchSpec(Section):
     )
     constraints: dict[str, Comparison] = Field(
         default={},
-        description="What a trial must keep to become the champion: a comparison with a number by the name of a "
-        "metric, or of `parameters`, `export_bytes` or `latency_ms`.",
+        description="The limits that a trial must keep to become the champion. Each is a comparison with a number, "
+        "under the name of a metric or of `parameters`, `export_bytes` or `latency_ms`.",
         examples=[{"parameters": "<= 1e6", "val_loss": "< 0.5"}],
     )
     trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = Field(
         default=30,
-        description="The number of configurations that are tried. The default shows what a search space can do, and "
-        "the number may be raised later.",
+        description="The number of configurations that are tried. The default is enough to see what a search space "
+        "can do. The number may be raised later.",
     )
     timeout: Duration | None = Field(
         default=None,
-        description="The time after which no new trial starts, in seconds or with a unit (`s`, `m`, `h`, `d`). Running "
-        "trials finish. By default there is no limit, and it may be changed later.",
+        description="The time after which no new trial starts, in seconds or with a unit (`s`, `m`, `h`, `d`). "
+        "Running trials finish. By default there is no limit. The timeout may be changed later.",
         examples=["90m"],
     )
     target: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         default=None,
-        description="The value of the leading objective at which the study ends early. By default all trials run, and "
-        "it may be changed later.",
+        description="The value of the leading objective at which the study ends early. By default all trials run. The "
+        "target may be changed later.",
         examples=[0.95],
     )
     sampler: Sampler = Field(
@@ -92,7 +92,7 @@ class SearchSpec(Section):
     warm_start: WarmStart | None = Field(
         default=None,
         description="Another study in the same database whose best trials are tried first: its name, or its name and "
-        "how many trials. By default the study starts from the defaults of its search space.",
+        "the number of trials. By default the study starts from the defaults of its search space.",
         examples=[{"study": "other", "trials": 10}],
     )
     seed: Annotated[Count, Field(lt=2**31)] = Field(
@@ -105,12 +105,12 @@ class SearchSpec(Section):
     launch: LaunchSettings = Field(default=LaunchSettings(), description=LaunchSettings.__doc__)
     priority: Annotated[int, Strict(), Field(ge=-1000, le=1000)] = Field(
         default=0,
-        description="The rank of the study, from -1000 to 1000, among those of a standing pool: workers of `tuner work "
-        "--any` take studies with the highest priority first. It may be changed later.",
+        description="The study's priority in a standing pool, from -1000 to 1000. Workers of `tuner work --any` take "
+        "the studies with the highest priority first. It may be changed later.",
     )
     keep_checkpoints: PositiveInt = Field(
         default=5,
-        description="The number of trials, the best ones, whose models are kept on disk. A few leave a choice when the "
+        description="The number of best trials whose models are kept on disk. The default leaves a choice when the "
         "champion is exported.",
     )
     storage: str | None = Field(

@@ -40,8 +40,8 @@ class Training(Section):
     )
     batch_size: PositiveInt = Field(
         default=32,
-        description="The number of examples in a batch. A hyperparameter named `batch_size` in the search space goes "
-        "before it.",
+        description="The number of examples in a batch. A hyperparameter named `batch_size` in the search space "
+        "overrides it.",
     )
     early_stopping: EarlyStopping | None = Field(default=EarlyStopping(), description=EarlyStopping.__doc__)
     trial_timeout: Duration | None = Field(
@@ -69,7 +69,8 @@ class Training(Section):
         default="auto",
         description="How much the examples of each class count: `none` treats all alike, `balanced` gives every class "
         "the same total weight, `sqrt` uses the square roots of those weights, and `auto` is `balanced` if one of two "
-        "classes has less than a fifth of the examples. A hyperparameter of this name goes before it.",
+        "classes has less than a fifth of the examples. A hyperparameter named `class_weight` in the search space "
+        "overrides it.",
     )
     callbacks: tuple[CodePlace, ...] = Field(
         default=(),
@@ -84,8 +85,8 @@ class Training(Section):
     )
     executions_per_trial: PositiveInt = Field(
         default=1,
-        description="How often each trial is trained, each time from another seed. The trial's value is the mean, "
-        "which is more reliable and takes as many times longer.",
+        description="The number of times that each trial is trained, each time from another seed. The trial's value "
+        "is the mean, which is more reliable but multiplies the time that a trial takes.",
     )
     run_eagerly: bool = Field(
         default=False,
@@ -107,7 +108,7 @@ class Training(Section):
 
 
 class Resources(Section):
-    """What trials and workers get of the machines. It may differ at every launch of a study."""
+    """The resources that trials and workers use. They may differ at every launch of a study."""
 
     slots: PositiveInt | Literal["auto"] = Field(
         default="auto",
@@ -163,13 +164,15 @@ class RaySettings(Section):
 
     address: str | None = Field(
         default=None,
-        description="The address of the Ray cluster. By default it is `$RAY_ADDRESS`, the cluster that this machine "
-        "belongs to, or one that is started on this machine.",
-        examples=["ray://head:10001", "auto"],
+        description="The address of the Ray cluster: `auto` or `HOST:6379` on one of its nodes, and "
+        "`ray://HOST:10001` elsewhere. By default it is `$RAY_ADDRESS`, the cluster that this machine belongs to, or "
+        "one that is started on this machine.",
+        examples=["ray://head:10001"],
     )
     runtime_env: dict[str, Any] = Field(
         default={},
-        description="The runtime environment of the workers, as Ray defines it.",
+        description="The runtime environment of the workers, as Ray defines it. Its `working_dir` takes the place of "
+        "the current folder. It is kept in the database, so it must not hold secrets.",
         examples=[{"pip": ["my-package"], "env_vars": {"NAME": "value"}}],
     )
     labels: dict[str, str] = Field(
@@ -216,12 +219,13 @@ class SlurmSettings(Section):
     )
     extra: tuple[str, ...] = Field(
         default=(),
-        description="Further options of `sbatch`. They go before those that come from the spec.",
+        description="Further options of `sbatch`. They override those that come from the spec.",
         examples=[["--constraint=a100"]],
     )
     setup: tuple[str, ...] = Field(
         default=(),
-        description="Shell commands that run before each worker.",
+        description="Shell commands that run before each worker. `export TUNER_PYTHON=...` selects another "
+        "interpreter.",
         examples=[["module load cuda"]],
     )
 

@@ -170,6 +170,7 @@ def test_what_can_be_seen_of_the_data_at_once_is_said(form: Form, images: Path, 
 
 
 def test_what_is_checked_is_shown_whole_and_only_that_is_launched(form: Form, url: str) -> None:
+    assert "For example <code>90m</code>." in form.page.text and "<code>parameters &lt;= 1e6</code>" in form.page.text
     page = form.send(SPEC | DATA | TRAINING)
     shown = unescape(page.text)
     assert page.status_code == 200 and "study: shapes" in shown and "keep_checkpoints: 5" in shown
