@@ -30,13 +30,13 @@ class Named:
 
 @dataclass(frozen=True)
 class AliasChange:
-    """One move of an alias.
+    """One change of an alias.
 
     Attributes:
-        before: the study and version that it pointed to; None for the first.
-        now: those that it points to since.
-        who: user and host.
-        at: aware, UTC, by the database's clock.
+        before: the study and version that it pointed to before; None for the first change.
+        now: the study and version that it points to since then.
+        who: the user and host that made the change.
+        at: when it was made: aware, UTC, by the database's clock.
     """
 
     alias: str

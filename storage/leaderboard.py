@@ -87,10 +87,10 @@ class TrialDetail:
         ended_at: UTC; None while it has not ended.
         best_epoch: the epoch of the summary's value and metrics.
         parameters: the model's parameter count.
-        checkpoint: the place of its kept model, with its size in bytes and the SHA-256 of its bytes in hexadecimal.
-        attempts: how often it was started; None for plain Optuna studies, as are ``worker`` and ``preset``.
-        worker: the worker that has it, or had it last.
-        preset: hyperparameter values that it was told to try.
+        checkpoint: the location of its kept model, with its size in bytes and its SHA-256 in hexadecimal.
+        attempts: how often it was started. Like ``worker`` and ``preset``, it is None for plain Optuna studies.
+        worker: the worker that runs it, or ran it last.
+        preset: hyperparameter values that were enqueued for it.
     """
 
     summary: TrialSummary

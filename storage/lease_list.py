@@ -15,15 +15,15 @@ from storage.tables import LeaseRow
 
 @dataclass(frozen=True)
 class LeaseView:
-    """One unit of a study's budget.
+    """A lease: one unit of a study's budget, that is, one trial.
 
     Attributes:
         ordinal: counts the study's leases from 0.
-        state: ``open``, ``held``, ``expired`` (anybody may go on with its trial) or ``closed``.
+        state: ``open``, ``held``, ``expired`` (any worker may continue its trial) or ``closed``.
         trial: the number of its trial; None before it has begun.
-        attempts: how often it was acquired.
-        worker: who holds it, or held it last.
-        preset: hyperparameter values that its trial is told to try.
+        attempts: how often a worker has acquired it.
+        worker: the worker that holds it, or held it last.
+        preset: hyperparameter values that were enqueued for its trial.
     """
 
     ordinal: int

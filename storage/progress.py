@@ -33,14 +33,14 @@ PLAIN = "optuna"
 
 @dataclass(frozen=True)
 class RunningTrial:
-    """A trial under way.
+    """A running trial.
 
     Attributes:
-        worker: the worker that has it; None for plain Optuna studies.
+        worker: the worker that runs it; None for plain Optuna studies.
         epoch: the last epoch reported; None before the first.
-        metrics: of that epoch.
+        metrics: the metrics of that epoch.
         started_at: when the trial began, UTC.
-        seconds: since then, at least 0 (MySQL rounds Optuna's times to seconds).
+        seconds: seconds since then, at least 0 (MySQL rounds Optuna's times to seconds).
     """
 
     trial: int
@@ -53,18 +53,18 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """One moment of a study: ``budget == complete + pruned + failed + running + open``, always.
+    """The state of a study at one moment: always ``budget == complete + pruned + failed + running + open``.
 
     Attributes:
         state: a ``StudyState``; ``"optuna"`` for a plain Optuna study, whose budget is the trials it has.
-        running: trials that a worker holds now.
-        open: trials still to be begun or gone on with.
+        running: number of trials that a worker holds now.
+        open: number of trials that are still to be begun or continued.
         outcomes: number of ended trials by outcome.
-        best_value: of the best trial that keeps the constraints, by the leading objective if there are several.
+        best_value: value of the best trial that keeps the constraints, by the leading objective if there are several.
         objectives: ``{"metric", "direction"}`` each, the leading one first; empty for plain Optuna studies.
         training_share: how much of its workers' slot time the stored epochs took, from 0 to 1; None before a
             worker has come. Epochs that were lost and trained again count once, the time of both counts.
-        priority: workers for many studies take those with the highest one first.
+        priority: standing workers take the studies with the highest priority first.
     """
 
     study: str
@@ -88,7 +88,7 @@ class StudyStatus:
 
 @dataclass(frozen=True)
 class StudyOverview:
-    """A study in one line; ``done`` of its ``budget`` trials have ended."""
+    """A summary of a study, of whose ``budget`` trials ``done`` have ended."""
 
     study: str
     state: str

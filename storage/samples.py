@@ -16,12 +16,12 @@ from storage.tables import TrialRow
 
 @dataclass(frozen=True)
 class Point:
-    """A trial as a dot of the optimisation history.
+    """A trial as a point of the optimisation history.
 
     Attributes:
-        value: of the leading objective; of a trial that was not completed, the best that it reached.
+        value: value of the leading objective; for a trial that is not complete, the best value that it reached.
         ended: its outcome, or its state where it has none.
-        keeps: it is complete and keeps the constraints.
+        keeps: whether it is complete and keeps the constraints.
     """
 
     trial: int
@@ -32,11 +32,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Points:
-    """The dots of a history.
+    """The points of an optimisation history.
 
     Attributes:
         maximize: whether more is better.
-        every: one dot stands for so many trials, the best of them.
+        every: each point is the best of this many trials.
     """
 
     metric: str

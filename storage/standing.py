@@ -17,11 +17,11 @@ from storage.workers import LIVE_SECONDS
 
 @dataclass(frozen=True)
 class StandingPool:
-    """The process of a pool on one node, which was seen recently.
+    """A live standing worker: the process of a pool on one node.
 
     Attributes:
-        studies: the pattern of the names that it serves.
-        study: the one that it works on or is on its way to; None while none waits for it.
+        studies: the pattern that the names of the studies it serves match.
+        study: the study that it is working on or about to work on; None if there is none.
     """
 
     name: str

@@ -47,12 +47,12 @@ class TrialSummary:
 
     Attributes:
         trial: its number.
-        value: the objective; of a trial that was not completed, the best that it reached.
-        state: ``complete``, ``pruned``, ``failed``, ``running``, or ``waiting`` to be gone on with.
-        outcome: how it ended, more precisely; None while it has not, and for plain Optuna studies.
+        value: value of the objective; for a trial that is not complete, the best value that it reached.
+        state: ``complete``, ``pruned``, ``failed``, ``running``, or ``waiting`` to be continued.
+        outcome: how exactly it ended; None while it has not ended, and for plain Optuna studies.
         params: hyperparameters by their public names.
-        metrics: of the best epoch.
-        epochs: epochs trained (for plain Optuna studies: steps reported).
+        metrics: metrics of the best epoch.
+        epochs: number of trained epochs (for plain Optuna studies: of reported steps).
         seconds: wall time of training (for plain Optuna studies: from start to end).
         measures: the value of every objective and constraint by name; empty for one objective without constraints.
         violation: how far it is beyond the constraints, in shares of their bounds; 0 if it keeps them, None if there

@@ -1,7 +1,7 @@
-"""The Python API. The command line is thin over it.
+"""The Python API, on which the command line is a thin layer.
 
-Every function takes ``storage``, a database URL; without it $TUNER_STORAGE counts, then ``tuner.db`` in the working
-directory. Errors are ``tuner.errors.TunerError`` and ``storage.errors.StorageError``.
+Every function takes ``storage``, a database URL. If it is omitted, $TUNER_STORAGE is used, then ``tuner.db`` in the
+working directory. Errors are ``tuner.errors.TunerError`` and ``storage.errors.StorageError``.
 
 What is here is defined below, by its subject. Plotly takes half a second to import, so reports and exports are
 imported when they are asked for.

@@ -84,7 +84,7 @@ class WorkersWanted:
 
 
 class WorkerState(StrEnum):
-    """Where a worker stands, as its engine knows it."""
+    """The state of a worker, as its engine reports it."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -103,9 +103,9 @@ class EngineWorker:
 
     Attributes:
         name: as ``WorkersWanted.worker_name`` made it.
-        state: ``finished`` if it left by itself and in order, ``stopped`` if it was told to leave.
-        node: where it is or was; None before it has a place.
-        said: why it failed, in one line.
+        state: ``finished`` if it left by itself in an orderly way, ``stopped`` if it was told to leave.
+        node: the node that it runs or ran on; None while it is queued.
+        said: why it failed, on one line.
     """
 
     name: str

@@ -54,19 +54,19 @@ def work_any(
     allow_version_drift: bool = False,
     settings: dict[str, Any] | None = None,
 ) -> None:
-    """Serves every study that runs and waits for workers, one at a time, until SIGTERM: a pool's share of one node.
+    """Serves every running study that needs workers, one at a time, until SIGTERM, as a standing worker on one node.
 
-    A study that cannot be worked on here is said to ``on_event`` and tried again later. A database that is away is
-    waited for.
+    If this machine cannot work on a study, ``on_event`` is told so and the study is tried again later. If the database
+    is unavailable, the worker waits for it.
 
     Args:
         studies: a pattern that their names match, such as ``team-*``.
-        slots: trials at a time, in place of what each study's ``resources`` say.
+        slots: number of trials to run at the same time, instead of what each study's ``resources`` say.
         turn_seconds: how long a study is served while others of the same priority have no worker at all.
 
     Raises:
         StorageError: the database cannot be used.
-        KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
+        KeyboardInterrupt: after the worker has left in an orderly way; a second one ends it at once.
     """
     orders = PoolOrders(
         studies=studies,

@@ -33,11 +33,11 @@ _LEAVE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class LaunchView:
-    """One launch of a study, as its engine knows it now.
+    """One launch of a study on an engine, as the engine reports it now.
 
     Attributes:
-        workers: in the order of their start; empty if the engine cannot say.
-        problem: why the engine cannot say; None if it could.
+        workers: its workers in the order of their start; empty if the engine cannot report them.
+        problem: why the engine cannot report them; None if it can.
     """
 
     number: int

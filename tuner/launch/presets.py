@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Enqueued:
-    """A configuration that will be tried: its values, and how many others are tried ``before`` it."""
+    """An enqueued configuration: its values, and how many others will be tried ``before`` it."""
 
     values: dict[str, Any]
     before: int

@@ -53,7 +53,7 @@ def work_on(
 
     Raises:
         LaunchError: the worker ended badly.
-        KeyboardInterrupt: after the worker has left in order; a second one ends it at once.
+        KeyboardInterrupt: after the worker has left in an orderly way; a second one ends it at once.
     """
     watch = Watch(study.database, study.name, on_status)
     # What is there already is no news; what the worker does is, from its first trial.

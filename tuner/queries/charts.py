@@ -21,7 +21,7 @@ _CURVES = 10
 
 @dataclass(frozen=True)
 class TrialCurve:
-    """A trial's metrics by epoch.
+    """The metrics of a trial by epoch.
 
     Attributes:
         ended: its outcome, or its state where it has none.
@@ -49,7 +49,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Dot:
-    """A complete trial with its hyperparameters by their public names."""
+    """A complete trial with the values of its hyperparameters by their public names."""
 
     trial: int
     value: float
@@ -61,7 +61,7 @@ class ParameterChart:
     """Trials by their hyperparameters, for parallel coordinates and slices.
 
     Attributes:
-        dots: of complete trials, evenly over the study where there are too many to draw.
+        dots: the complete trials; an even selection of them if there are too many to draw.
     """
 
     metric: str

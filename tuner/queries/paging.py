@@ -24,7 +24,7 @@ _MOST = 2**31
 
 @dataclass(frozen=True)
 class Page(Generic[_Item]):
-    """A part of a list; ``cursor`` leads to the next one and is None at the end."""
+    """A page of a list. ``cursor`` leads to the next page and is None on the last one."""
 
     items: list[_Item]
     cursor: str | None

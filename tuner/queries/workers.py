@@ -28,11 +28,11 @@ class WorkerView:
     """A worker of a study.
 
     Attributes:
-        gpus: as it named them; empty for none.
-        trials: numbers of those that it has now.
-        seen_seconds: since it was last seen, by the database's clock.
-        state: ``live``, ``left``, or ``lost`` without a word.
-        drift: what it runs that is not what the study was launched with, in words.
+        gpus: its GPUs, as it named them; empty if it has none.
+        trials: numbers of the trials that it is running now.
+        seen_seconds: seconds since it was last seen, by the database's clock.
+        state: ``live``, ``left``, or ``lost`` if it disappeared without leaving.
+        drift: how its versions, code or data differ from those of the study's launch, in words.
     """
 
     worker: str
@@ -58,7 +58,7 @@ def list_workers(study: str, *, storage: Storage = None) -> list[WorkerView]:
 
 @dataclass(frozen=True)
 class LiveWorker(WorkerView):
-    """A worker that lives, and the study that it works on."""
+    """A live worker, and the study that it is working on."""
 
     study: str
 

@@ -37,7 +37,7 @@ def measures_of(
     Args:
         model: end to end, with the best epoch's weights.
         kept: its ``.keras`` file; None where it could not be saved.
-        metrics: of the best epoch.
+        metrics: metrics of the best epoch.
 
     Raises:
         Diverged: an objective is not a finite number.

@@ -14,7 +14,7 @@ ExportState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class ExportFault:
-    """Why there is no champion: the error's class, its message, and what it knows besides."""
+    """Why an export failed: the class of the error, its message and its details."""
 
     code: str
     message: str
@@ -23,13 +23,13 @@ class ExportFault:
 
 @dataclass(frozen=True)
 class ExportEnd:
-    """What came of an export: a version of the study's champion, or a fault.
+    """The result of an export: a version of the study's champion, or an error.
 
     Attributes:
         violated: the study's constraints that the trial breaks, in words.
         unassessed: why its score could not be computed again to choose among the best trials.
-        refused: formats that cannot carry the model, with the reason.
-        cancelled: somebody ended it; the fault says who.
+        refused: formats that cannot represent the model, with the reason.
+        cancelled: whether it was cancelled; the fault says by whom.
     """
 
     version: int | None = None
@@ -48,7 +48,7 @@ class ExportEnd:
 
 @dataclass(frozen=True)
 class ExportView:
-    """How an export stands. ``end`` is there once it neither waits nor runs."""
+    """The state of an export. ``end`` is set once it is neither waiting nor running."""
 
     id: str
     study: str

@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegisteredChampion:
-    """An export and what it is called.
+    """A registered export of a study, with its aliases.
 
     Attributes:
         version: counts the study's exports from 1.
         trial: the trial's number.
-        value: of the metric, as the study recorded it.
-        verified: the exported model gave that value.
+        value: the value of the metric that the study recorded.
+        verified: whether the exported model reproduced that value.
         aliases: in alphabetical order.
-        size: of its files in the study's artifacts, in bytes; None for one that only ``path`` has.
-        digest: SHA-256 over its files' hashes; None likewise.
-        path: where it was exported to, on the machine that did; None for one that went to the artifacts alone.
+        size: size of its files in the study's artifacts in bytes; None if only ``path`` has them.
+        digest: SHA-256 over the hashes of its files; None if only ``path`` has them.
+        path: the folder on the machine that exported it; None if it went only to the artifacts.
     """
 
     study: str
