@@ -191,6 +191,6 @@ def test_while_the_database_is_away_pages_say_so_and_go_on_by_themselves(
             away = client.get("/studies/digits")
         assert away.status_code == 503 and away.headers["Retry-After"]
         assert re.search(r'<meta http-equiv="refresh" content="\d+">', away.text)
-        assert "<h1>The database is away</h1>" in away.text
+        assert "<h1>The database is unavailable</h1>" in away.text
         server.bring_back()
         tab.wait_for_selector("#banner", state="hidden")
