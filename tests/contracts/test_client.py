@@ -158,9 +158,9 @@ def test_a_cursor_of_another_list_is_refused(tuner: Any, database: Database, new
     filled(database, new_study, "other")
     cursor = tuner.trial_page("digits", limit=1).cursor
     for study, order in (("other", {}), ("digits", {"sort": "value"}), ("digits", {"state": "complete"})):
-        with pytest.raises(CursorError, match="of another study, filter or order"):
+        with pytest.raises(CursorError, match="the cursor belongs to another study, filter or order"):
             tuner.trial_page(study, cursor=cursor, **order)
-    with pytest.raises(CursorError, match="no cursor"):
+    with pytest.raises(CursorError, match="not the cursor of a page"):
         tuner.trial_page("digits", cursor="nonsense!")
 
 

@@ -71,7 +71,9 @@ def test_workers_go_on_without_the_command_are_looked_at_scaled_and_stopped_and_
     watching.send_signal(signal.SIGINT)
     said += watching.communicate(timeout=60)[1]
     assert watching.returncode == 130
-    assert "its workers continue. `tuner status shapes --watch` follows them, and `tuner stop shapes` stops them" in said
+    assert (
+        "its workers continue. `tuner status shapes --watch` follows them, and `tuner stop shapes` stops them" in said
+    )
     gate.touch()
     followed = place.run("status", "shapes", "--watch")
     assert followed.code == 0 and "shapes: finished" in followed.out

@@ -162,7 +162,7 @@ def test_a_pool_without_studies_waits_and_leaves_at_once(place):
 def test_work_is_for_a_study_or_for_any(arguments, tuner):
     ran = tuner("work", *arguments)
     assert ran.code == 2
-    assert "name a study, or --any" in ran.err
+    assert "give either a study, or --any" in ran.err
 
 
 @pytest.mark.slow

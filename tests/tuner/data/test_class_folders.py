@@ -92,7 +92,7 @@ def test_empty_folder(spec, tmp_path):
 
 
 def test_one_class_only(make_folder, spec):
-    with pytest.raises(DataError, match=r"one class only \('cat'\)"):
+    with pytest.raises(DataError, match=r"only one class \('cat'\)"):
         scan(spec(make_folder(classes=("cat",))))
 
 

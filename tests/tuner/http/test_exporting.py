@@ -180,7 +180,7 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(serving: Serve, da
         assert browser.post(cancel, data={"csrf": typed["csrf"]}).status_code == 303
         shown = text_of(browser.get(path))
         assert "the export was cancelled by anonymous" in shown and "trial 0; keras, saved_model, onnx" in shown
-        assert "there is nothing to export" in browser.get("/studies/empty/export").text
+        assert "There is nothing to export yet" in browser.get("/studies/empty/export").text
         assert browser.get("/studies/nothing/export").status_code == 404
 
 

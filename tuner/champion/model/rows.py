@@ -80,14 +80,15 @@ def _categories(found: RowTensors, name: str, strings: Any, commas: bool) -> lis
 
 def _numbers(found: RowTensors, name: str, strings: Any, commas: bool) -> npt.NDArray[np.float32]:
     read = numbers(strings, commas)
-    _note(found, read.other | read.infinite, lambda index: f"column {name!r} holds {_cell(strings, index)}, no number")
+    wrong = read.other | read.infinite
+    _note(found, wrong, lambda index: f"column {name!r} holds {_cell(strings, index)}, not a number")
     with np.errstate(over="ignore"):
         return read.values.astype(np.float32)
 
 
 def _integers(found: RowTensors, name: str, strings: Any, commas: bool) -> npt.NDArray[np.int64]:
     values, other = integers(strings)
-    _note(found, other, lambda index: f"column {name!r} holds {_cell(strings, index)}, no integer")
+    _note(found, other, lambda index: f"column {name!r} holds {_cell(strings, index)}, not an integer")
     return values
 
 

@@ -93,7 +93,7 @@ def _image(given: Any) -> bytes:
     if key not in (_FILE, _BASE64, IMAGE_BYTES):
         raise BadLine(f"has the unknown key {_shown(key)}: give {wanted}")
     if not isinstance(value, str):
-        raise BadLine(f"{key} holds {_shown(value)}, no string")
+        raise BadLine(f"{key} holds {_shown(value)}, not a string")
     return _content(value) if key == _FILE else _decoded(key, value)
 
 
@@ -105,7 +105,7 @@ def _content(path: str) -> bytes:
     except OSError as error:
         raise BadLine(f"{printable(path)} {unreadable_reason(error)}") from None
     except ValueError as error:
-        raise BadLine(f"{printable(path)} is no path: {error}") from None
+        raise BadLine(f"{printable(path)} is not a path: {error}") from None
 
 
 def _decoded(key: str, value: str) -> bytes:
@@ -126,7 +126,7 @@ def _text(given: Any, keys: Sequence[str]) -> bytes:
 def _utf8(value: Any, called: str) -> bytes:
     if not isinstance(value, str):
         raise BadLine(
-            f"{called} holds {_shown(value)}, no string" if called != "it" else f"is no text: {_shown(value)}"
+            f"{called} holds {_shown(value)}, not a string" if called != "it" else f"is not text: {_shown(value)}"
         )
     try:
         return value.encode("utf-8")
@@ -164,14 +164,14 @@ def _cell(value: Any, tensor: InputTensor) -> Any:
 
 def _number(value: Any, called: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LARGEST:
-        raise BadLine(f"{called} holds {_shown(value)}, which is not a number; use null for a missing one")
+        raise BadLine(f"{called} holds {_shown(value)}, not a number; use null for a missing one")
     return float(value)
 
 
 def _integer(value: Any, called: str) -> int:
     whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
     if isinstance(value, bool) or not whole or abs(value) >= 10**_INTEGER_DIGITS:
-        raise BadLine(f"{called} holds {_shown(value)}, which is not an integer; use null for a missing one")
+        raise BadLine(f"{called} holds {_shown(value)}, not an integer; use null for a missing one")
     return int(value)
 
 
@@ -204,11 +204,11 @@ def _numbers(value: Any, called: str, dtype: np.dtype[Any]) -> Any:
     if array.size == 0:
         return array.astype(dtype)
     if array.dtype.kind not in ("b" if dtype.kind == "b" else "iuf"):
-        raise BadLine(f"{called} holds something that is no {'boolean' if dtype.kind == 'b' else 'number'}")
+        raise BadLine(f"{called} holds something that is not a {'boolean' if dtype.kind == 'b' else 'number'}")
     with np.errstate(over="ignore", invalid="ignore"):
         found = array.astype(dtype)
     if dtype.kind in "iu" and not np.array_equal(found, array):
-        raise BadLine(f"{called} holds numbers that are no {dtype.name}")
+        raise BadLine(f"{called} holds numbers that are not {dtype.name}")
     return found
 
 

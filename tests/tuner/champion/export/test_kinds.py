@@ -291,7 +291,7 @@ def test_rows_are_predicted_and_bad_ones_reported_by_number(prices: Exported, tm
     found = prices.predictions(tmp_path / "rows.csv", tmp_path / "short.csv")
     assert [item.row for item in found] == [1, 2, 3, 4, 5, None]
     errors = [item.error for item in found]
-    assert "column 'rooms' holds 'two', no integer" in errors[1] and "has 3 values" in errors[2]
+    assert "column 'rooms' holds 'two', not an integer" in errors[1] and "has 3 values" in errors[2]
     assert "'1e99'" in errors[3] and "has no column 'Amount ($)'" in errors[5]
     given = prices.served(**_row(Amount____=[1.0, np.nan], self_=["Rome", ""], rooms=[2, -(2**63)], Gr__e=[0.5, 0.5]))
     assert [found[0].value, found[4].value] == pytest.approx(given["predictions"][:, 0].tolist(), abs=1e-4)

@@ -80,13 +80,13 @@ def test_a_row_has_the_types_of_its_columns_and_null_is_missing() -> None:
     [
         ({"age": 1, "place": "x"}, 'has no "rooms"; its keys are "age", "place"'),
         (ROW | {"agee": 1}, 'has the unknown key "agee"'),
-        (ROW | {"age": "1.5"}, "column 'age' holds \"1.5\", no number"),
-        (ROW | {"age": True}, "column 'age' holds true, no number"),
-        (ROW | {"age": 1e39}, "no number"),
-        (ROW | {"age": math.inf}, "no number"),
-        (ROW | {"rooms": 1.5}, "column 'rooms' holds 1.5, no integer"),
-        (ROW | {"rooms": 10**18}, "no integer"),
-        (ROW | {"place": 7}, "column 'place' holds 7, no string"),
+        (ROW | {"age": "1.5"}, "column 'age' holds \"1.5\", not a number"),
+        (ROW | {"age": True}, "column 'age' holds true, not a number"),
+        (ROW | {"age": 1e39}, "not a number"),
+        (ROW | {"age": math.inf}, "not a number"),
+        (ROW | {"rooms": 1.5}, "column 'rooms' holds 1.5, not an integer"),
+        (ROW | {"rooms": 10**18}, "not an integer"),
+        (ROW | {"place": 7}, "column 'place' holds 7, not a string"),
         (ROW | {"place": "\ud800"}, "half a surrogate pair"),
         ([1, 2], "holds [1, 2], not an object"),
         (b'{"age": 1, "age": 2}', 'has the key "age" twice'),
@@ -104,8 +104,8 @@ def test_texts_are_strings_bare_or_under_a_key() -> None:
     for given in ("grüß", {"text": "grüß"}, {"message": "grüß"}):
         assert tensors(given, TEXT) == {"text": "grüß".encode()}
     assert tensors("", TEXT) == {"text": b""}
-    assert "is no text: 7" in problem(7, TEXT)
-    assert "is no text: null" in problem({"text": None}, TEXT)
+    assert "is not text: 7" in problem(7, TEXT)
+    assert "is not text: null" in problem({"text": None}, TEXT)
     assert 'has no "message"; its keys are "body"' in problem({"body": "x"}, TEXT)
     assert 'unknown key "message"' in problem({"text": "x", "message": "y"}, TEXT)
 
@@ -124,7 +124,7 @@ def test_images_are_named_or_in_base64(tmp_path: Path) -> None:
         ({"file": str(tmp_path / "pipe")}, "is not a regular file"),
         ({"file": "a\0b"}, "null"),
         ({"base64": "!"}, "base64 is not base64"),
-        ({"base64": None}, "base64 holds null, no string"),
+        ({"base64": None}, "base64 holds null, not a string"),
         ({"url": "x"}, 'unknown key "url"'),
         ({"file": "a", "base64": "b"}, 'not {"file": path}'),
         ("a.png", 'not {"file": path}'),
@@ -139,9 +139,9 @@ def test_arrays_are_nested_lists() -> None:
     assert found["x"].dtype == np.int64 and found["y"].item() == "é".encode()
     assert "x has the shape (3,), not (2, None)" in problem([1, 2, 3], SINGLE)
     assert "lists of different lengths" in problem([[1], [2, 3]], SINGLE)
-    assert "no number" in problem([[None], [1]], SINGLE) and "no number" in problem([["1"], ["2"]], SINGLE)
-    assert "numbers that are no int64" in problem({"x": [1, 2.5], "y": "a"}, SEVERAL)
-    assert "y holds 1, no string" in problem({"x": [1, 2], "y": 1}, SEVERAL)
+    assert "not a number" in problem([[None], [1]], SINGLE) and "not a number" in problem([["1"], ["2"]], SINGLE)
+    assert "numbers that are not int64" in problem({"x": [1, 2.5], "y": "a"}, SEVERAL)
+    assert "y holds 1, not a string" in problem({"x": [1, 2], "y": 1}, SEVERAL)
     assert 'not an object with "x", "y"' in problem([1, 2], SEVERAL)
 
 
