@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from tuner.champion.child import JsonChild
+from tuner.champion.child_process import ChildProcess
+from tuner.champion.messages import FROM_RETRAINING, PrepareTraining, TrainAgain, TrainedAgain
 from tuner.champion.records.request import ExportRequest
-from tuner.champion.records.retraining import Retraining, Run
+from tuner.champion.records.retraining import Retraining
 from tuner.data.splits import TEST, TRAIN, VALIDATION
 from tuner.trial.assignment import trial_seed
 
@@ -31,19 +31,12 @@ def retrain(
     """
     on = (TRAIN, VALIDATION) if refit else (TRAIN,)
     runs = []
-    with JsonChild("tuner.champion.choosing.retraining_process", log) as child:
-        child.send(
-            {
-                "request": request.model_dump(mode="json"),
-                "on": on,
-                "epochs": epochs,
-                "workspace": os.fspath(workspace),
-            }
-        )
+    with ChildProcess("tuner.champion.choosing.retraining_process", FROM_RETRAINING, log) as child:
+        child.send(PrepareTraining(request=request, splits=on, epochs=epochs, workspace=workspace))
         for index, seed in enumerate(_seeds(request, times, refit)):
             file = workspace / f"retrained-{index}.keras"
-            question = {"seed": seed, "file": os.fspath(file)}
-            runs.append(Run.model_validate(child.ask(question, "process that retrains the champion")))
+            answer = child.ask(TrainAgain(seed=seed, file=file), TrainedAgain, "process that retrains the champion")
+            runs.append(answer.run)
             if index or not refit:
                 file.unlink()
     retraining = Retraining(trained_on=on, epochs=epochs, runs=tuple(runs), exported=refit)

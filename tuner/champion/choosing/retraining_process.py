@@ -1,24 +1,19 @@
 """The process that trains a trial's hyperparameters again.
 
-``python -m tuner.champion.choosing.retraining_process LOG``
-takes ``{"request", "on", "epochs", "workspace"}``: an ``ExportRequest``,
-the splits to train on, for how many epochs, and an existing folder for temporary files. Then it takes
-``{"seed", "file"}`` any number of times, the latter the ``.keras`` file to write, and answers each with a ``Run``, or
-``{"refused": reason}``.
+``python -m tuner.champion.choosing.retraining_process LOG``; ``messages`` has what it is asked and answers.
 """
 
 from __future__ import annotations
 
 import os
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
-from tuner.champion.child import Receive, Say, serve
-from tuner.champion.model.opened import prepared_data, reason_of
+from tuner.champion.child_process import Say, reason_of, serve
+from tuner.champion.messages import TO_RETRAINING, PrepareTraining, ToRetraining, TrainAgain, TrainedAgain
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.retraining import Run
 from tuner.data.prepared import PreparedData
@@ -31,28 +26,31 @@ if TYPE_CHECKING:
     import keras
 
 
-def work(receive: Receive, say: Say) -> None:
+def work(questions: Iterator[ToRetraining], say: Say) -> None:
     """Answers the parent until it has no more questions."""
     import_keras()
-    message = receive()
-    assert message is not None
-    request = ExportRequest.model_validate(message["request"])
+    prepared = next(questions)
+    assert isinstance(prepared, PrepareTraining)
     try:
-        retraining = _Retraining(request, message["on"], message["epochs"], Path(message["workspace"]))
-        while (message := receive()) is not None:
-            say(retraining.run(message["seed"], Path(message["file"])).model_dump(mode="json"))
+        retraining = _Retraining(prepared)
+        for question in questions:
+            assert isinstance(question, TrainAgain)
+            say(TrainedAgain(run=retraining.run(question.seed, question.file)))
     except Exception as error:
-        traceback.print_exc()
-        say({"refused": f"trial {request.trial} cannot be trained again: {reason_of(error)}"})
+        trial = prepared.request.trial
+        raise ExportError(f"trial {trial} cannot be trained again: {reason_of(error)}") from error
 
 
 class _Retraining:
     """A trial's hyperparameters, and the data to train them on."""
 
-    def __init__(self, request: ExportRequest, on: Sequence[str], epochs: int, workspace: Path) -> None:
-        self._request, self._on, self._epochs, self._workspace = request, on, epochs, workspace
-        self._data = prepared_data(request)
-        self._training = self._data if list(on) == [TRAIN] else self._joined()
+    def __init__(self, asked: PrepareTraining) -> None:
+        from tuner.champion.model.study_data import prepared_data
+
+        self._request, self._on, self._epochs = asked.request, asked.splits, asked.epochs
+        self._workspace = asked.workspace
+        self._data = prepared_data(asked.request)
+        self._training = self._data if self._on == (TRAIN,) else self._joined()
 
     def _joined(self) -> PreparedData:
         from tuner.data.joining import joined
@@ -138,4 +136,4 @@ def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve(work, TO_RETRAINING)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.champion.child import JsonChild
-from tuner.champion.records.assessment import Assessment, Resampled, Scores, assess
+from tuner.champion.child_process import ChildProcess
+from tuner.champion.messages import FROM_SCORING, Averaged, AverageTrials, FromScoring, ScoreTrial, TrialScored
+from tuner.champion.records.assessment import Assessment, assess
 from tuner.champion.records.ensemble import Ensemble
 from tuner.champion.records.request import ExportRequest
-from tuner.data.splits import TEST, VALIDATION
 
 _CALLED = "process that scores the best trials"
 
 
-class Evaluation(JsonChild):
+class Evaluation(ChildProcess[FromScoring]):
     """A process that knows the models which it has scored, until the block is left."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__("tuner.champion.choosing.scoring_process", log)
+        super().__init__("tuner.champion.choosing.scoring_process", FROM_SCORING, log)
 
     def assess(self, requests: Sequence[ExportRequest]) -> Assessment | str:
         """The assessment of some trials, or why their scores cannot be computed again.
@@ -29,18 +28,10 @@ class Evaluation(JsonChild):
         """
         scored = []
         for request in requests:
-            answer = self.ask({"request": request.model_dump(mode="json")}, _CALLED)
-            if "unscorable" in answer:
-                return str(answer["unscorable"])
-            test = answer[TEST]
-            scored.append(
-                Scores(
-                    answer["trial"],
-                    answer["parameters"],
-                    Resampled.parse(answer[VALIDATION]),
-                    Resampled.parse(test) if test else None,
-                )
-            )
+            answer = self.ask(ScoreTrial(request=request), TrialScored, _CALLED)
+            if answer.scores is None:
+                return answer.unscorable or ""
+            scored.append(answer.scores)
         return assess(requests[0].spec.objective, scored)
 
     def ensemble(self, most: int, single: int, file: Path) -> Ensemble:
@@ -49,5 +40,4 @@ class Evaluation(JsonChild):
         Raises:
             ExportError: their models do not fit together.
         """
-        question = {"ensemble": most, "single": single, "file": os.fspath(file)}
-        return Ensemble.model_validate(self.ask(question, _CALLED))
+        return self.ask(AverageTrials(most=most, single=single, file=file), Averaged, _CALLED).ensemble

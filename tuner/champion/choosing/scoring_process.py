@@ -1,20 +1,16 @@
 """The process that scores the best trials on validation and test, and averages them into one model.
 
-``python -m tuner.champion.choosing.scoring_process LOG``
-takes ``{"request": ...}``, an ``ExportRequest``, any number of times, and
-answers each with the trial's scores, as ``scoring.py`` reads them; or ``{"unscorable": reason}``. Then it may be
-asked ``{"ensemble": most, "single": trial, "file": path}``, answered with an ``Ensemble``. Instead of an answer it may
-say ``{"refused": reason}``.
+``python -m tuner.champion.choosing.scoring_process LOG``; ``messages`` has what it is asked and answers.
 """
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tuner.champion.child import Receive, Say, serve
-from tuner.champion.model.opened import prepared_data, reason_of
+from tuner.champion.child_process import Say, serve
+from tuner.champion.messages import TO_SCORING, Averaged, AverageTrials, ScoreTrial, ToScoring, TrialScored
+from tuner.champion.records.assessment import Scores
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import why_not
 from tuner.data.splits import TEST, VALIDATION
@@ -24,19 +20,16 @@ if TYPE_CHECKING:
     from tuner.data.prepared import PreparedData
 
 
-def work(receive: Receive, say: Say) -> None:
+def work(questions: Iterator[ToScoring], say: Say) -> None:
     """Answers the parent until it has no more questions."""
     import_keras()
-    try:
-        evaluation = _Evaluation()
-        while (message := receive()) is not None:
-            if "request" in message:
-                say(evaluation.score(ExportRequest.model_validate(message["request"])))
-            else:
-                say(evaluation.ensemble(message["ensemble"], message["single"], Path(message["file"])))
-    except Exception as error:
-        traceback.print_exc()
-        say({"refused": reason_of(error)})
+    evaluation = _Evaluation()
+    for question in questions:
+        match question:
+            case ScoreTrial():
+                say(evaluation.score(question.request))
+            case AverageTrials():
+                say(evaluation.average(question))
 
 
 class _Evaluation:
@@ -46,34 +39,29 @@ class _Evaluation:
         self._data: PreparedData | None = None
         self._evaluated: list[Any] = []
 
-    def score(self, request: ExportRequest) -> dict[str, Any]:
+    def score(self, request: ExportRequest) -> TrialScored:
         from tuner.champion.choosing.scored_trial import NotCompiled, evaluate
+        from tuner.champion.model.study_data import prepared_data
 
-        objective = request.spec.objective.metric
-        if reason := why_not(objective):
-            return {"unscorable": reason}
+        if reason := why_not(request.spec.objective.metric):
+            return TrialScored(scores=None, unscorable=reason)
         # Finding out whether the data is still the same reads all of it.
         self._data = self._data or prepared_data(request)
         evaluated = evaluate(request, self._data)
         if evaluated.subject.unscorable:
-            return {"unscorable": evaluated.subject.unscorable}
+            return TrialScored(scores=None, unscorable=evaluated.subject.unscorable)
         try:
-            scores = {split: evaluated.score(split).as_json() for split in evaluated.outputs}
+            scores = {split: evaluated.score(split) for split in evaluated.outputs}
         except NotCompiled as error:
-            return {"unscorable": str(error)}
+            return TrialScored(scores=None, unscorable=str(error))
         self._evaluated.append(evaluated)
-        return {
-            "trial": request.trial,
-            "parameters": evaluated.parameters,
-            VALIDATION: scores[VALIDATION],
-            TEST: scores.get(TEST),
-        }
+        return TrialScored(scores=Scores(request.trial, evaluated.parameters, scores[VALIDATION], scores.get(TEST)))
 
-    def ensemble(self, most: int, single: int, file: Path) -> dict[str, Any]:
+    def average(self, asked: AverageTrials) -> Averaged:
         from tuner.champion.choosing.averaging import average
 
-        return average(self._evaluated, most, single, file).model_dump(mode="json")
+        return Averaged(ensemble=average(self._evaluated, asked.most, asked.single, asked.file))
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve(work, TO_SCORING)

@@ -12,20 +12,35 @@ from typing import Any
 
 from storage.urls import mask_password
 from tuner.champion.card.markdown import write_card
-from tuner.champion.child import JsonChild
+from tuner.champion.child_process import ChildProcess
 from tuner.champion.formats.offered import ALWAYS, require_packages, versions_of
+from tuner.champion.messages import (
+    FROM_CONVERTING,
+    FROM_EXPORTING,
+    Compared,
+    CompareOutputs,
+    Convert,
+    Converted,
+    ConvertedFile,
+    Decoded,
+    DecodeImages,
+    FromExporting,
+    Scored,
+    ScoreOutputs,
+    WriteExport,
+    Written,
+)
 from tuner.champion.placement import check_destination, put_in_place, staging
 from tuner.champion.proof.formats import ALTERNATIVE, FormatProof
 from tuner.champion.proof.verification import Exported, verify
 from tuner.champion.records.champion_json import Champion, LearnedTarget, Verification, hash_files, write_record
-from tuner.champion.records.converted import Converted, ConvertedFile
 from tuner.champion.records.format_report import FormatReport
 from tuner.champion.records.request import ExportReport, ExportRequest
-from tuner.champion.records.written import Scored, Written
 from tuner.data.prepared import PreparedData, open_prepared
 from tuner.errors import ExportError
 from tuner.spec.search_spec import SearchSpec
 
+_CALLED = "exporting process"
 __all__ = ["ExportReport", "ExportRequest", "export_model"]
 
 
@@ -62,8 +77,7 @@ def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[
         built, workspace = temporary / "export", temporary / "workspace"
         built.mkdir()
         workspace.mkdir()
-        with JsonChild("tuner.champion.export.export_process", log) as child:
-            exporter = _Exporter(child)
+        with Exporter(log) as exporter:
             written = exporter.write(request, built, workspace)
             data = open_prepared(written.data)
             exported = Exported(request, written, data, exporter)
@@ -85,10 +99,10 @@ def _convert(request: ExportRequest, name: str, built: Path, workspace: Path, lo
     """Converts in a process of its own, which converters have been seen to take with them: then there is no file."""
     folder = workspace / f"converted-{name}"
     folder.mkdir()
-    question = {"request": request.model_dump(mode="json"), "format": name, "folder": os.fspath(folder)}
     try:
-        with JsonChild("tuner.champion.formats.conversion_process", log) as child:
-            converted = Converted.model_validate(child.ask(question, f"conversion to {name}"))
+        with ChildProcess("tuner.champion.formats.conversion_process", FROM_CONVERTING, log) as child:
+            question = Convert(request=request, format=name, folder=folder)
+            converted = child.ask(question, Converted, f"conversion to {name}")
     except ExportError as error:
         return Converted(files=(ConvertedFile(name=name, refused=str(error), alternative=ALTERNATIVE),))
     for each in converted.files:
@@ -97,27 +111,23 @@ def _convert(request: ExportRequest, name: str, built: Path, workspace: Path, lo
     return converted
 
 
-class _Exporter:
-    """The conversation with the exporting process."""
+class Exporter(ChildProcess[FromExporting]):
+    """The process that has the user's code, until the block is left."""
 
-    def __init__(self, child: JsonChild) -> None:
-        self._child = child
+    def __init__(self, log: Path) -> None:
+        super().__init__("tuner.champion.export.export_process", FROM_EXPORTING, log)
 
     def write(self, request: ExportRequest, built: Path, workspace: Path) -> Written:
-        places = {"folder": os.fspath(built), "workspace": os.fspath(workspace)}
-        return Written.model_validate(self._ask({"request": request.model_dump(mode="json"), **places}))
+        return self.ask(WriteExport(request=request, folder=built, workspace=workspace), Written, _CALLED)
 
-    def score(self, outputs: list[Path]) -> Scored:
-        return Scored.model_validate(self._ask({"score": [os.fspath(file) for file in outputs]}))
+    def score(self, outputs: Sequence[Path]) -> Scored:
+        return self.ask(ScoreOutputs(outputs=tuple(outputs)), Scored, _CALLED)
 
-    def compare(self, outputs: list[Path]) -> float:
-        return float(self._ask({"compare": [os.fspath(file) for file in outputs]})["difference"])
+    def compare(self, outputs: Sequence[Path]) -> float:
+        return self.ask(CompareOutputs(outputs=tuple(outputs)), Compared, _CALLED).difference
 
     def decode(self, files: Sequence[str], stem: Path) -> int:
-        return int(self._ask({"decode": list(files), "stem": os.fspath(stem)})["images"])
-
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        return self._child.ask(question, "exporting process")
+        return self.ask(DecodeImages(files=tuple(files), stem=stem), Decoded, _CALLED).images
 
 
 def _champion(

@@ -1,66 +1,69 @@
 """The process that loads a trial's model with the user's code and writes it for everybody else's.
 
-``python -m tuner.champion.export.export_process LOG``
-takes ``{"request": ..., "folder": ..., "workspace": ...}`` and answers with
-what it wrote, a ``Written``. Then it may be given outputs for the split that proves it, .npy: ``{"score": [path]}``,
-which it answers with the model's own metrics on them, a ``Scored``; ``{"compare": [path]}``, answered with their
-``{"difference"}`` to ``model.keras``; or ``{"decode": [image file], "stem": path}``, answered with how many of their
-``{"images"}`` were written as pixels. Instead of an answer it may say ``{"refused": reason}``.
+``python -m tuner.champion.export.export_process LOG``; ``messages`` has what it is asked and answers.
 """
 
 from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.champion.child import Receive, Say, serve
-from tuner.champion.model.opened import named_reason, prepared_data, reason_of
+from tuner.champion.child_process import Message, Say, named_reason, serve
+from tuner.champion.messages import (
+    TO_EXPORTING,
+    Compared,
+    CompareOutputs,
+    Decoded,
+    DecodeImages,
+    Scored,
+    ScoreOutputs,
+    ToExporting,
+    WriteExport,
+    Written,
+)
 from tuner.champion.records.champion_json import KERAS_MODEL, SAVED_MODEL
 from tuner.champion.records.request import ExportRequest
-from tuner.champion.records.written import Scored, Written
 from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:
     from tuner.data.prepared import PreparedData
 
 
-def work(receive: Receive, say: Say) -> None:
+def work(questions: Iterator[ToExporting], say: Say) -> None:
     """Answers the parent until it has no more questions."""
     import_keras()
-    try:
-        _work(receive, say)
-    except Exception as error:
-        traceback.print_exc()
-        say({"refused": reason_of(error)})
+    from tuner.champion.model.study_data import prepared_data
+
+    asked = next(questions)
+    assert isinstance(asked, WriteExport)
+    export = _Export(asked.request, prepared_data(asked.request))
+    say(export.write(asked.folder, asked.workspace))
+    for question in questions:
+        say(_answer(export, question))
 
 
-def _work(receive: Receive, say: Say) -> None:
-    message = receive()
-    assert message is not None
-    request = ExportRequest.model_validate(message["request"])
-    data = prepared_data(request)
-    export = _Export(request, data)
-    written = export.write(Path(message["folder"]), Path(message["workspace"]))
-    say(written.model_dump(mode="json"))
-    while (message := receive()) is not None:
-        if "score" in message:
-            say(export.score(_opened(message["score"])).model_dump())
-        elif "compare" in message:
-            say({"difference": export.compare(_opened(message["compare"]))})
-        else:
-            say({"images": _decoded(message["decode"], Path(message["stem"]))})
+def _answer(export: _Export, question: ToExporting) -> Message:
+    match question:
+        case ScoreOutputs():
+            return export.score(_opened(question.outputs))
+        case CompareOutputs():
+            return Compared(difference=export.compare(_opened(question.outputs)))
+        case DecodeImages():
+            return Decoded(images=_decoded(question.files, question.stem))
+        case WriteExport():
+            return export.write(question.folder, question.workspace)
 
 
-def _decoded(files: list[str], stem: Path) -> int:
+def _decoded(files: Sequence[str], stem: Path) -> int:
     from tuner.champion.formats.pixels import write_pixels
 
     return write_pixels(files, stem)
 
 
-def _opened(files: list[str]) -> list[Any]:
+def _opened(files: Sequence[Path]) -> list[Any]:
     import numpy as np
 
     return [np.load(file, mmap_mode="r") for file in files]
@@ -134,4 +137,4 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve(work, TO_EXPORTING)

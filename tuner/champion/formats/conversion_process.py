@@ -1,24 +1,21 @@
 """The process that converts a trial's model to one other format.
 
-``python -m tuner.champion.formats.conversion_process LOG``
-takes ``{"request", "format", "folder"}`` and answers with what it
-wrote, a ``Converted``. Converters change the model that they read, print pages and can take the process with them, so
-each format has a process of its own.
+``python -m tuner.champion.formats.conversion_process LOG``; ``messages`` has what it is asked and answers.
+
+Converters change the model that they read, print pages and can take the process with them, so each format has a process
+of its own.
 """
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.champion.child import Receive, Say, serve
+from tuner.champion.child_process import Say, serve
 from tuner.champion.formats.offered import ONNX
 from tuner.champion.formats.refusal import FormatRefused
-from tuner.champion.model.opened import prepared_data, reason_of
-from tuner.champion.records.converted import Converted, ConvertedFile
-from tuner.champion.records.request import ExportRequest
+from tuner.champion.messages import TO_CONVERTING, Convert, Converted, ConvertedFile
 from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:
@@ -30,25 +27,19 @@ _ONNX_FILE = "model.onnx"
 _CALIBRATION_BATCHES, _CALIBRATION_BATCH = 8, 32
 
 
-def work(receive: Receive, say: Say) -> None:
+def work(questions: Iterator[Convert], say: Say) -> None:
     """Answers the parent's one question."""
     import_keras()
-    message = receive()
-    assert message is not None
-    try:
-        say(_converted(message).model_dump(mode="json"))
-    except Exception as error:
-        traceback.print_exc()
-        say({"refused": reason_of(error)})
+    say(_converted(next(questions)))
 
 
-def _converted(message: dict[str, Any]) -> Converted:
+def _converted(asked: Convert) -> Converted:
     from tuner.champion.model.loaded import LoadedExport
+    from tuner.champion.model.study_data import prepared_data
 
-    request = ExportRequest.model_validate(message["request"])
-    loaded = LoadedExport(request, prepared_data(request))
-    convert = _onnx if message["format"] == ONNX else _litert
-    return convert(loaded, Path(message["folder"]))
+    loaded = LoadedExport(asked.request, prepared_data(asked.request))
+    convert = _onnx if asked.format == ONNX else _litert
+    return convert(loaded, asked.folder)
 
 
 def _onnx(loaded: LoadedExport, folder: Path) -> Converted:
@@ -126,4 +117,4 @@ def _in_order(loaded: LoadedExport, x: Any) -> Sequence[Any]:
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve(work, TO_CONVERTING)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tuner.champion.prediction.messages import ExampleAnswer
+
 # A label is given to an example if it is more probable than not.
 _LIKELY = 0.5
 
@@ -18,7 +20,7 @@ def keys_of(outputs: Collection[str], task: str) -> tuple[str, ...]:
     return ("labels",) if "probabilities" in outputs and task == "multi_label" else ("value",)
 
 
-def answers_of(outputs: Mapping[str, Any], task: str, class_names: Sequence[str]) -> list[dict[str, Any]]:
+def answers_of(outputs: Mapping[str, Any], task: str, class_names: Sequence[str]) -> list[ExampleAnswer]:
     """One answer per example.
 
     Args:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from tuner.champion.child import JsonChild
+from tuner.champion.child_process import ChildProcess, Refused
 from tuner.champion.prediction.answers import keys_of
 from tuner.champion.prediction.inputs import Input, expand
+from tuner.champion.prediction.messages import FROM_PREDICTING, ExampleAnswer, Predict
 from tuner.champion.records.champion_json import SAVED_MODEL, Champion, read_champion
 from tuner.errors import PredictError
 
@@ -143,7 +144,7 @@ def _predictions(
                 yield Prediction(item.file, None, None, item.error)
             else:
                 for answer in answers:
-                    if "end" in answer:
+                    if answer is None:
                         break
                     yield _prediction(item.file, answer)
             if on_progress:
@@ -152,26 +153,30 @@ def _predictions(
 
 def _answers(
     champion: Champion, folder: Path, files: list[Input], log: Path | None, lines: int
-) -> Generator[dict[str, Any], None, None]:
+) -> Generator[ExampleAnswer | None, None, None]:
     """What the predicting process says; it is started when the first answer is asked for."""
     with contextlib.ExitStack() as stack:
         # The child's own standard input is where it hears its parent.
         passed = [os.dup(lines)] if any(file.lines for file in files) else []
         # The current folder may be the export, with a file tensorflow.py in it.
-        child = JsonChild(
-            "tuner.champion.prediction.prediction_process", log or Path(os.devnull), user_code=False, inherited=passed
+        child = ChildProcess(
+            "tuner.champion.prediction.prediction_process",
+            FROM_PREDICTING,
+            log or Path(os.devnull),
+            user_code=False,
+            inherited=passed,
         )
         stack.enter_context(child)
         for descriptor in passed:
             os.close(descriptor)
         child.send(
-            {
-                "saved_model": os.fspath(folder.absolute() / SAVED_MODEL),
-                "files": [passed[0] if each.lines else os.fspath(each.file.absolute()) for each in files],
-                "input": champion.input.model_dump(mode="json"),
-                "task": champion.task,
-                "class_names": champion.class_names,
-            }
+            Predict(
+                saved_model=folder.absolute() / SAVED_MODEL,
+                takes=champion.input,
+                task=champion.task,
+                class_names=champion.class_names,
+                files=tuple(passed[0] if each.lines else each.file.absolute() for each in files),
+            )
         )
         ended = 0
         while ended < len(files):
@@ -179,13 +184,13 @@ def _answers(
             if message is None:
                 seen = f"; its output is in {log}" if log else ""
                 raise PredictError(f"the process ended with {child.how_it_ended()}{seen}")
-            if "refused" in message:
-                raise PredictError(f"{folder} cannot be run: {message['refused']}")
-            ended += sum("end" in answer for answer in message["answers"])
-            yield from message["answers"]
+            if isinstance(message, Refused):
+                raise PredictError(f"{folder} cannot be run: {message.reason}")
+            ended += sum(answer is None for answer in message.answers)
+            yield from message.answers
 
 
-def _prediction(file: Path, answer: dict[str, Any]) -> Prediction:
+def _prediction(file: Path, answer: ExampleAnswer) -> Prediction:
     return Prediction(
         file=Path(answer.get("named", file)),
         label=answer.get("label"),

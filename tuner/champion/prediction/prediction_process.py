@@ -1,10 +1,6 @@
 """The process that runs an exported SavedModel on raw examples.
 
-``python -m tuner.champion.prediction.prediction_process LOG``
-takes ``{"saved_model", "input", "files", "task", "class_names"}``, of which
-files are paths, and descriptors to read JSON lines from. It says ``{"answers": [...]}`` for each batch: for each
-example, in order, ``{"row", "named"}`` with what the model gives or ``{"error"}``; after a file's last one ``{"end":
-file}``. Or ``{"refused": reason}`` if the model cannot be run at all.
+``python -m tuner.champion.prediction.prediction_process LOG``; ``messages`` has what it is asked and answers.
 """
 
 from __future__ import annotations
@@ -12,21 +8,19 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from tuner.champion.child import Receive, Say, serve
+from tuner.champion.child_process import Say, serve
 from tuner.champion.model.tensors import IMAGE_BYTES, SERVING
 from tuner.champion.prediction.answers import answers_of
 from tuner.champion.prediction.batching import BATCH, TABLE_BATCH, Batch, Entry, batches_of, by_shape
 from tuner.champion.prediction.items import FileEnd, Item, all_items
+from tuner.champion.prediction.messages import TO_PREDICTING, ExampleAnswer, Predict, Predicted
 from tuner.champion.records.champion_json import ChampionInput, ImageInput
 from tuner.processes.quick_imports import without_collection
 
@@ -34,36 +28,27 @@ from tuner.processes.quick_imports import without_collection
 _AT_ONCE = 2
 _AHEAD = 4
 
-Answer = dict[str, Any]
 
-
-def work(receive: Receive, say: Say) -> None:
+def work(questions: Iterator[Predict], say: Say) -> None:
     """Answers the parent's one question."""
-    message = receive()
-    assert message is not None
-    threading.Thread(target=_end_with_parent, args=(receive,), daemon=True).start()
-    try:
-        takes: ChampionInput = TypeAdapter(ChampionInput).validate_python(message["input"])
-        model = ServedModel(message["saved_model"], takes, message["task"], message["class_names"])
-        files = [file if isinstance(file, int) else Path(file) for file in message["files"]]
-        most = TABLE_BATCH if takes.kind == "table" else BATCH
-        for answers in _answers(model, batches_of(all_items(files, takes), most)):
-            say({"answers": answers})
-    except Exception as error:
-        traceback.print_exc()
-        say({"refused": f"{type(error).__name__}: {' '.join(str(error).split())[:1000]}"})
+    asked = next(questions)
+    threading.Thread(target=_end_with_parent, args=(questions,), daemon=True).start()
+    model = ServedModel(asked.saved_model, asked.takes, asked.task, asked.class_names)
+    most = TABLE_BATCH if asked.takes.kind == "table" else BATCH
+    for predicted in _predicted(model, batches_of(all_items(asked.files, asked.takes), most)):
+        say(predicted)
 
 
-def _end_with_parent(receive: Receive) -> None:
+def _end_with_parent(questions: Iterator[Predict]) -> None:
     # It may wait for lines that nobody will want an answer to.
-    while receive() is not None:
+    for _ in questions:
         pass
     os._exit(1)
 
 
-def _answers(model: ServedModel, batches: Iterator[Batch]) -> Iterator[list[Answer]]:
+def _predicted(model: ServedModel, batches: Iterator[Batch]) -> Iterator[Predicted]:
     """The answers to each batch, in order; examples are read while others are predicted."""
-    running: deque[Future[list[Answer]]] = deque()
+    running: deque[Future[Predicted]] = deque()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for batch in batches:
             running.append(pool.submit(model.answers, batch.entries))
@@ -82,31 +67,32 @@ class ServedModel:
         task: what its outputs mean, with ``class_names``.
     """
 
-    def __init__(self, folder: str, takes: ChampionInput, task: str, class_names: list[str]) -> None:
+    def __init__(self, folder: Path, takes: ChampionInput, task: str, class_names: Sequence[str]) -> None:
         # A SavedModel needs no Keras, which TensorFlow imports too where it can.
         sys.modules.setdefault("keras", None)  # type: ignore[arg-type]  # as the import system takes it
         with without_collection():
             import tensorflow as tf
 
             # The signature does not keep the model alive.
-            self._loaded = tf.saved_model.load(folder)
+            self._loaded = tf.saved_model.load(os.fspath(folder))
         self._serve = self._loaded.signatures[SERVING]
         self._takes, self._task, self._class_names = takes, task, class_names
 
-    def answers(self, entries: list[Entry]) -> list[Answer]:
+    def answers(self, entries: list[Entry]) -> Predicted:
         """What is to be said about each example and each end of a file, in order; may be called from threads."""
         readable = [entry.tensors for entry in entries if isinstance(entry, Item) and entry.tensors is not None]
         results = iter(self._run_groups(readable))
-        return [_told(entry, results) for entry in entries]
+        # Who receives them checks them.
+        return Predicted.model_construct(answers=tuple(_answer(entry, results) for entry in entries))
 
-    def _run_groups(self, examples: list[dict[str, Any]]) -> list[Answer]:
-        found: list[Answer] = [{}] * len(examples)
+    def _run_groups(self, examples: list[dict[str, Any]]) -> list[ExampleAnswer]:
+        found: list[ExampleAnswer] = [ExampleAnswer()] * len(examples)
         for places in by_shape(examples):
             for place, answer in zip(places, self._run_all([examples[place] for place in places]), strict=True):
                 found[place] = answer
         return found
 
-    def _run_all(self, examples: list[dict[str, Any]]) -> list[Answer]:
+    def _run_all(self, examples: list[dict[str, Any]]) -> list[ExampleAnswer]:
         import tensorflow as tf
 
         try:
@@ -120,12 +106,12 @@ class ServedModel:
             results = iter(self._run(good) if good else [])
             return [{"error": problem} if problem else next(results) for problem in problems]
 
-    def _one_by_one(self, examples: list[dict[str, Any]], error: Exception) -> list[Answer]:
+    def _one_by_one(self, examples: list[dict[str, Any]], error: Exception) -> list[ExampleAnswer]:
         if len(examples) == 1:
             return [{"error": f"the model refuses it: {' '.join(str(error).split())[:300]}"}]
         return [answer for example in examples for answer in self._run_all([example])]
 
-    def _run(self, examples: list[dict[str, Any]]) -> list[Answer]:
+    def _run(self, examples: list[dict[str, Any]]) -> list[ExampleAnswer]:
         import numpy as np
         import tensorflow as tf
 
@@ -156,12 +142,16 @@ class ServedModel:
         return file_decoder(self._takes.image_size, 3)
 
 
-def _told(entry: Entry, results: Iterator[Answer]) -> Answer:
+def _answer(entry: Entry, results: Iterator[ExampleAnswer]) -> ExampleAnswer | None:
     if isinstance(entry, FileEnd):
-        return {"end": entry.file}
-    told = {name: value for name, value in (("row", entry.row), ("named", entry.named)) if value is not None}
-    return told | ({"error": entry.error} if entry.tensors is None else next(results))
+        return None
+    given = ExampleAnswer(error=entry.error or "") if entry.tensors is None else next(results)
+    if entry.row is not None:
+        given["row"] = entry.row
+    if entry.named is not None:
+        given["named"] = entry.named
+    return given
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve(work, TO_PREDICTING)

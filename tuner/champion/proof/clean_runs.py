@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, TypeAdapter
 
 from tuner.champion import clean
-from tuner.champion.child import ENVIRONMENT, describe_exit
+from tuner.champion.child_process import ENVIRONMENT, describe_exit
 from tuner.champion.model.tensors import SERVING
 from tuner.errors import ExportError
 from tuner.processes.child_environment import tensorflow_environment

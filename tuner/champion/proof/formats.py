@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tuner.champion.formats.offered import KERAS, ONNX, SAVED_MODEL
+from tuner.champion.messages import Converted, ConvertedFile
 from tuner.champion.model.tensors import IMAGE_BYTES, PROBABILITIES, SERVING, gives
 from tuner.champion.proof.clean_runs import (
     TRAINING,
@@ -26,7 +27,6 @@ from tuner.champion.proof.examples import prepared
 from tuner.champion.proof.verification import Exported, Proof
 from tuner.champion.records.champion_json import KERAS_MODEL, ImageInput, files_under
 from tuner.champion.records.champion_json import SAVED_MODEL as SAVED_MODEL_FOLDER
-from tuner.champion.records.converted import Converted, ConvertedFile
 from tuner.champion.records.format_report import FormatReport
 from tuner.errors import ExportError
 

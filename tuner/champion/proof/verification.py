@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tuner.champion.messages import Scored, Written
 from tuner.champion.model.tensors import PROBABILITIES
 from tuner.champion.proof.clean_runs import (
     CleanOutputs,
@@ -26,7 +27,6 @@ from tuner.champion.records.champion_json import KERAS_MODEL, SAVED_MODEL, Image
 from tuner.champion.records.confusion import Confusion
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import metric_of, why_not
-from tuner.champion.records.written import Scored, Written
 from tuner.data.prepared import PreparedData, target_stem
 from tuner.errors import ExportError
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator
 
 from tuner.spec.objective import Objective
 
 CONFIDENCE = 0.95
 
-Values = npt.NDArray[np.float64]
+Values = Annotated[
+    npt.NDArray[np.float64] | None,
+    PlainValidator(lambda values: None if values is None else np.asarray(values, np.float64)),
+    PlainSerializer(lambda values: None if values is None else values.tolist()),
+]
 
 
 class _Frozen(BaseModel):
@@ -111,19 +115,8 @@ class Resampled:
     """
 
     value: float
-    values: Values | None
+    values: Values
     examples: int
-
-    def as_json(self) -> dict[str, Any]:
-        """What ``parse`` reads."""
-        values = None if self.values is None else self.values.tolist()
-        return {"value": self.value, "values": values, "examples": self.examples}
-
-    @classmethod
-    def parse(cls, given: dict[str, Any]) -> Resampled:
-        """From JSON."""
-        values = given["values"]
-        return cls(given["value"], None if values is None else np.asarray(values, np.float64), given["examples"])
 
     def score(self) -> Score:
         if self.values is None:

@@ -11,7 +11,7 @@ import pytest
 
 from tuner.champion.choosing.averaging import average
 from tuner.champion.choosing.scored_trial import evaluate
-from tuner.champion.model.opened import prepared_data
+from tuner.champion.model.study_data import prepared_data
 from tuner.errors import ExportError
 
 

@@ -24,7 +24,7 @@ from tests.prepared_arrays import write_several
 from tuner.champion.choosing.averaging import average
 from tuner.champion.choosing.scored_trial import evaluate
 from tuner.champion.export.export_model import export_model
-from tuner.champion.model.opened import prepared_data
+from tuner.champion.model.study_data import prepared_data
 from tuner.champion.model.subject import load_trained
 from tuner.champion.prediction.items import items_of
 from tuner.champion.prediction.predict import predict

@@ -16,14 +16,13 @@ from PIL import Image
 
 from tuner.champion import clean
 from tuner.champion.card.loading import code
-from tuner.champion.child import JsonChild
-from tuner.champion.export.export_model import ExportReport, ExportRequest, _Exporter, export_model
+from tuner.champion.export.export_model import Exporter, ExportReport, ExportRequest, export_model
 from tuner.champion.formats.offered import FORMATS, checked_formats
 from tuner.champion.formats.pixels import write_pixels
+from tuner.champion.messages import Converted, ConvertedFile
 from tuner.champion.proof.formats import FormatProof
 from tuner.champion.proof.verification import Exported, verify
 from tuner.champion.records.champion_json import read_champion
-from tuner.champion.records.converted import Converted, ConvertedFile
 from tuner.champion.records.format_report import FormatReport
 from tuner.data.prepared import open_prepared
 from tuner.errors import ExportError
@@ -100,8 +99,7 @@ def held_to(request_to_export: ExportRequest, tmp_path_factory: pytest.TempPathF
     built, workspace, log = folder / "built", folder / "workspace", folder / "log"
     built.mkdir()
     workspace.mkdir()
-    with JsonChild("tuner.champion.export.export_process", log) as child:
-        exporter = _Exporter(child)
+    with Exporter(log) as exporter:
         written = exporter.write(request_to_export, built, workspace)
         exported = Exported(request_to_export, written, open_prepared(written.data), exporter)
         yield FormatProof(exported, verify(exported, built, workspace, log), exporter, built, workspace, log)

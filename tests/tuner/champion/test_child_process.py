@@ -1,0 +1,89 @@
+"""Parent and child talk in typed messages, whatever the values and however the child ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from tuner.champion.child_process import ChildProcess
+from tuner.champion.messages import (
+    FROM_SCORING,
+    TO_EXPORTING,
+    Averaged,
+    AverageTrials,
+    FromScoring,
+    TrialScored,
+)
+from tuner.errors import ExportError
+
+CHILD = """
+import os, sys
+import numpy as np
+from tuner.champion.child_process import serve
+from tuner.champion.messages import TO_SCORING, TrialScored
+from tuner.champion.records.assessment import Resampled, Scores
+from tuner.errors import ExportError
+
+def work(questions, say):
+    for question in questions:
+        print("what is printed is no message")
+        if question.most == 2:
+            values = np.array([0.5, np.nan, np.inf])
+            scores = Scores(question.single, 7, Resampled(float("nan"), values, 3), None)
+            say(TrialScored(scores=scores, unscorable=str(question.file)))
+        elif question.most == 3:
+            raise ExportError("it cannot")
+        elif question.most == 4:
+            open("absent")
+        else:
+            os.kill(os.getpid(), 9)
+
+serve(work, TO_SCORING)
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChildProcess[FromScoring]]:
+    (tmp_path / "child_of_a_test.py").write_text(CHILD)
+    monkeypatch.chdir(tmp_path)
+    with ChildProcess("child_of_a_test", FROM_SCORING, tmp_path / "log") as started:
+        yield started
+
+
+def asked(most: int) -> AverageTrials:
+    return AverageTrials(most=most, single=2**40, file=Path("a name \udcff that is no UTF-8"))
+
+
+def test_every_value_arrives_as_it_was(child: ChildProcess[FromScoring], tmp_path: Path) -> None:
+    answer = child.ask(asked(2), TrialScored, "child")
+    assert answer.scores is not None and answer.scores.test is None
+    assert (answer.scores.trial, answer.scores.parameters) == (2**40, 7)
+    assert math.isnan(answer.scores.validation.value)
+    np.testing.assert_array_equal(answer.scores.validation.values, [0.5, np.nan, np.inf])
+    assert answer.unscorable == "a name \udcff that is no UTF-8"
+    assert "what is printed is no message" not in str(answer)
+
+
+@pytest.mark.parametrize(("most", "said"), [(3, "^it cannot$"), (4, "^absent: No such file")])
+def test_an_error_of_the_child_is_its_refusal(child: ChildProcess[FromScoring], most: int, said: str) -> None:
+    with pytest.raises(ExportError, match=said):
+        child.ask(asked(most), Averaged, "child")
+
+
+def test_a_child_that_dies_is_told_with_the_place_of_its_output(
+    child: ChildProcess[FromScoring], tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=r"^the child ended with signal 9; its output is in .*/log$"):
+        child.ask(asked(5), Averaged, "child")
+    assert (tmp_path / "log").exists()
+
+
+def test_what_is_no_message_is_not_taken_for_one() -> None:
+    for given in ({"type": "nothing"}, {"outputs": []}, {"type": "score_outputs", "outputs": [], "more": 1}):
+        with pytest.raises(ValidationError):
+            TO_EXPORTING.validate_python(given)
