@@ -89,6 +89,8 @@ def test_names_stay_text() -> None:
     text = card(card_of(_champion(study="<script>")))
     assert "<img" not in text and "<script>" not in text
     assert "a\\|b &lt;img src=x>" in text
+    metric = Objective(metric="val_<img src=x>", direction="maximize")
+    assert "<img" not in card(card_of(_champion(objective=metric, spec={"data": {"kind": "<img src=y>"}})))
 
 
 def test_a_score_that_was_not_verified_is_not_claimed() -> None:
