@@ -111,7 +111,7 @@ BAD = {
     "names": ({"features": np.zeros((20, 2)), "y": LABELS}, "has 'features', 'y': arrays are named x and y"),
     "more names": ({"x": np.zeros((20, 2)), "y": LABELS, "z": LABELS}, "also has 'z': arrays are named"),
     "two names": ({"x": np.zeros((20, 2)), "x_train": LABELS}, "has both 'x_train' and 'x': keep one"),
-    "shapes": ({"x_train": np.zeros((20, 2)), "x_val": np.zeros((5, 3))}, "has x (3,) of floats, the train data x"),
+    "shapes": ({"x_train": np.zeros((20, 2)), "x_val": np.zeros((5, 3))}, "has x (3,) of floats, but the train data x"),
     "NaN": ({"x": np.zeros((3, 2)), "y": [1.5, np.nan, 2]}, "1 example of {file} cannot be used: example 1 (the"),
     "infinite": ({"x": np.zeros((2, 2)), "y": np.array([[0.5, 1], [np.inf, 2]])}, "example 1 (the target holds NaN or"),
     "weight": ({"x": np.zeros((2, 2)), "y": [0, 1], "w": [1, -1]}, "example 1 (the weight is not a number of at"),

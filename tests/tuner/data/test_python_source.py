@@ -167,7 +167,7 @@ def changing():
         (lambda: 7, "is not an array of examples; allowed are"),
         (lambda: ((X, Y),) * 4, "4 data sets were returned"),
         (lambda: (X, Y[:7]), "differ in length: 7, 20"),
-        (lambda: ((X, Y), (X[:, :2], Y)), "the validation data has x (2,) of floats, y () of integers, the"),
+        (lambda: ((X, Y), (X[:, :2], Y)), "the validation data has x (2,) of floats, y () of integers, but the"),
         (lambda: ((X, Y), ({"a": X}, Y)), "the validation data is structured differently from the train data"),
         (lambda: (np.array([{}] * 20), Y), "an array of objects holds {}: give numbers of one dtype, or strings"),
         (lambda: (X, np.where(Y, np.nan, 1.0)), "10 examples of data.source"),
