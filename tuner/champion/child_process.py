@@ -24,6 +24,7 @@ from tuner.processes.child_environment import scratch_folder, tensorflow_environ
 
 # The exporting and the verifying process are alive at once and may share a GPU.
 ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+_LEAVE_SECONDS = 5.0
 
 
 class Message(BaseModel):
@@ -86,9 +87,14 @@ class ChildProcess(Generic[Answer]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.kill()
+        # What has a handler for it, such as the measuring of coverage, may still write down what it has.
+        self._process.terminate()
         with contextlib.suppress(BrokenPipeError):
-            self._process.communicate()
+            try:
+                self._process.communicate(timeout=_LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.communicate()
         self._scratch.cleanup()
 
     def send(self, question: Message) -> None:
