@@ -11,10 +11,11 @@ import keras_tuner
 
 from search_spaces.statistics import CountTokens, Statistics, TargetStatistics
 
-Labels = Literal["integer", "one_hot"]
+LabelForm = Literal["given", "integer", "one_hot"]
+Labels = Literal["auto", "integer", "one_hot"]
 Task = Literal["classification", "multi_label", "regression", "none"]
 InputKind = Literal["image", "array", "text", "number", "integer", "category"]
-Structure = Literal["single", "tuple", "dict"]
+Structure = str
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class Input:
     ===========  ==========================================================================================
     kind         what a batch holds
     ===========  ==========================================================================================
-    image        float32 (batch, height, width, channels) in [0, 255]
+    image        (batch, height, width, channels) in [0, 255]: float32 of image files, uint8 of arrays
     array        (batch, *shape) of ``dtype``
     text         string (batch,), UTF-8
-    number       float32 (batch,), NaN where it is missing
-    integer      int64 (batch,): integers that stand for categories, ``INTEGER_MISSING`` where it is missing
+    number       (batch,), NaN where it is missing: float32 of tables
+    integer      (batch,): integers that stand for categories, int64 of tables, ``INTEGER_MISSING`` where it is missing
     category     string (batch,), empty where it is missing
     ===========  ==========================================================================================
 
@@ -52,7 +53,9 @@ class Target:
 
     Attributes:
         name: as of an input.
-        shape: of one example: () for classes and single numbers, (classes,) for multi-label.
+        shape: of one example as it was given: () or (1,) for classes and single numbers, (classes,) for one-hot rows
+            and multi-label.
+        dtype: of what was given; int64 where that is files or strings.
         class_names: of classification and multi-label; class ``i`` is ``class_names[i]``.
         class_counts: training examples of each class (multi-label: with each label).
         statistics: of regression.
@@ -74,7 +77,7 @@ class DataSummary:
     Attributes:
         kind: the data source, for example ``"image_directory"``.
         inputs: what a model is given.
-        structure: how: a single tensor, or a tuple or dict of them.
+        structure: how: ``single``, ``tuple`` or ``dict``; of nested ones a description in JSON.
         targets: what it learns, in ``target_structure``; empty for data without labels.
         examples: number of examples by split: ``train``, ``validation`` and, if there is one, ``test``.
         count_tokens: how often each token stands in the training texts of the single text input; cached on the node.
@@ -166,11 +169,12 @@ class SearchSpace(keras_tuner.HyperModel):
     the data.
 
     Attributes:
-        labels: how classes come: ``"integer"`` gives (batch,), int64; ``"one_hot"`` gives (batch, classes), float32.
-            Multi-label targets are (batch, classes), float32, and regression's float32, whatever it says.
+        labels: how classes come: ``"integer"`` gives their index, (batch,), int64; ``"one_hot"`` gives (batch,
+            classes), float32; ``"auto"`` gives arrays of numbers as they are, and files and strings as the compiled
+            loss takes them. Multi-label and regression targets are what was given, whatever it says.
     """
 
-    labels: Labels = "integer"
+    labels: Labels = "auto"
 
     def __init__(self, data: DataSummary, *, epochs: int = 20, batch_size: int = 32) -> None:
         """Keeps what is known before training.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
-from search_spaces.base import Labels, Target
+from search_spaces.base import Target
 
 # Evenly spread thresholds of the area under a curve: Keras's 200 are coarse for a good classifier.
 _THRESHOLDS = 1000
@@ -20,7 +20,7 @@ def imbalanced(class_counts: Sequence[int]) -> bool:
     return len(class_counts) == 2 and min(class_counts) < _RARE * sum(class_counts)
 
 
-def labels_of(target: Target) -> Labels:
+def labels_of(target: Target) -> Literal["integer", "one_hot"]:
     """How a model with this output layer wants its labels."""
     return "one_hot" if target.task == "classification" and len(target.class_names) > 2 else "integer"
 

@@ -169,9 +169,14 @@ class VersionDrift(TunerError):
     def __init__(self, study: str, names: Sequence[str], differing: str) -> None:
         self.study = study
         self.names = tuple(names)
+        seeds = (
+            ". If a function gives the data, it must give the same each time: its random choices, such as .shuffle, "
+            "need a seed"
+        )
         super().__init__(
             f"study {study} was launched with other versions, code or data than this machine has: {differing}. Install "
             "or copy what the study was launched with, or work on it anyway with --allow-version-drift"
+            f"{seeds if 'data' in self.names else ''}"
         )
 
 

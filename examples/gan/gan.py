@@ -41,7 +41,7 @@ class Gan(keras.Model):
         return self.generator(noise, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        (real,) = data
+        real = data
         count = tf.shape(real)[0]
         images = tf.concat([self.generate(count, training=True), real], axis=0)
         labels = tf.concat([tf.ones((count, 1)), tf.zeros((count, 1))], axis=0)
@@ -61,7 +61,7 @@ class Gan(keras.Model):
         return {"d_loss": self.d_loss_tracker.result(), "g_loss": self.g_loss_tracker.result()}
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        (real,) = data
+        real = data
         made = self.generate(tf.shape(real)[0], training=False)
         self.distance_tracker.update_state(energy_distance(real / 255, made / 255))
         return {"distance": self.distance_tracker.result()}

@@ -10,7 +10,7 @@ The scoring process takes ``ScoreTrial`` (answered by ``TrialScored``) for each 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -20,6 +20,7 @@ from tuner.champion.records.champion_json import ChampionInput, OutputTensor
 from tuner.champion.records.ensemble import Ensemble
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.retraining import Run
+from tuner.data.prepared import TargetFacts
 
 
 class ScoreTrial(Message):
@@ -99,9 +100,12 @@ class Written(Message):
     Attributes:
         data: the prepared data's folder.
         input, outputs: of ``serving_default``.
+        learned: what the model makes of each of the data's targets.
         raw_signature, raw_tensors: where the SavedModel gives the model's own outputs, and what they are called.
         raw_columns: the last dimension of the only one; 0 where there are several.
         unscorable: why no metric can be computed from them; None if one may be.
+        own: by name, the inputs of the examples that prove it as the user's own arrays have them, see
+            ``tuner.champion.clean``; None where the examples are files or rows.
         drawn: for a model that does not take the data's inputs: a .npy file of examples for each of its inputs.
         versions: of keras and tensorflow.
     """
@@ -110,10 +114,12 @@ class Written(Message):
     data: Path
     input: ChampionInput
     outputs: tuple[OutputTensor, ...]
+    learned: tuple[TargetFacts, ...]
     raw_signature: str
     raw_tensors: tuple[str, ...]
     raw_columns: int
     unscorable: str | None
+    own: dict[str, dict[str, Any]] | None
     drawn: tuple[Path, ...]
     versions: dict[str, str]
 

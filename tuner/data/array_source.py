@@ -13,15 +13,26 @@ import numpy.typing as npt
 
 from search_spaces.statistics import INTEGER_MISSING
 from tuner.data.array_targets import ArrayTarget, array_target
+from tuner.data.array_weights import UNUSABLE, ArrayWeights, array_weights
 from tuner.data.bad_rows import BadRows
 from tuner.data.columns import ArrayWriter, StringWriter
 from tuner.data.dividing import divided
-from tuner.data.prepared import InputFacts, PreparedData, RowOrigin, TargetFacts, input_stem, open_split, target_stem
+from tuner.data.prepared import (
+    InputFacts,
+    PreparedData,
+    RowOrigin,
+    TargetFacts,
+    input_stem,
+    open_split,
+    target_stem,
+    weight_stem,
+)
 from tuner.data.running_statistics import CategorySummary, Moments, NumberSummary, TextSummary
 from tuner.data.source import Progress
-from tuner.data.split_files import write_rows, write_target, write_weights
+from tuner.data.split_files import write_rows, write_target
 from tuner.data.splits import TRAIN, Indices
-from tuner.data.values import Values
+from tuner.data.structures import DICT, SINGLE
+from tuner.data.values import Values, kept_dtype
 from tuner.errors import DataError
 from tuner.spec.data import Npz, Python
 
@@ -39,12 +50,12 @@ class Examples:
     Attributes:
         inputs: by name.
         targets: likewise; empty without labels.
-        weights: of the examples, or None.
+        weights: likewise; empty where all weigh the same.
     """
 
     inputs: Mapping[str, Values]
     targets: Mapping[str, Values]
-    weights: Values | None
+    weights: Mapping[str, Values]
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -53,8 +64,7 @@ class Examples:
         """Everything that has one value for each example, with the name that errors use."""
         yield from ((f"input {name!r}" if name else "x", values) for name, values in self.inputs.items())
         yield from ((f"target {name!r}" if name else "y", values) for name, values in self.targets.items())
-        if self.weights is not None:
-            yield "the weights", self.weights
+        yield from ((f"weights {name!r}" if name else "the weights", values) for name, values in self.weights.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,20 +75,27 @@ class ArrayData:
         given: examples by split; ``train`` always.
         shown: the source as errors name it.
         places: by split, what ``RowOrigin`` calls the source.
-        structure: of the inputs: ``single``, ``tuple`` or ``dict``; ``target_structure`` likewise.
+        structure: of the inputs, see ``tuner.data.structures``; ``target_structure`` and ``weight_structure`` likewise.
+        from_arrays: Keras makes float32 of their floats; else they stay what they are.
+        wrapped: without labels, inputs reach a model as ``(x,)``.
+        notes: what was decided about the source, for people.
     """
 
     given: Mapping[str, Examples]
     shown: str
     places: Mapping[str, str]
-    structure: str
-    target_structure: str
+    structure: str = SINGLE
+    target_structure: str = SINGLE
+    weight_structure: str = SINGLE
+    from_arrays: bool = True
+    wrapped: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def named(self) -> bool:
         """Whether the inputs are a table's columns: a dict of single values."""
         inputs = self.given[TRAIN].inputs.values()
-        return self.structure == "dict" and all(values.shape == () for values in inputs)
+        return self.structure == DICT and all(values.shape == () for values in inputs)
 
 
 def write_arrays(
@@ -103,11 +120,13 @@ def write_arrays(
         for name, start, end in zip(arrays.given, offsets, offsets[1:], strict=False)
     }
     place = np.concatenate([np.arange(len(each), dtype=np.int64) for each in arrays.given.values()])
-    single = targets[0].held if len(targets) == 1 else None
+    single = targets[0].classes if len(targets) == 1 else None
     assigned = divided(data, given, single, lambda row: f"example {place[row]}")
     inputs = _write_inputs(arrays, assigned, folder, progress)
     facts = tuple(_write_target(target, assigned, folder, i) for i, target in enumerate(targets))
-    write_weights(weights, assigned, folder)
+    for i, (each, parts) in enumerate(zip(weights.facts, weights.parts, strict=True)):
+        stems = {split: weight_stem(split, i) for split in assigned}
+        _write_numbers(parts, each.dtype, each.shape, stems, assigned, folder, None)
     write_rows(place, assigned, folder)
     return PreparedData(
         folder=folder,
@@ -116,13 +135,17 @@ def write_arrays(
         inputs=inputs,
         targets=facts,
         splits={
-            name: open_split(folder, name, inputs, facts, RowOrigin(arrays.places[name], place[rows]))
+            name: open_split(folder, name, inputs, facts, RowOrigin(arrays.places[name], place[rows]), weights.facts)
             for name, rows in assigned.items()
         },
         bad_files=bad.first,
         left_out=left_out,
         structure=arrays.structure,
         target_structure=arrays.target_structure,
+        weights=weights.facts,
+        weight_structure=weights.structure,
+        wrapped=arrays.wrapped,
+        notes=arrays.notes,
     )
 
 
@@ -155,27 +178,30 @@ def _target(data: Npz | Python, arrays: ArrayData, name: str) -> ArrayTarget:
             f"{arrays.shown}: data.task: {data.task} is for one target; with several, leave it out", key=_TASK
         )
     try:
-        return array_target(name, [each.targets[name] for each in arrays.given.values()], data.task)
+        parts = [each.targets[name] for each in arrays.given.values()]
+        return array_target(name, parts, data.task, arrays.from_arrays)
     except DataError as error:
         raise DataError(f"{arrays.shown}: {error}", key="data" if data.task == "auto" else _TASK) from None
 
 
-def _weights(arrays: ArrayData) -> npt.NDArray[np.float32] | None:
-    parts = [each.weights for each in arrays.given.values()]
-    found = [piece for part in parts if part is not None for piece in part.pieces()]
-    if not found:
-        return None
-    return np.concatenate([piece.reshape(len(piece), -1)[:, 0] for piece in found]).astype(np.float32)
+def _weights(arrays: ArrayData) -> ArrayWeights:
+    given = [each.weights for each in arrays.given.values()]
+    targets = arrays.given[TRAIN].targets
+    try:
+        return array_weights(given, arrays.weight_structure, targets, arrays.target_structure, arrays.from_arrays)
+    except DataError as error:
+        raise DataError(f"{arrays.shown}: {error}", key="data") from None
 
 
 def _usable(
-    arrays: ArrayData, offsets: Indices, targets: Sequence[ArrayTarget], weights: npt.NDArray[np.float32] | None
+    arrays: ArrayData, offsets: Indices, targets: Sequence[ArrayTarget], weights: ArrayWeights
 ) -> tuple[npt.NDArray[np.bool_], BadRows]:
     usable = np.ones(offsets[-1], dtype=np.bool_)
     bad = BadRows(tuple(arrays.given), what="example", first=0)
     reasons = [(target.unusable, target.reason) for target in targets]
-    if weights is not None:
-        reasons.append((~(np.isfinite(weights) & (weights >= 0)), "the weight is not a number of at least 0"))
+    weightless = weights.unusable()
+    if weightless is not None:
+        reasons.append((weightless, UNUSABLE))
     for name, start, end in zip(arrays.given, offsets, offsets[1:], strict=False):
         here = [(unusable[start:end], reason) for unusable, reason in reasons]
         for unusable, reason in [*here, *_text_problems(arrays.given[name], arrays.named)]:
@@ -209,12 +235,12 @@ def _write_inputs(
     total = sum(len(each) for each in arrays.given.values())
     found = []
     for index, (name, values) in enumerate(train.items()):
-        facts, summary = _input(name, values, arrays.named)
+        facts, summary = _input(name, values, arrays)
         parts = [each.inputs[name] for each in arrays.given.values()]
         with ExitStack() as stack:
             writers: dict[str, ArrayWriter | StringWriter] = {}
             for split in assigned:
-                stem, dtype = input_stem(split, index), "uint8" if facts.kind == "image" else facts.dtype
+                stem, dtype = input_stem(split, index), facts.dtype
                 if facts.column == "strings":
                     writers[split] = stack.enter_context(StringWriter(folder, stem))
                 else:
@@ -244,9 +270,9 @@ def _divided_pieces(parts: Sequence[Values], assigned: Mapping[str, Indices]) ->
                     yield split, piece[here == number]
 
 
-def _input(name: str, values: Values, named: bool) -> tuple[InputFacts, _Summary | None]:
-    """How an input is kept, and what gathers its statistics; ``named``: it is one of a table's columns."""
-    dtype, shape = values.dtype, values.shape
+def _input(name: str, values: Values, arrays: ArrayData) -> tuple[InputFacts, _Summary | None]:
+    """How an input is kept, and what gathers its statistics."""
+    dtype, shape, named = values.dtype, values.shape, arrays.named
     if dtype.kind not in "fiubO" or (dtype.hasobject and shape):
         raise DataError(
             f"input {name!r} holds {'strings' if dtype.hasobject else dtype.name} {shape}, which no model takes: give "
@@ -256,14 +282,13 @@ def _input(name: str, values: Values, named: bool) -> tuple[InputFacts, _Summary
         kind = "category" if named else "text"
         summary = CategorySummary("") if named else TextSummary()
         return InputFacts(name=name, kind=kind, column="strings", dtype="string"), summary
+    kept = kept_dtype(dtype, arrays.from_arrays)
     if named:
         if dtype.kind == "f":
-            return InputFacts(name=name, kind="number", dtype="float32"), NumberSummary()
-        return InputFacts(name=name, kind="integer", dtype="int64"), CategorySummary(INTEGER_MISSING)
-    if dtype == np.uint8 and len(shape) == 3 and shape[-1] in (1, 3):
-        return InputFacts(name=name, kind="image", shape=shape, dtype="float32"), None
-    kept = "float32" if dtype == np.float64 else "int64" if dtype == np.uint64 else dtype.name
-    return InputFacts(name=name, kind="array", shape=shape, dtype=kept), None
+            return InputFacts(name=name, kind="number", dtype=kept), NumberSummary()
+        return InputFacts(name=name, kind="integer", dtype=kept), CategorySummary(INTEGER_MISSING)
+    image = dtype == np.uint8 and len(shape) == 3 and shape[-1] in (1, 3)
+    return InputFacts(name=name, kind="image" if image else "array", shape=shape, dtype=kept), None
 
 
 def _add(summary: _Summary, piece: npt.NDArray[Any]) -> None:
@@ -278,17 +303,29 @@ def _add(summary: _Summary, piece: npt.NDArray[Any]) -> None:
 
 
 def _write_target(target: ArrayTarget, assigned: Mapping[str, Indices], folder: Path, index: int) -> TargetFacts:
-    if target.held is not None:
-        return write_target(target.held, assigned, folder, index)
-    facts = target.facts
+    facts, parts = target.facts, target.parts
+    if parts[0].dtype.hasobject:
+        assert target.classes is not None
+        return write_target(target.classes, assigned, folder, index)
     moments = Moments(facts.shape) if facts.task == "regression" and np.prod(facts.shape) <= _MOST_MOMENTS else None
+    stems = {split: target_stem(split, index) for split in assigned}
+    _write_numbers(parts, facts.dtype, facts.shape, stems, assigned, folder, moments)
+    return facts.model_copy(update={"statistics": moments.stored() if moments else None})
+
+
+def _write_numbers(
+    parts: Sequence[Values],
+    dtype: str,
+    shape: tuple[int, ...],
+    stems: Mapping[str, str],
+    assigned: Mapping[str, Indices],
+    folder: Path,
+    moments: Moments | None,
+) -> None:
+    """Writes numbers as they are, and gathers the training split's moments."""
     with ExitStack() as stack:
-        writers = {
-            split: stack.enter_context(ArrayWriter(folder, target_stem(split, index), facts.dtype, facts.shape))
-            for split in assigned
-        }
-        for split, piece in _divided_pieces(target.parts, assigned):
+        writers = {split: stack.enter_context(ArrayWriter(folder, stem, dtype, shape)) for split, stem in stems.items()}
+        for split, piece in _divided_pieces(parts, assigned):
             writers[split].write(piece)
             if split == TRAIN and moments is not None:
                 moments.add(piece.astype(np.float64))
-    return facts.model_copy(update={"statistics": moments.stored() if moments else None})

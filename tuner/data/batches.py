@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tuner.data.classes import class_values
 from tuner.data.columns import ArrayColumn, Column, StringColumn
 from tuner.data.permutation import permutation
-from tuner.data.prepared import PreparedData, Split, TargetFacts
+from tuner.data.prepared import InputFacts, PreparedData, Split, TargetFacts
+from tuner.data.structures import in_structure
 
 if TYPE_CHECKING:
-    from search_spaces.base import Labels
+    from search_spaces.base import LabelForm
 
 # The columns of a smaller split are gathered in memory without Python; those of a larger one stay in the page cache,
 # which the trials of a node share.
@@ -31,23 +33,29 @@ _Read = Callable[[tf.Tensor], tf.Tensor]
 class BatchFormat:
     """How examples become batches: the same for the training and the evaluation of a trial.
 
-    A batch is ``x``, ``(x, y)`` or ``(x, y, weights)``: float32 (batch, height, width, channels) in [0, 255] for
-    images, see ``search_spaces.base.Input`` for the other kinds; where the data has several inputs or targets, tuples
-    or dicts of them. Classes are int64 (batch,) or one-hot float32 (batch, classes).
+    A batch is ``x``, ``(x, y)`` or ``(x, y, weights)``, as ``model.fit(x, y, sample_weight)`` gives it to a model:
+    see ``search_spaces.base.Input`` for the kinds of inputs; where the data has several inputs, targets or weights,
+    tuples and dicts of them.
 
     Attributes:
-        labels: ``integer`` or ``one_hot``: how classes come.
+        labels: how classes come, of every target or of each: as they were ``given`` (of files and tables, and where
+            labels are strings, that is as of ``integer``), ``integer``: their index, int64 (batch,), or ``one_hot``:
+            float32 (batch, classes).
         preprocessing: applied to ``x`` ahead of the accelerator, such as the first stage of a ``StagedModel``.
         class_weights: shape (classes,): weights of training examples by their class.
         in_memory_bytes: a split with less than this is held in memory.
         columns: the inputs of a dict that come, by name; None for all.
     """
 
-    labels: Labels = "integer"
+    labels: LabelForm | tuple[LabelForm, ...] = "given"
     preprocessing: Callable[[Any], Any] | None = None
     class_weights: tuple[float, ...] | None = None
     in_memory_bytes: int = IN_MEMORY_BYTES
     columns: tuple[str, ...] | None = None
+
+    def labels_of(self, target: int) -> LabelForm:
+        """How the classes of the target of that place come."""
+        return self.labels if isinstance(self.labels, str) else self.labels[target]
 
 
 class TrainingBatches:
@@ -93,6 +101,11 @@ class TrainingBatches:
         yield permutation(self._length, self._seed, self._epoch)
 
 
+def inputs_of(batch: Any) -> Any:
+    """The inputs in a batch, which is ``x`` alone, ``(x,)``, ``(x, y)`` or ``(x, y, weights)``."""
+    return batch[0] if isinstance(batch, tuple) else batch
+
+
 def evaluation_batches(
     data: PreparedData, batch_size: int, form: BatchFormat, split: str = "validation"
 ) -> tf.data.Dataset:
@@ -113,34 +126,35 @@ def _batches(
     """Batches of rows for a dataset of batches of indices."""
     limit = form.in_memory_bytes if _bytes_of(split) < form.in_memory_bytes else 0
     inputs = {
-        facts.name: _as_given(facts.kind, _reader(column, limit))
+        facts.name: _as_given(facts, _reader(column, limit))
         for facts, column in zip(data.inputs, split.inputs, strict=True)
         if form.columns is None or facts.name in form.columns
     }
     targets = [
-        _target(facts, _array_reader(values, limit), form.labels)
-        for facts, values in zip(data.targets, split.targets, strict=True)
+        _target(facts, _array_reader(values, limit), form.labels_of(index))
+        for index, (facts, values) in enumerate(zip(data.targets, split.targets, strict=True))
     ]
-    weights = _weights(split, class_weights, limit)
+    weights = _weights(data, split, class_weights, limit)
     x_names, y_names = list(inputs), [each.name for each in data.targets]
 
     @_as_it_is
     def rows(indices: tf.Tensor) -> Any:
         x = in_structure(data.structure, x_names, [read(indices) for read in inputs.values()])
         if not targets:
-            return (x,)
+            return (x,) if data.wrapped else x
         y = in_structure(data.target_structure, y_names, [read(indices) for read in targets])
         return (x, y) if weights is None else (x, y, weights(indices))
 
     known = tf.data.experimental.assert_cardinality(-(-len(split) // batch_size))
     batches = order.map(rows)
     if form.preprocessing is not None:
-        batches = batches.map(_on_first(form.preprocessing), num_parallel_calls=tf.data.AUTOTUNE)
+        wrapped = bool(targets) or data.wrapped
+        batches = batches.map(_on_first(form.preprocessing, wrapped), num_parallel_calls=tf.data.AUTOTUNE)
     return batches.apply(known).prefetch(_PREFETCHED_BATCHES)
 
 
 def _bytes_of(split: Split) -> int:
-    arrays = [*split.targets, *([] if split.weights is None else [split.weights])]
+    arrays = [*split.targets, *split.weights]
     for column in split.inputs:
         if isinstance(column, ArrayColumn):
             arrays.append(column.values)
@@ -149,42 +163,71 @@ def _bytes_of(split: Split) -> int:
     return sum(array.nbytes for array in arrays)
 
 
-def _on_first(preprocessing: Callable[[Any], Any]) -> Callable[..., Any]:
-    return _as_it_is(lambda x, *rest: (preprocessing(x), *rest))
+def _on_first(preprocessing: Callable[[Any], Any], wrapped: bool) -> Callable[..., Any]:
+    if wrapped:
+        return _as_it_is(lambda x, *rest: (preprocessing(x), *rest))
+    return _as_it_is(preprocessing)
 
 
-def in_structure(structure: str, names: Sequence[str], values: Sequence[Any]) -> Any:
-    """Values as models take them: the only one, or a tuple or dict of them."""
-    if structure == "single":
-        return values[0]
-    return tuple(values) if structure == "tuple" else dict(zip(names, values, strict=True))
+def _as_given(facts: InputFacts, read: _Read) -> _Read:
+    # The pixels of image files are kept as uint8.
+    return _as_it_is(lambda indices: tf.cast(read(indices), facts.dtype)) if facts.kind == "image" else read
 
 
-def _as_given(kind: str, read: _Read) -> _Read:
-    return _as_it_is(lambda indices: tf.cast(read(indices), tf.float32)) if kind == "image" else read
+def _target(facts: TargetFacts, read: _Read, labels: LabelForm) -> _Read:
+    if facts.task != "classification" or labels == "given":
+        return read
+    classes = _classes(facts, read)
+    if labels == "integer":
+        return classes
+    count = len(facts.class_names)
+    return _as_it_is(lambda indices: tf.one_hot(classes(indices), count, dtype=tf.float32))
 
 
-def _target(facts: TargetFacts, read: _Read, labels: Labels) -> _Read:
-    if facts.task == "classification" and labels == "one_hot":
-        classes = len(facts.class_names)
-        return _as_it_is(lambda indices: tf.one_hot(read(indices), classes, dtype=tf.float32))
-    return read
-
-
-def _weights(split: Split, class_weights: Sequence[float] | None, limit: int) -> _Read | None:
-    """The weights of examples: their own times their class's."""
-    own = None if split.weights is None else _array_reader(split.weights, limit)
-    if class_weights is None:
-        return own
-    by_class = tf.constant(class_weights, dtype=tf.float32)
-    classes = _array_reader(split.targets[0], limit)
+def _classes(facts: TargetFacts, read: _Read) -> _Read:
+    """The index of each example's class, int64 (batch,): what ``tuner.data.classes.classes_of`` gives."""
+    if facts.coding == "one_hot":
+        return _as_it_is(lambda indices: tf.argmax(tf.cast(read(indices), tf.float32), axis=-1))
+    if facts.coding == "index":
+        return _as_it_is(lambda indices: tf.reshape(tf.cast(read(indices), tf.int64), (-1,)))
+    wide = tf.as_dtype(facts.dtype) if facts.dtype.startswith("float") else tf.int64
+    with tf.device("/CPU:0"):
+        known = tf.constant(class_values(facts).astype(wide.as_numpy_dtype))
 
     @_as_it_is
-    def weigh(indices: tf.Tensor) -> tf.Tensor:
+    def places(indices: tf.Tensor) -> tf.Tensor:
+        return tf.searchsorted(known, tf.reshape(tf.cast(read(indices), wide), (-1,)), out_type=tf.int64)
+
+    return places
+
+
+def _weights(
+    data: PreparedData, split: Split, class_weights: Sequence[float] | None, limit: int
+) -> Callable[[tf.Tensor], Any] | None:
+    """The weights of examples: their own times their class's."""
+    own = [_array_reader(values, limit) for values in split.weights]
+    names = [each.name for each in data.weights]
+    if class_weights is None:
+        if not own:
+            return None
+        return _as_it_is(lambda rows: in_structure(data.weight_structure, names, [read(rows) for read in own]))
+    by_class = tf.constant(class_weights, dtype=tf.float32)
+    classes = _classes(data.targets[0], _array_reader(split.targets[0], limit))
+
+    @_as_it_is
+    def weigh(indices: tf.Tensor) -> Any:
         weight = tf.gather(by_class, classes(indices))
-        return weight if own is None else weight * own(indices)
+        if not own:
+            return weight
+        return in_structure(data.weight_structure, names, [_multiplied(read(indices), weight) for read in own])
 
     return weigh
+
+
+def _multiplied(own: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Weights of examples or their parts, (batch, ...), times those of examples, (batch,)."""
+    shape = tf.concat([tf.shape(weight), tf.ones(len(own.shape) - 1, tf.int32)], axis=0)
+    return tf.cast(own, tf.float32) * tf.reshape(weight, shape)
 
 
 def _reader(column: Column, limit: int) -> _Read:

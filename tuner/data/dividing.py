@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from tuner.data.splits import TRAIN, Indices, drawn, split_fractions, stratified
-from tuner.data.targets import Target
+from tuner.data.targets import MOST_NUMBERED_CLASSES, Target
 from tuner.errors import DataError
 from tuner.spec.data import SplitSettings
 
@@ -37,14 +37,26 @@ def divided(
     classes = target.classes if target is not None else None
     if classes is None or target is None:
         parts = drawn(len(train), fractions, data.seed)
+    elif target.facts.coding != "index":
+        # The user's own numbers: whether they are classes shows with the model, and Keras asks for none of each.
+        parts = stratified(_with_pooled(classes[train], len(fractions)), fractions, data.seed)
     else:
         parts = stratified(classes[train], fractions, data.seed, target.facts.class_names)
     found = {name: train[part] for name, part in parts.items()}
     return found | {name: rows for name, rows in given.items() if name != TRAIN}
 
 
+def _with_pooled(classes: Indices, least: int) -> Indices:
+    """Classes with those that have fewer examples than there are splits taken together, with the largest if need be."""
+    counts = np.bincount(classes)
+    rare = (counts > 0) & (counts < least)
+    pooled = len(counts) if counts[rare].sum() >= least else int(counts.argmax())
+    return np.where(rare[classes], pooled, classes).astype(np.int64)
+
+
 def _check_classes(given: Mapping[str, Indices], target: Target, where: Callable[[int], str]) -> None:
-    if target.codes is None or len(given) == 1:
+    many = len(target.facts.class_names) > MOST_NUMBERED_CLASSES
+    if target.codes is None or len(given) == 1 or (target.facts.coding != "index" and many):
         return
     known = _present(target, given[TRAIN])
     for name, rows in given.items():
@@ -52,9 +64,11 @@ def _check_classes(given: Mapping[str, Indices], target: Target, where: Callable
         if unknown.any():
             label = int(np.argmax(unknown))
             row = next(int(row) for row in rows if _present(target, np.array([row]))[label])
+            numbers = target.facts.coding == "values"
+            hint = "; quantities, which are no classes, need data.task: regression" if numbers else ""
             raise DataError(
                 f"the {name} data has the class {target.facts.class_names[label]!r} ({where(row)}), which the train "
-                "data lacks: add examples of it there, or remove it here"
+                f"data lacks: add examples of it there, or remove it here{hint}"
             )
 
 

@@ -26,7 +26,7 @@ from tuner.data.prepared import (
     input_stem,
     open_split,
     target_stem,
-    weights_path,
+    weight_stem,
 )
 from tuner.data.splits import TRAIN
 
@@ -50,10 +50,9 @@ def joined(data: PreparedData, names: Sequence[str], folder: Path) -> PreparedDa
     for index in range(len(data.targets)):
         targets = [ArrayColumn(part.targets[index]) for part in parts]
         _write_column(targets, folder, target_stem(TRAIN, index))
-    if any(part.weights is not None for part in parts):
-        weights = [np.ones(len(part), np.float32) if part.weights is None else part.weights for part in parts]
-        np.save(weights_path(folder, TRAIN), np.concatenate(weights))
-    split = open_split(folder, TRAIN, data.inputs, data.targets, _origin(parts))
+    for index in range(len(data.weights)):
+        _write_column([ArrayColumn(part.weights[index]) for part in parts], folder, weight_stem(TRAIN, index))
+    split = open_split(folder, TRAIN, data.inputs, data.targets, _origin(parts), data.weights)
     others = {name: each for name, each in data.splits.items() if name != TRAIN}
     return replace(data, folder=folder, splits={TRAIN: split, **others})
 

@@ -63,7 +63,7 @@ class NpzSource:
         """As ``DataSource.write``."""
         path = str(self._data.path)
         places = dict.fromkeys((TRAIN, VALIDATION, TEST), path)
-        arrays = ArrayData(self._given, printable(path), places, "single", "single")
+        arrays = ArrayData(self._given, printable(path), places)
         return write_arrays(self._data, arrays, self.fingerprint, folder, progress)
 
     def as_found(self, prepared: PreparedData) -> PreparedData:
@@ -81,7 +81,7 @@ def _by_split(path: Path, names: Collection[str]) -> dict[str, Examples]:
             raise DataError(f"{printable(str(path))} has both {twice[0]!r} and {twice[1]!r}: keep one of them")
         if found["x"]:
             x, y, w = ([NpzValues(path, name) for name in found[letter]] for letter in "xyw")
-            given[split] = Examples({"": x[0]}, {"": y[0]} if y else {}, w[0] if w else None)
+            given[split] = Examples({"": x[0]}, {"": y[0]} if y else {}, {"": w[0]} if w else {})
     other = sorted(set(names) - taken)
     if TRAIN not in given or other:
         wrong = f"also has {', '.join(map(repr, other))}" if TRAIN in given else f"has {', '.join(map(repr, names))}"

@@ -1,14 +1,14 @@
 """Prepared data as it lies on disk: memory-mapped columns by split and what is known about them.
 
 A folder of prepared data holds ``meta.json`` and the columns' files: ``<split>-x<i>`` for inputs, ``<split>-y<i>`` for
-targets, ``<split>-weights`` and ``<split>-rows``. Reading it needs no TensorFlow.
+targets, ``<split>-w<i>`` for weights, and ``<split>-rows``. Reading it needs no TensorFlow.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict
 
 from tuner.data.array_file import allow_open_files, read_array
 from tuner.data.bad_files import LISTED, BadFile, printable
+from tuner.data.classes import Coding, classes_of
 from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
 from tuner.errors import DataError
 
 META = "meta.json"
 # Of the files described here: a folder of another layout is not looked at.
-LAYOUT = 3
+LAYOUT = 4
 # There are at most so many, and a column has at most so many files.
 _SPLITS, _COLUMN_FILES = 3, 2
 
@@ -44,7 +45,11 @@ class InputFacts(BaseModel):
 
 
 class TargetFacts(BaseModel):
-    """A target as ``search_spaces.base.Target`` describes it; its columns are arrays."""
+    """A target as ``search_spaces.base.Target`` describes it; its columns are arrays.
+
+    Attributes:
+        coding: how a classification's columns say which class it is; ``index`` where the source gave no numbers.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,7 +58,18 @@ class TargetFacts(BaseModel):
     shape: tuple[int, ...] = ()
     dtype: str
     class_names: tuple[str, ...] = ()
+    coding: Coding = "index"
     statistics: dict[str, Any] | None = None
+
+
+class WeightFacts(BaseModel):
+    """Weights of examples, or of parts of them: what the loss is multiplied with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -88,14 +104,14 @@ class Split:
         name: ``train``, ``validation`` or ``test``.
         inputs: a column for each input, in the data's order.
         targets: likewise for each target, shape (n, ...).
-        weights: shape (n,), float32; None where all weigh the same.
+        weights: likewise; empty where all weigh the same.
         origin: where the raw examples are.
     """
 
     name: str
     inputs: tuple[Column, ...]
     targets: tuple[npt.NDArray[Any], ...]
-    weights: npt.NDArray[np.float32] | None
+    weights: tuple[npt.NDArray[Any], ...]
     origin: Origin
 
     def __len__(self) -> int:
@@ -110,8 +126,11 @@ class PreparedData:
         folder: where it lies.
         fingerprint: the identity of the data, 64 hexadecimal digits, the same on every node.
         kind: the data source's, such as ``image_directory``.
-        inputs: what models are given, in ``structure``: ``single``, ``tuple`` or ``dict``.
+        inputs: what models are given, in ``structure``, see ``tuner.data.structures``.
         targets: what they learn, likewise in ``target_structure``; empty for data without labels.
+        weights: likewise in ``weight_structure``; empty where all examples weigh the same.
+        wrapped: data without labels reaches models as ``(x,)``, as Keras gives it for some sources, not as ``x``.
+        notes: what was decided about the source, for people.
         splits: by name; ``train`` and ``validation`` always, ``test`` if asked for.
         bad_files: the files or rows left out (``on_error: skip``), each with the reason.
         left_out: how many there are, if not all of them are listed in ``bad_files``.
@@ -127,6 +146,10 @@ class PreparedData:
     left_out: int = 0
     structure: str = "single"
     target_structure: str = "single"
+    weights: tuple[WeightFacts, ...] = ()
+    weight_structure: str = "single"
+    wrapped: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -165,7 +188,7 @@ class PreparedData:
         facts, values = self.targets[target], self.split(name).targets[target]
         if facts.task == "multi_label":
             return tuple(int(count) for count in values.sum(axis=0))
-        counts = np.bincount(values.reshape(-1).astype(np.int64), minlength=len(facts.class_names))
+        counts = np.bincount(classes_of(facts, values), minlength=len(facts.class_names))
         return tuple(int(count) for count in counts)
 
     def describe(self) -> dict[str, Any]:
@@ -178,6 +201,8 @@ class PreparedData:
             "structure": self.structure,
             "targets": [each.model_dump(mode="json", exclude={"statistics"}) for each in self.targets],
             "target_structure": self.target_structure,
+            "weights": [each.model_dump(mode="json") for each in self.weights],
+            "notes": list(self.notes),
             "class_names": list(self.class_names),
             "splits": {
                 name: {
@@ -218,7 +243,7 @@ class PreparedData:
         facts, values = self.targets[0], split.targets[0]
         names = facts.class_names
         if facts.task == "classification" and names:
-            return [names[int(value)] for value in values.reshape(-1)]
+            return [names[index] for index in classes_of(facts, values).tolist()]
         if facts.task == "multi_label" and names:
             return [[names[i] for i in np.flatnonzero(row)] for row in values]
         return [value.tolist() for value in values]
@@ -240,8 +265,8 @@ def target_stem(split: str, index: int) -> str:
     return f"{split}-y{index}"
 
 
-def weights_path(folder: Path, split: str) -> Path:
-    return folder / f"{split}-weights.npy"
+def weight_stem(split: str, index: int) -> str:
+    return f"{split}-w{index}"
 
 
 def rows_path(folder: Path, split: str) -> Path:
@@ -258,6 +283,7 @@ def open_prepared(folder: Path) -> PreparedData:
         meta = json.loads((folder / META).read_text(encoding="ascii"))
         inputs = tuple(InputFacts.model_validate(each) for each in meta["inputs"])
         targets = tuple(TargetFacts.model_validate(each) for each in meta["targets"])
+        weights = tuple(WeightFacts.model_validate(each) for each in meta["weights"])
         return PreparedData(
             folder=folder,
             fingerprint=meta["fingerprint"],
@@ -266,8 +292,12 @@ def open_prepared(folder: Path) -> PreparedData:
             targets=targets,
             structure=meta["structure"],
             target_structure=meta["target_structure"],
+            weights=weights,
+            weight_structure=meta["weight_structure"],
+            wrapped=meta["wrapped"],
+            notes=tuple(meta["notes"]),
             splits={
-                name: open_split(folder, name, inputs, targets, _origin(folder, name, item))
+                name: open_split(folder, name, inputs, targets, _origin(folder, name, item), weights)
                 for name, item in meta["splits"].items()
             },
             bad_files=tuple(BadFile(file, reason) for file, reason in meta["bad_files"]),
@@ -280,7 +310,12 @@ def open_prepared(folder: Path) -> PreparedData:
 
 
 def open_split(
-    folder: Path, name: str, inputs: tuple[InputFacts, ...], targets: tuple[TargetFacts, ...], origin: Origin
+    folder: Path,
+    name: str,
+    inputs: tuple[InputFacts, ...],
+    targets: tuple[TargetFacts, ...],
+    origin: Origin,
+    weights: tuple[WeightFacts, ...] = (),
 ) -> Split:
     """A split whose columns are written.
 
@@ -288,20 +323,26 @@ def open_split(
         OSError, ValueError: a column is missing, or not what the facts say.
     """
     length = len(origin.files) if isinstance(origin, FileOrigin) else len(origin.rows)
-    allow_open_files(_SPLITS * (_COLUMN_FILES * len(inputs) + len(targets) + 2))
+    allow_open_files(_SPLITS * (_COLUMN_FILES * len(inputs) + len(targets) + len(weights) + 1))
     columns = tuple(open_column(folder, input_stem(name, i), facts.column) for i, facts in enumerate(inputs))
-    values = tuple(read_array(folder / f"{target_stem(name, i)}.npy") for i in range(len(targets)))
-    weights = weights_path(folder, name)
-    split = Split(name, columns, values, read_array(weights) if weights.exists() else None, origin)
+    values = _opened(folder, (target_stem(name, i) for i in range(len(targets))))
+    weighed = _opened(folder, (weight_stem(name, i) for i in range(len(weights))))
+    split = Split(name, columns, values, weighed, origin)
     for column, facts in zip(columns, inputs, strict=True):
         _check(f"{name} input {facts.name}", column.values if isinstance(column, ArrayColumn) else None, facts.shape)
         if len(column) != length:
             raise ValueError(f"{name} input {facts.name} has {len(column)} of {length} examples")
-    for value, target in zip(values, targets, strict=True):
-        _check(f"{name} target {target.name}", value, target.shape)
+    arrays = [(f"target {each.name}", each.shape, value) for each, value in zip(targets, values, strict=True)]
+    arrays += [(f"weights {each.name}", each.shape, value) for each, value in zip(weights, weighed, strict=True)]
+    for what, shape, value in arrays:
+        _check(f"{name} {what}", value, shape)
         if len(value) != length:
-            raise ValueError(f"{name} target {target.name} has {len(value)} of {length} examples")
+            raise ValueError(f"{name} {what} has {len(value)} of {length} examples")
     return split
+
+
+def _opened(folder: Path, stems: Iterable[str]) -> tuple[npt.NDArray[Any], ...]:
+    return tuple(read_array(folder / f"{stem}.npy") for stem in stems)
 
 
 def _check(what: str, values: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> None:
@@ -324,6 +365,10 @@ def write_meta(prepared: PreparedData, folder: Path) -> None:
         "targets": [each.model_dump(mode="json") for each in prepared.targets],
         "structure": prepared.structure,
         "target_structure": prepared.target_structure,
+        "weights": [each.model_dump(mode="json") for each in prepared.weights],
+        "weight_structure": prepared.weight_structure,
+        "wrapped": prepared.wrapped,
+        "notes": prepared.notes,
         "splits": {
             name: {"root": split.origin.root, "files": split.origin.files}
             if isinstance(split.origin, FileOrigin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from tuner.data.columns import ArrayColumn, ArrayWriter, StringColumn, StringWri
 from tuner.data.fingerprint import digest_of
 from tuner.data.npz_source import at_source
 from tuner.data.prepared import LAYOUT, PreparedData
-from tuner.data.returned import Batch, batches, leaves, splits_of, structure_of
+from tuner.data.returned import Batch, read, splits_of
 from tuner.data.source import Progress
 from tuner.data.splits import TEST, TRAIN, VALIDATION
+from tuner.data.structures import leaves, structure_of
 from tuner.data.values import ColumnValues, as_bytes
 from tuner.errors import DataError
 from tuner.processes.user_code import find_object, user_frames
@@ -38,11 +39,21 @@ class PythonSource:
     def __init__(self, data: Python, scratch: Path) -> None:
         self._data = data
         self._written = _materialized(data, scratch)
-        # Where the function is, and what it was called with, shows in what it gave.
-        settings = data.model_dump(mode="json", exclude={"source", "args"})
+        # Where the function is, what it was called with and how that was read shows in what it gave.
+        settings = data.model_dump(mode="json", exclude={"source", "args", "batched"})
         parts = [(f"{split} {name}", sha) for split, each in self._written.items() for name, sha in each.identity()]
         self.fingerprint = digest_of(settings, parts)
         self.folder_name = f"python-{self.fingerprint[:32]}-layout-{LAYOUT}"
+
+    @property
+    def given(self) -> dict[str, Examples]:
+        """What the function gave, by split."""
+        return {split: each.examples() for split, each in self._written.items()}
+
+    @property
+    def from_arrays(self) -> bool:
+        """As of ``ArrayData``."""
+        return all(each.from_arrays for each in self._written.values())
 
     def write(self, folder: Path, progress: Progress | None) -> PreparedData:
         """As ``DataSource.write``."""
@@ -51,11 +62,15 @@ class PythonSource:
             if each.structures != train.structures:
                 raise DataError(f"{shown}: the {split} data is structured differently from the train data")
         arrays = ArrayData(
-            given={split: each.examples() for split, each in self._written.items()},
+            given=self.given,
             shown=shown,
             places=dict.fromkeys((TRAIN, VALIDATION, TEST), self._data.source),
             structure=train.structures[0][0],
             target_structure=train.structures[1][0],
+            weight_structure=train.structures[2][0],
+            from_arrays=self.from_arrays,
+            wrapped=train.wrapped,
+            notes=tuple(dict.fromkeys(note for each in self._written.values() for note in each.notes)),
         )
         return write_arrays(self._data, arrays, self.fingerprint, folder, progress)
 
@@ -68,8 +83,8 @@ def _materialized(data: Python, scratch: Path) -> Mapping[str, _DataSet]:
     """What the function gives, by split, written as columns."""
     function = find_object(data.source, "data.source", DataError)
     try:
-        returned = splits_of(function(**data.args))
-        return {split: _DataSet(split, scratch, each) for split, each in returned.items()}
+        returned, notes = splits_of(function(**data.args))
+        return {split: _DataSet(split, scratch, each, data.batched, notes) for split, each in returned.items()}
     except DataError as error:
         raise DataError(f"data.source {data.source}: {error}") from None
     except Exception as error:
@@ -83,13 +98,17 @@ class _DataSet:
 
     Attributes:
         structures: of x, y and the weights, with the names of their arrays.
+        from_arrays, wrapped: as of ``returned.Read``.
+        notes: what was decided about it.
     """
 
-    def __init__(self, split: str, scratch: Path, data_set: Any) -> None:
+    def __init__(self, split: str, scratch: Path, data_set: Any, batched: bool | None, notes: Sequence[str]) -> None:
         self._columns: list[_Column] = []
         self.structures: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        found = read(data_set, batched)
+        self.from_arrays, self.wrapped, self.notes = found.from_arrays, found.wrapped, (*notes, *found.notes)
         with ExitStack() as stack:
-            for batch in batches(data_set):
+            for batch in found.batches:
                 if not self._columns:
                     self.structures = tuple(structure_of(part) for part in batch)
                     self._columns = [
@@ -119,7 +138,8 @@ class _DataSet:
         found = {column.name: ColumnValues(column.opened()) for column in self._columns}
         x = {name[2:]: values for name, values in found.items() if name.startswith("x-")}
         y = {name[2:]: values for name, values in found.items() if name.startswith("y-")}
-        return Examples(x, y, found.get("w-"))
+        w = {name[2:]: values for name, values in found.items() if name.startswith("w-")}
+        return Examples(x, y, w)
 
 
 class _Column:

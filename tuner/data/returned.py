@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
+from tuner.data.elements import are_batches
 from tuner.data.splits import TEST, TRAIN, VALIDATION
+from tuner.data.structures import leaves, mapped, structure_of
 from tuner.errors import DataError
 
 _ROWS = 1024
@@ -19,38 +22,64 @@ _ALLOWED = (
     "(x, y, weights) of arrays (or of tuples or dicts of arrays), a tf.data.Dataset or a keras.utils.PyDataset"
 )
 
-# x, y (None without labels) and weights (None where all weigh the same); each an array, or a tuple or dict of arrays.
+# x, y (None without labels) and weights (None where all weigh the same); each an array, or tuples and dicts of arrays.
 Batch = tuple[Any, Any, Any]
 
 
-def splits_of(returned: Any) -> dict[str, Any]:
-    """The data sets by split; ``train`` always.
+@dataclass(frozen=True)
+class Read:
+    """A data set as it is read.
+
+    Attributes:
+        batches: the examples, in order.
+        from_arrays: it is arrays, whose floats Keras turns into float32; elsewhere they stay what they are.
+        wrapped: x alone reaches a model's ``train_step`` as ``(x,)``.
+        notes: what was decided about it, for people.
+    """
+
+    batches: Iterator[Batch]
+    from_arrays: bool
+    wrapped: bool
+    notes: tuple[str, ...] = ()
+
+
+def splits_of(returned: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The data sets by split, ``train`` always, and what was decided about them, for people.
 
     Raises:
-        DataError: it is none of what is allowed.
+        DataError: it is none of what is allowed, or could be two things.
     """
     if isinstance(returned, Mapping) and "train" in returned and set(returned) <= set(_SPLITS):
-        return {_SPLITS[name]: each for name, each in returned.items() if each is not None}
+        return {_SPLITS[name]: each for name, each in returned.items() if each is not None}, ()
     if isinstance(returned, tuple | list) and returned and all(_is_data_set(each) for each in returned):
+        if all(isinstance(each, tuple) for each in returned) and not _are_splits(returned):
+            return {TRAIN: tuple(returned)}, (
+                f"the {len(returned)} tuples that were returned are x and y{' and weights' * (len(returned) > 2)} of "
+                "one data set, for they are of one length and not of the same shapes and dtypes",
+            )
         if len(returned) > len(set(_SPLITS.values())):
             raise DataError(f"{len(returned)} data sets were returned; allowed are {_ALLOWED}")
-        return dict(zip((TRAIN, VALIDATION, TEST), returned, strict=False))
+        return dict(zip((TRAIN, VALIDATION, TEST), returned, strict=False)), ()
     if returned is None:
         raise DataError(f"nothing was returned; allowed are {_ALLOWED}")
-    return {TRAIN: returned}
+    return {TRAIN: returned}, ()
 
 
-def batches(data_set: Any) -> Iterator[Batch]:
-    """The examples of a data set, in order.
+def read(data_set: Any, batched: bool | None = None) -> Read:
+    """The examples of a data set.
+
+    Args:
+        batched: whether the elements of a ``tf.data.Dataset`` are batches; None finds out.
 
     Raises:
-        DataError: it is endless, or none of what is allowed.
+        DataError: it is endless, or none of what is allowed, or what its elements are cannot be told.
     """
     if _is_tf_dataset(data_set):
-        return _tf_batches(data_set)
+        return _tf_batches(data_set, batched)
     if _is_py_dataset(data_set):
-        return _py_batches(data_set)
-    return _slices(_unpacked(data_set))
+        return Read(_py_batches(data_set), from_arrays=False, wrapped=True)
+    x, y, weights = _unpacked(data_set)
+    return Read(_slices((x, y, weights)), from_arrays=True, wrapped=isinstance(x, tuple | list))
 
 
 def _is_data_set(value: Any) -> bool:
@@ -68,6 +97,32 @@ def _is_py_dataset(value: Any) -> bool:
     return keras is not None and isinstance(value, keras.utils.PyDataset)
 
 
+def _are_splits(parts: Sequence[Any]) -> bool:
+    """Whether tuples of arrays are the data sets of splits, rather than the x, y and weights of one.
+
+    Raises:
+        DataError: they could be either.
+    """
+    arrays = [mapped(part, _array) for part in parts]
+    if not 2 <= len(parts) <= 3:
+        return True
+    lengths = {_length(leaf) for part in arrays for leaf in leaves(part)}
+    if len(lengths) > 1:
+        return True
+    alike = all(_kinds(part) == _kinds(arrays[0]) for part in arrays)
+    if alike:
+        raise DataError(
+            f"{len(parts)} tuples of arrays were returned that are all of one length and alike: they may be the x and "
+            "y of one data set, or the data sets of train and validation. Return {'train': (x, y)} or "
+            "{'train': (x, y), 'validation': (x, y)}"
+        )
+    return False
+
+
+def _kinds(part: Any) -> Any:
+    return structure_of(part), [(tuple(leaf.shape[1:]), str(leaf.dtype)) for leaf in leaves(part)]
+
+
 def _unpacked(element: Any) -> Batch:
     parts = element if isinstance(element, tuple) else (element,)
     if not 1 <= len(parts) <= 3:
@@ -77,18 +132,19 @@ def _unpacked(element: Any) -> Batch:
 
 
 def _slices(parts: Batch) -> Iterator[Batch]:
-    arrays = tuple(_mapped(part, _array) for part in parts)
+    arrays = tuple(mapped(part, _array) for part in parts)
     lengths = {_length(each) for part in arrays for each in leaves(part)}
     if len(lengths) > 1:
         raise DataError(f"the arrays of a data set differ in length: {', '.join(map(str, sorted(lengths)))}")
     for start in range(0, max(lengths, default=0), _ROWS):
-        x, y, weights = (_mapped(part, itemgetter(slice(start, start + _ROWS))) for part in arrays)
+        x, y, weights = (mapped(part, itemgetter(slice(start, start + _ROWS))) for part in arrays)
         yield x, y, weights
 
 
 def _array(value: Any) -> Any:
-    """Arrays are sliced as they are; what has no shape is made one."""
-    return value if hasattr(value, "shape") else np.asarray(value)
+    """Arrays are sliced as they are; what has no shape is made one, and pandas has its own ways of slicing."""
+    sliceable = hasattr(value, "shape") and not hasattr(value, "to_numpy")
+    return value if sliceable else np.asarray(value)
 
 
 def _length(array: Any) -> int:
@@ -97,25 +153,19 @@ def _length(array: Any) -> int:
     return int(array.shape[0])
 
 
-def _tf_batches(data_set: Any) -> Iterator[Batch]:
+def _tf_batches(data_set: Any, batched: bool | None) -> Read:
     tensorflow = sys.modules["tensorflow"]
     if data_set.cardinality() == tensorflow.data.INFINITE_CARDINALITY:
         raise DataError("the tf.data.Dataset is endless: leave out repeat(), every epoch starts it again")
     specs = tensorflow.nest.flatten(data_set.element_spec)
     if not all(isinstance(spec, tensorflow.TensorSpec) for spec in specs):
         raise DataError("the tf.data.Dataset has ragged or sparse elements: make tensors of them")
-    if not _batched(specs):
-        data_set = data_set.batch(_ROWS)
-    for element in data_set.as_numpy_iterator():
-        yield _unpacked(element)
-
-
-def _batched(specs: Sequence[Any]) -> bool:
-    """Whether elements are batches: all have a first dimension, unknown, or known (``drop_remainder``) and equal."""
-    if any(spec.shape.rank == 0 for spec in specs):
-        return False
-    first = {spec.shape[0] if spec.shape.rank else None for spec in specs}
-    return first == {None} or (len(specs) > 1 and len(first) == 1)
+    shapes = [None if spec.shape.rank is None else tuple(spec.shape) for spec in specs]
+    decided, note = are_batches(data_set, shapes) if batched is None else (batched, "")
+    chosen = data_set if decided else data_set.batch(_ROWS)
+    elements = (_unpacked(element) for element in chosen.as_numpy_iterator())
+    wrapped = isinstance(data_set.element_spec, tuple)
+    return Read(elements, from_arrays=False, wrapped=wrapped, notes=(note,) if note else ())
 
 
 def _py_batches(data_set: Any) -> Iterator[Batch]:
@@ -123,31 +173,5 @@ def _py_batches(data_set: Any) -> Iterator[Batch]:
     if count is None:
         raise DataError("the PyDataset is endless: let its __len__ (or num_batches) give the number of batches")
     for index in range(count):
-        yield _unpacked(data_set[index])
-
-
-def _mapped(part: Any, function: Callable[[Any], Any]) -> Any:
-    """Applies a function to every array of x, y or the weights."""
-    if part is None:
-        return None
-    if isinstance(part, Mapping):
-        return {str(name): function(each) for name, each in part.items()}
-    return tuple(function(each) for each in part) if isinstance(part, tuple) else function(part)
-
-
-def leaves(part: Any) -> list[Any]:
-    """The arrays of x, y or the weights, in order."""
-    if part is None:
-        return []
-    if isinstance(part, Mapping):
-        return list(part.values())
-    return list(part) if isinstance(part, tuple) else [part]
-
-
-def structure_of(part: Any) -> tuple[str, tuple[str, ...]]:
-    """How the arrays of x or y are arranged, and their names; none for None."""
-    if part is None:
-        return "single", ()
-    if isinstance(part, Mapping):
-        return "dict", tuple(str(name) for name in part)
-    return ("tuple", tuple(str(place) for place in range(len(part)))) if isinstance(part, tuple) else ("single", ("",))
+        element = data_set[index]
+        yield _unpacked(tuple(element) if isinstance(element, list) else element)

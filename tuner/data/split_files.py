@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.data.columns import ArrayWriter
-from tuner.data.prepared import TargetFacts, rows_path, target_stem, weights_path
+from tuner.data.prepared import TargetFacts, WeightFacts, rows_path, target_stem, weight_stem
 from tuner.data.running_statistics import Moments
 from tuner.data.splits import TRAIN, Indices
 from tuner.data.targets import Target
@@ -36,11 +36,15 @@ def write_target(target: Target, assigned: Mapping[str, Indices], folder: Path, 
     return facts.model_copy(update={"statistics": moments.stored()})
 
 
-def write_weights(weights: npt.NDArray[np.float32] | None, assigned: Mapping[str, Indices], folder: Path) -> None:
-    """Writes every split's weights, if there are any."""
+def write_weights(
+    weights: npt.NDArray[np.float32] | None, assigned: Mapping[str, Indices], folder: Path
+) -> tuple[WeightFacts, ...]:
+    """Writes every split's weights, one for each example, if there are any; what they are."""
+    if weights is None:
+        return ()
     for name, rows in assigned.items():
-        if weights is not None:
-            _write(weights_path(folder, name), weights, rows, np.float32)
+        _write(folder / f"{weight_stem(name, 0)}.npy", weights, rows, np.float32)
+    return (WeightFacts(),)
 
 
 def write_rows(places: Indices, assigned: Mapping[str, Indices], folder: Path) -> None:

@@ -43,8 +43,8 @@ def summary_of(data: PreparedData) -> DataSummary:
             )
             for index, each in enumerate(data.targets)
         ),
-        structure=data.structure,  # type: ignore[arg-type]
-        target_structure=data.target_structure,  # type: ignore[arg-type]
+        structure=data.structure,
+        target_structure=data.target_structure,
         examples={name: len(split) for name, split in data.splits.items()},
         count_tokens=partial(count_tokens, data, texts[0]) if len(texts) == 1 else None,
     )

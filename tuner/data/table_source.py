@@ -80,7 +80,7 @@ class TableSource:
         assigned = divided(self._data, found.given, found.target, lambda row: found.where(row, self._tables))
         inputs = self._write_inputs(found, assigned, folder, progress)
         targets = () if found.target is None else (write_target(found.target, assigned, folder),)
-        write_weights(found.weights, assigned, folder)
+        weights = write_weights(found.weights, assigned, folder)
         write_rows(found.places, assigned, folder)
         if self._contents() != self._before:
             raise DataError(f"{self._shown()} changed while it was read: launch again when it is complete")
@@ -90,8 +90,11 @@ class TableSource:
             kind=self._data.kind,
             inputs=inputs,
             targets=targets,
+            weights=weights,
             splits={
-                name: open_split(folder, name, inputs, targets, RowOrigin(self._place(name), found.places[rows]))
+                name: open_split(
+                    folder, name, inputs, targets, RowOrigin(self._place(name), found.places[rows]), weights
+                )
                 for name, rows in assigned.items()
             },
             bad_files=found.bad.first,

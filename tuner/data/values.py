@@ -49,6 +49,11 @@ def is_text(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "USO"
 
 
+def kept_dtype(dtype: np.dtype[Any], from_arrays: bool) -> str:
+    """The dtype in which numbers reach a model: their own, but Keras makes float32 of arrays' floats."""
+    return "float32" if from_arrays and dtype.kind == "f" else dtype.name
+
+
 class ColumnValues:
     """A prepared column's."""
 

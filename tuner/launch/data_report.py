@@ -28,6 +28,9 @@ def data_said(spec: SearchSpec, data: Mapping[str, Any], class_weights: Sequence
     if getattr(spec.data, "task", None) == "auto" and data["targets"]:
         tasks = ", ".join(each["task"] for each in data["targets"])
         lines.append(f"Task: {tasks}, inferred from the labels; set data.task to change it")
+    if data.get("weights"):
+        lines.append("Weights: " + ", ".join(_weight_said(each) for each in data["weights"]))
+    lines += [f"Note: {note}" for note in data.get("notes", ())]
     if class_weights is not None:
         lines.append(_weights_said(spec, data, class_weights))
     return lines
@@ -50,6 +53,12 @@ def _task_said(data: Mapping[str, Any]) -> str:
         "regression": ", regression",
         "none": " without labels",
     }[data["task"]]
+
+
+def _weight_said(weights: Mapping[str, Any]) -> str:
+    named = f" for {weights['name']}" if weights["name"] else ""
+    shape = ", ".join(["examples", *map(str, weights["shape"])])
+    return f"({shape}){named}" if weights["shape"] or named else "one for each example"
 
 
 def _named(names: Sequence[str]) -> str:

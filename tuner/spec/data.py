@@ -287,6 +287,12 @@ class Python(SplitSettings):
         examples=[{"count": 1000}],
     )
     task: LabelledTask = Field(default="auto", description=_TASK)
+    batched: bool | None = Field(
+        default=None,
+        description="Whether each element of a `tf.data.Dataset` is a batch (true) or one example (false). Without it, "
+        "the way in which the dataset was made decides, and the launch says what was decided.",
+        examples=[True],
+    )
 
     def key_of(self, source: str) -> str:
         return "data.source"

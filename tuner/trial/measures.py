@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tuner.data.batches import BatchFormat, evaluation_batches
+from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
 from tuner.data.cache import PreparedData
 from tuner.data.model_columns import given_to
 from tuner.spec.objective import MEASURES
@@ -87,7 +87,7 @@ def latency_ms(model: keras.Model, inputs: Any) -> float:
 
 def _one_example(data: PreparedData) -> Any:
     """The raw inputs of the first validation example, as a batch of one."""
-    return keras.utils.unpack_x_y_sample_weight(next(iter(evaluation_batches(data, 1, BatchFormat()))))[0]
+    return inputs_of(next(iter(evaluation_batches(data, 1, BatchFormat()))))
 
 
 def _size(kept: KeptModel | None) -> float:

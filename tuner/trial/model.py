@@ -10,14 +10,14 @@ import keras_tuner
 
 from search_spaces.base import StagedModel
 from search_spaces.targets import imbalanced
-from tuner.data.batches import BatchFormat, evaluation_batches
+from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
 from tuner.data.cache import PreparedData
 from tuner.data.model_columns import columns_of
 from tuner.data.splits import TRAIN
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import ClassWeight
 from tuner.trial.failure import Infeasible
-from tuner.trial.space import labels_of
+from tuner.trial.losses import Learner, label_forms, learned_targets, learners
 
 
 def build_model(
@@ -58,12 +58,29 @@ def _set_compilation(model: keras.Model, spec: SearchSpec) -> None:
         model.jit_compile = spec.training.jit_compile
 
 
-def _call_once(staged: StagedModel, data: PreparedData) -> None:
-    """Makes the variables of a model that has them only once it is called: with stand-ins for a batch's tensors."""
+def _call_once(staged: StagedModel, data: PreparedData) -> Any:
+    """Makes the variables of a model that has them only once it is called: with stand-ins for a batch's tensors.
+
+    Returns:
+        Stand-ins for what it gives.
+    """
     batches = evaluation_batches(data, 1, BatchFormat(preprocessing=staged.preprocessing))
-    staged.network(
-        keras.tree.map_structure(lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), batches.element_spec[0])
-    )
+    inputs = inputs_of(batches.element_spec)
+    return staged.network(keras.tree.map_structure(lambda spec: keras.KerasTensor(spec.shape, spec.dtype.name), inputs))
+
+
+def learners_of(staged: StagedModel, data: PreparedData) -> list[Learner]:
+    """What learns each target, of a model that may not have been called yet."""
+    network = staged.network
+    functional = getattr(network, "_functional", None) or network
+    outputs = getattr(functional, "_outputs_struct", None)
+    if outputs is None and data.targets and _has_own(network, "call"):
+        try:
+            outputs = _call_once(staged, data)
+        except Exception:
+            # Training calls it with a batch, and says what is wrong there.
+            outputs = None
+    return learners(network, data, outputs)
 
 
 def parameters_of(model: keras.Model) -> int:
@@ -113,10 +130,14 @@ def batch_format(
     taking = model.preprocessing or model.network
     # Steps of the model's own may look at what its call does not take.
     own = any(_has_own(taking, name) for name in ("train_step", "test_step"))
+    learned_by = learners_of(model, data)
+    forms = label_forms(space, learned_by, data)
+    learned = learned_targets(data, learned_by, forms, inferred=getattr(spec.data, "task", "auto") == "auto")
+    classes = all(each.task == "classification" for each in learned)
     return BatchFormat(
-        labels=labels_of(space),
+        labels=forms,
         preprocessing=model.preprocessing,
-        class_weights=class_weights(weighting, data),
+        class_weights=class_weights(weighting, data) if classes else None,
         columns=None if own else columns_of(taking, data),
     )
 

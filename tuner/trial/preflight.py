@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 from tuner.data.summary import summary_of
 from tuner.errors import DataError, PreflightError, RefusedKey, SpaceError, TunerError
 from tuner.processes.quick_imports import import_keras
+from tuner.spec.data import Python
 from tuner.spec.objective import MEASURES
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.channel import tell_worker
@@ -31,8 +33,12 @@ if TYPE_CHECKING:
     import keras_tuner
 
     from tuner.data.cache import PreparedData
+    from tuner.data.prepared import TargetFacts
 
 Say = Callable[[Any], None]
+
+# A Python source that is read in less is read twice.
+_CHEAP_SECONDS = 15.0
 
 
 class Request(BaseModel):
@@ -83,8 +89,12 @@ def refusal(error: TunerError) -> Refused:
 
 
 def _run(request: Request, say: Say) -> None:
-    spec = request.spec
+    spec, started = request.spec, time.monotonic()
     data = prepare_data(spec, request.cache, say)
+    if request.check and isinstance(spec.data, Python) and time.monotonic() - started < _CHEAP_SECONDS:
+        from tuner.data.second_reading import check_second_reading
+
+        check_second_reading(spec.data, data.fingerprint, request.cache)
     # Not before: what is wrong with the data is said at once.
     import_keras()
     from tuner.hyperparameters import explore, grid
@@ -114,23 +124,43 @@ def _declares(space: keras_tuner.HyperModel) -> bool:
 
 def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
     """One model with default values, one training and one validation batch."""
+    from tuner.trial.fitting import check_targets
     from tuner.trial.keeping import why_not_saved
-    from tuner.trial.model import batch_format, parameters_of
+    from tuner.trial.losses import label_forms, learned_targets
+    from tuner.trial.model import batch_format, learners_of, parameters_of
 
     hp, model = _default_model(spec, space, data)
+    learned_by = learners_of(model, data)
+    forms = label_forms(space, learned_by, data)
+    check_targets(data, learned_by, forms)
     metrics = _one_batch(spec, space, hp, model, data)
     _check_names(spec, metrics)
     obstacle = why_not_saved(model.network)
     if obstacle is not None and "export_bytes" in spec.wanted:
         key = "constraints" if "export_bytes" in spec.constraints else "objective"
         raise PreflightError(f"export_bytes cannot be measured, because the model cannot be saved: {obstacle}", key)
+    learned = learned_targets(data, learned_by, forms, inferred=getattr(spec.data, "task", "auto") == "auto")
     weights = batch_format(space, hp, spec, data, model).class_weights
     return Checked(
         parameters=parameters_of(model.network),
         metrics=metrics,
-        warnings=[] if obstacle is None else [f"no model will be kept, because this one cannot be saved: {obstacle}"],
+        warnings=[
+            *([] if obstacle is None else [f"no model will be kept, because this one cannot be saved: {obstacle}"]),
+            *_otherwise_learned(data, learned),
+        ],
         class_weights=None if weights is None else list(weights),
     )
+
+
+def _otherwise_learned(data: PreparedData, learned: Sequence[TargetFacts]) -> list[str]:
+    """Targets of which the loss makes something else than their dtypes and shapes tell."""
+    names = {"regression": "numbers", "classification": "classes", "none": "what the loss makes of them"}
+    return [
+        f"the target{f' {facts.name!r}' if facts.name else ''} was taken for a {facts.task}, and the model's loss "
+        f"learns {names[each.task]}: that is what it gets and what an export gives"
+        for facts, each in zip(data.targets, learned, strict=True)
+        if facts.task != each.task
+    ]
 
 
 def _check_names(spec: SearchSpec, metrics: Mapping[str, float]) -> None:

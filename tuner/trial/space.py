@@ -8,7 +8,7 @@ from typing import Any
 
 import keras_tuner
 
-from search_spaces.base import DataSummary, Labels, SearchSpace
+from search_spaces.base import DataSummary, SearchSpace
 from tuner.errors import SpaceError
 from tuner.processes.user_code import find_object
 from tuner.spec.search_spec import SearchSpec
@@ -58,8 +58,3 @@ def _construct(
     if inspect.isfunction(found):
         return _BuildFunction(found)
     raise SpaceError(f"space {name}: {found!r} is neither a keras_tuner.HyperModel nor a function of hp")
-
-
-def labels_of(space: keras_tuner.HyperModel) -> Labels:
-    """How the space wants its labels; a plain hypermodel gets integers."""
-    return space.labels if isinstance(space, SearchSpace) else "integer"

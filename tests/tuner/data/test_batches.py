@@ -21,7 +21,7 @@ def split(tmp_path):
     labels = RNG.integers(0, CLASSES, LENGTH).astype(np.int64)
     files = tuple(f"{i}.png" for i in range(LENGTH))
     column = ArrayColumn(np.load(tmp_path / "images.npy", mmap_mode="r"))
-    return Split("train", (column,), (labels,), None, FileOrigin("/", files))
+    return Split("train", (column,), (labels,), (), FileOrigin("/", files))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 
 from tuner.data.columns import ArrayColumn, CategoryColumn, StringColumn
 from tuner.data.joining import joined
-from tuner.data.prepared import InputFacts, PreparedData, RowOrigin, Split, TargetFacts
+from tuner.data.prepared import InputFacts, PreparedData, RowOrigin, Split, TargetFacts, WeightFacts
 
 _INPUTS = (
     InputFacts(name="size", kind="number", dtype="float32", statistics={"mean": 1.0}),
@@ -29,7 +29,7 @@ def _split(name: str, first: int, words: list[bytes], vocabulary: tuple[str, ...
             CategoryColumn(np.arange(count, dtype=np.int32) % len(vocabulary), vocabulary),
         ),
         (np.arange(count, dtype=np.int64) % 2,),
-        None,
+        (),
         RowOrigin("/somewhere.csv", np.arange(first, first + count)),
     )
 
@@ -58,17 +58,19 @@ def test_columns_of_every_kind_follow_each_other(tmp_path: Path) -> None:
     assert texts.rows(np.arange(5)).tolist() == [b"a", b"bc", b"", b"def", b"g"]
     assert [colours.vocabulary[code] for code in colours.codes] == ["red", "blue", "red", "blue", "green"]
     assert train.targets[0].tolist() == [0, 1, 0, 0, 1]
-    assert train.weights is None
+    assert train.weights == ()
     assert isinstance(train.origin, RowOrigin) and train.origin.rows.tolist() == [0, 1, 2, 10, 11]
     assert both.inputs[0].statistics == {"mean": 1.0}
     assert both.split("validation") is data.split("validation")
     assert both.class_counts("train") == (3, 2)
 
 
-def test_a_split_without_weights_weighs_one(tmp_path: Path) -> None:
+def test_weights_follow_each_other_too(tmp_path: Path) -> None:
     data = _data(tmp_path / "prepared")
-    weighted = replace(data.split("validation"), weights=np.array([2, 3], np.float32))
-    data = replace(data, splits={**data.splits, "validation": weighted})
-    both = joined(data, ("train", "validation"), tmp_path)
-    weights = both.split("train").weights
-    assert weights is not None and weights.tolist() == [1, 1, 1, 2, 3]
+    splits = {
+        name: replace(split, weights=(np.full((len(split), 2), place, np.float32),))
+        for place, (name, split) in enumerate(data.splits.items())
+    }
+    both = joined(replace(data, splits=splits, weights=(WeightFacts(shape=(2,)),)), ("train", "validation"), tmp_path)
+    (weights,) = both.split("train").weights
+    assert weights.tolist() == [[0, 0]] * 3 + [[1, 1]] * 2

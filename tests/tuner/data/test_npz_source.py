@@ -60,7 +60,7 @@ def test_images_and_splits_of_their_own(arrays):
     assert prepared.class_names == ("0", "1", "2")
     test = prepared.splits["test"]
     assert np.array_equal(test.inputs[0].values, pixels[25:])
-    assert test.targets[0].tolist() == labels[25:, 0].tolist()
+    assert test.targets[0].tolist() == labels[25:].tolist()
     assert test.origin.rows.tolist() == list(range(5))
     parts = arrays(x_train=pixels[:24], y_train=labels[:24], x_test=pixels[24:], y_test=labels[24:])
     assert {name: len(split) for name, split in parts.splits.items()} == {"train": 18, "validation": 6, "test": 6}
@@ -73,7 +73,7 @@ def test_texts_labels_as_strings_and_weights(arrays):
     assert prepared.class_names == ("ham", "spam")
     assert [text.decode() for text in whole(prepared)[0]] == texts.tolist()
     train = prepared.splits["train"]
-    assert np.array_equal(train.weights, train.origin.rows / 2)
+    assert np.array_equal(train.weights[0], train.origin.rows / 2)
     assert summary_of(prepared).inputs[0].statistics.words == (3,) * 101
 
 
@@ -81,13 +81,16 @@ def test_texts_labels_as_strings_and_weights(arrays):
     "y, keys, task, shape, dtype, names",
     [
         (LABELS + 9, {}, "classification", (), "int64", ("9", "10")),
-        (LABELS == 1, {}, "classification", (), "int64", ("0", "1")),
+        (LABELS == 1, {}, "classification", (), "bool", ("0", "1")),
         (LABELS * 0.5, {}, "regression", (), "float32", ()),
-        (LABELS * 0.5, {"task": "classification"}, "classification", (), "int64", ("0.0", "0.5")),
-        (LABELS, {"task": "regression"}, "regression", (), "float32", ()),
-        (np.eye(3)[np.arange(20) % 3], {}, "classification", (), "int64", ("0", "1", "2")),
+        (LABELS * 0.5, {"task": "classification"}, "classification", (), "float32", ("0.0", "0.5")),
+        (LABELS, {"task": "regression"}, "regression", (), "int64", ()),
+        (np.eye(3)[np.arange(20) % 3], {}, "classification", (3,), "float32", ("0", "1", "2")),
+        (LABELS.reshape(20, 1), {}, "classification", (1,), "int64", ("0", "1")),
+        (LABELS.reshape(20, 1) * 0.5, {}, "regression", (1,), "float32", ()),
+        (np.arange(40)[::2].astype(np.int16) % 39, {}, "classification", (), "int16", tuple(map(str, range(0, 39, 2)))),
         (np.eye(3)[np.arange(20) % 3], {"task": "multi_label"}, "multi_label", (3,), "float32", ("0", "1", "2")),
-        (np.arange(60).reshape(20, 3) % 2, {}, "multi_label", (3,), "float32", ("0", "1", "2")),
+        (np.arange(60).reshape(20, 3) % 2, {}, "multi_label", (3,), "int64", ("0", "1", "2")),
         (np.arange(60).reshape(20, 3) / 2, {}, "regression", (3,), "float32", ()),
         (np.arange(80).reshape(20, 2, 2), {}, "regression", (2, 2), "int64", ()),
     ],
@@ -100,7 +103,7 @@ def test_the_task_follows_from_dtype_and_shape(arrays, y, keys, task, shape, dty
         train = np.asarray(prepared.splits["train"].targets[0], np.float64).reshape(16, -1)
         assert np.allclose(target.statistics["mean"], train.mean(axis=0))
         assert np.allclose(target.statistics["variance"], train.var(axis=0))
-    if task == "multi_label":
+    if task != "classification" or y.dtype.kind != "S":
         assert np.array_equal(whole(prepared)[1], y)
 
 

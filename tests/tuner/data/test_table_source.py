@@ -160,7 +160,7 @@ def test_targets_of_each_task(table):
 def test_without_labels(table):
     prepared = table("n,m", *(f"{i}.5,{i}.5" for i in range(10)))
     assert (prepared.targets, prepared.task) == ((), "none")
-    (x,) = next(iter(TrainingBatches(prepared, 4, 0, BatchFormat()).dataset))
+    x = next(iter(TrainingBatches(prepared, 4, 0, BatchFormat()).dataset))
     assert {name: values.shape.as_list() for name, values in x.items()} == {"n": [4], "m": [4]}
 
 
@@ -473,7 +473,7 @@ def test_decimal_commas_are_read_where_a_comma_divides_no_values(table, delimite
     assert np.array_equal([row["n"] for row in inputs_of(prepared)], expected, equal_nan=True)
     split = prepared.split("train")
     assert split.targets[0].tolist() == [row + 0.25 for row in split.origin.rows]
-    assert split.weights.tolist() == [row + 0.5 for row in split.origin.rows]
+    assert split.weights[0].tolist() == [row + 0.5 for row in split.origin.rows]
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,6 @@ class LossInside(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(self(data[0]) ** 2)
+            loss = tf.reduce_mean(self(keras.utils.unpack_x_y_sample_weight(data)[0]) ** 2)
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return {"loss": loss}

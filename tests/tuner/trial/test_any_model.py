@@ -30,8 +30,7 @@ def stop_after(*epochs):
 def test_images_without_labels_come_alone(make_spec, images, cache):
     data = prepare(make_spec(data=unlabelled(images)).data, cache)
     (batch,) = evaluation_batches(data, 16, BatchFormat()).take(1)
-    assert len(batch) == 1
-    assert batch[0].shape == (15, 8, 8, 1)
+    assert batch.shape == (15, 8, 8, 1)
 
 
 @pytest.mark.parametrize("space", ["GanSpace", "NoisySpace", "Plain", "Recompiles"])

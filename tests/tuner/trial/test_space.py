@@ -11,7 +11,7 @@ from search_spaces.base import SearchSpace
 from search_spaces.image import ImageSpace
 from tuner.errors import SpaceError
 from tuner.spec.reading import validate_spec
-from tuner.trial.space import labels_of, load_space
+from tuner.trial.space import load_space
 
 FILE = """
 import keras_tuner
@@ -61,13 +61,11 @@ def test_a_space_of_ours_is_told_about_the_data_and_the_training(load, data):
     space = load("json.py:Told", depth=3)
     assert isinstance(space, SearchSpace)
     assert (space.data, space.depth, space.epochs, space.batch_size) == (data, 3, 7, 9)
-    assert labels_of(space) == "one_hot"
+    assert space.labels == "one_hot"
 
 
-def test_a_plain_hypermodel_gets_its_options_and_integer_labels(load):
-    space = load("json.py:Plain", units=16)
-    assert space.units == 16
-    assert labels_of(space) == "integer"
+def test_a_plain_hypermodel_gets_its_options(load):
+    assert load("json.py:Plain", units=16).units == 16
 
 
 def test_a_function_of_hp(load):

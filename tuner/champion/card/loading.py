@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tuner.champion.formats.offered import KERAS, ONNX, SAVED_MODEL
 from tuner.champion.records.champion_json import Champion, ImageInput, InputTensor
@@ -76,8 +78,18 @@ def _keras(champion: Champion) -> list[str]:
         return [f"outputs = model({values[0]})"]
     if takes.structure == "tuple":
         return [f"outputs = model(({', '.join(values)},))"]
-    named = ", ".join(f"{each.name!r}: {value}" for each, value in zip(takes.tensors, values, strict=True))
-    return [f"outputs = model({{{named}}})"]
+    if takes.structure == "dict":
+        named = ", ".join(f"{each.name!r}: {value}" for each, value in zip(takes.tensors, values, strict=True))
+        return [f"outputs = model({{{named}}})"]
+    return [f"outputs = model({_nested(json.loads(takes.structure), values)})"]
+
+
+def _nested(described: Any, values: Sequence[str]) -> str:
+    if isinstance(described, int):
+        return values[described]
+    if isinstance(described, dict):
+        return "{" + ", ".join(f"{name!r}: {_nested(each, values)}" for name, each in described.items()) + "}"
+    return "(" + "".join(f"{_nested(each, values)}, " for each in described).rstrip() + ")"
 
 
 def _arrays(champion: Champion, report: FormatReport) -> dict[str, str]:

@@ -17,10 +17,11 @@ from tuner.champion.choosing.scored_trial import Evaluated, Outputs, run
 from tuner.champion.model.probabilities import Activation, output_meaning
 from tuner.champion.model.subject import load_trained
 from tuner.champion.records.ensemble import Cost, Ensemble, Member
-from tuner.data.batches import evaluation_batches, in_structure
+from tuner.data.batches import evaluation_batches, inputs_of
 from tuner.data.model_columns import columns_of, given_to
 from tuner.data.prepared import InputFacts
 from tuner.data.splits import TEST, VALIDATION
+from tuner.data.structures import in_structure
 from tuner.errors import ExportError
 from tuner.trial.measures import latency_ms
 from tuner.trial.model import parameters_of
@@ -69,7 +70,7 @@ def average(evaluated: Sequence[Evaluated], most: int, single: int, file: Path) 
 
 def _way(evaluated: Evaluated) -> Activation | None:
     """What makes probabilities of a classifier's output; None for what is averaged as it is."""
-    targets = evaluated.data.targets
+    targets = evaluated.learned
     if len(targets) != 1 or targets[0].task not in ("classification", "multi_label"):
         return None
     return output_meaning(evaluated.subject.model, evaluated.subject.output, targets[0]).activation
@@ -178,7 +179,7 @@ def _run(model: keras.Model, like: Evaluated) -> dict[str, Outputs]:
 
 def _cost(model: keras.Model, like: Evaluated, outputs: dict[str, Outputs], file: Path) -> Cost:
     form = replace(like.form, columns=columns_of(model, like.data))
-    example = next(iter(evaluation_batches(like.data, 1, form)))[0]
+    example = inputs_of(next(iter(evaluation_batches(like.data, 1, form))))
     return Cost(
         validation=like.score(VALIDATION, outputs[VALIDATION]).score(),
         test=like.score(TEST, outputs[TEST]).score() if TEST in outputs else None,

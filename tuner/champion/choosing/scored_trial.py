@@ -12,18 +12,18 @@ import numpy.typing as npt
 
 from tuner.champion.model.bootstrap import resampled
 from tuner.champion.model.metrics import Batch, compiled_metrics, with_outputs
-from tuner.champion.model.subject import Subject, find_subject, load_trained
+from tuner.champion.model.subject import Subject, find_subject, form_and_targets, load_trained
 from tuner.champion.records.assessment import Resampled
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import metric_of
-from tuner.data.batches import BatchFormat, evaluation_batches
+from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
 from tuner.data.model_columns import columns_of
-from tuner.data.prepared import PreparedData
+from tuner.data.prepared import PreparedData, TargetFacts
 from tuner.data.splits import TEST, VALIDATION
 from tuner.data.summary import summary_of
 from tuner.errors import ExportError
 from tuner.trial.model import parameters_of
-from tuner.trial.space import labels_of, load_space
+from tuner.trial.space import load_space
 
 # One array for each leaf of what the model gives, (examples, ...).
 Outputs = tuple[npt.NDArray[Any], ...]
@@ -35,13 +35,14 @@ class NotCompiled(ExportError):
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """Attributes: ``outputs``: by split."""
+    """Attributes: ``outputs``: by split; ``learned``: what the model makes of each target."""
 
     request: ExportRequest
     data: PreparedData
     form: BatchFormat
     subject: Subject
     outputs: dict[str, Outputs]
+    learned: tuple[TargetFacts, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -89,20 +90,20 @@ def evaluate(request: ExportRequest, data: PreparedData, splits: Sequence[str] =
     # The space's module registers the layers that the model may contain.
     space = load_space(request.spec, summary_of(data))
     trained = load_trained(request.subject, request.checkpoint)
-    form = BatchFormat(labels_of(space))
-    examples = next(iter(evaluation_batches(data, 2, form)))[0]
-    subject = find_subject(space, trained, examples)
+    subject = find_subject(space, trained, inputs_of(next(iter(evaluation_batches(data, 2, BatchFormat())))))
+    form, learned = form_and_targets(space, subject, data, request.spec)
     if subject.takes is None:
         form = replace(form, columns=columns_of(subject.model, data))
     scored = [] if subject.unscorable else [split for split in splits if split in data.splits]
     outputs = {split: run(subject.model, data, request.evaluation_batch, form, split) for split in scored}
-    return Evaluated(request, data, form, subject, outputs)
+    return Evaluated(request, data, form, subject, outputs, learned)
 
 
 def run(model: keras.Model, data: PreparedData, batch_size: int, form: BatchFormat, split: str) -> Outputs:
     """What a model gives for a split, numbers in float32."""
     pieces = [
-        keras.tree.flatten(model.predict_on_batch(x)) for x, *_ in evaluation_batches(data, batch_size, form, split)
+        keras.tree.flatten(model.predict_on_batch(inputs_of(batch)))
+        for batch in evaluation_batches(data, batch_size, form, split)
     ]
     return tuple(_plain(np.concatenate(leaf)) for leaf in zip(*pieces, strict=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,7 +82,20 @@ class _KerasFile:
         structure = self._run["structure"]
         if structure == "single":
             return tensors[0]
-        return tuple(tensors) if structure == "tuple" else dict(zip(self._run["names"], tensors, strict=True))
+        if structure == "tuple":
+            return tuple(tensors)
+        if structure == "dict":
+            return dict(zip(self._run["names"], tensors, strict=True))
+        return _placed(json.loads(structure), tensors)
+
+
+def _placed(described: Any, tensors: Sequence[Any]) -> Any:
+    """Nested tuples and dicts of tensors, from those of their places."""
+    if isinstance(described, int):
+        return tensors[described]
+    if isinstance(described, dict):
+        return {name: _placed(each, tensors) for name, each in described.items()}
+    return tuple(_placed(each, tensors) for each in described)
 
 
 # What ONNX calls otherwise than NumPy does.

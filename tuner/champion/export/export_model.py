@@ -36,7 +36,7 @@ from tuner.champion.proof.verification import Exported, verify
 from tuner.champion.records.champion_json import Champion, LearnedTarget, Verification, hash_files, write_record
 from tuner.champion.records.format_report import FormatReport
 from tuner.champion.records.request import ExportReport, ExportRequest
-from tuner.data.prepared import PreparedData, open_prepared
+from tuner.data.prepared import PreparedData, TargetFacts, open_prepared
 from tuner.errors import ExportError
 from tuner.spec.search_spec import SearchSpec
 
@@ -142,6 +142,7 @@ def _champion(
         "keras-champion": importlib.metadata.version("keras-champion"),
         "python": platform.python_version(),
     }
+    learned = written.learned or data.targets
     return Champion(
         study=request.study,
         trial=request.trial,
@@ -149,11 +150,9 @@ def _champion(
         value=request.value,
         params=request.params,
         metrics=request.metrics,
-        task=data.task if len(data.targets) < 2 else "several",
-        class_names=request.class_names,
-        targets=tuple(
-            LearnedTarget(name=each.name, task=each.task, class_names=each.class_names) for each in data.targets
-        ),
+        task=_task(learned),
+        class_names=learned[0].class_names if learned else (),
+        targets=tuple(LearnedTarget(name=each.name, task=each.task, class_names=each.class_names) for each in learned),
         input=written.input,
         outputs=written.outputs,
         data_fingerprint=request.data_fingerprint,
@@ -169,6 +168,12 @@ def _champion(
         ensemble=request.ensemble,
         retraining=request.retraining,
     )
+
+
+def _task(targets: Sequence[TargetFacts]) -> str:
+    if len(targets) > 1:
+        return "several"
+    return targets[0].task if targets else "none"
 
 
 def _public(spec: SearchSpec) -> dict[str, Any]:

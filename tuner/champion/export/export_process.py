@@ -29,6 +29,7 @@ from tuner.champion.records.request import ExportRequest
 from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:
+    from tuner.data.own_arrays import OwnArrays
     from tuner.data.prepared import PreparedData
 
 
@@ -77,12 +78,17 @@ class _Export:
 
         self._request, self._data = request, data
         self._loaded = LoadedExport(request, data)
+        self._own: OwnArrays | None = None
 
     def write(self, folder: Path, workspace: Path) -> Written:
         """Writes ``model.keras`` and the SavedModel."""
         from tuner.champion.model.signatures import write_saved_model
+        from tuner.data.own_arrays import own_arrays
 
         loaded, served = self._loaded, self._loaded.served
+        own = workspace / "own"
+        own.mkdir()
+        self._own = own_arrays(self._request.spec.data, self._data, self._request.split, own)
         subject = loaded.subject
         write_saved_model(subject.model, loaded.takes, served, folder / SAVED_MODEL)
         if subject.is_trained:
@@ -93,20 +99,26 @@ class _Export:
             data=self._data.folder,
             input=loaded.takes,
             outputs=served.outputs,
+            learned=loaded.learned,
             raw_signature=served.raw_signature,
             raw_tensors=served.raw_tensors,
             raw_columns=served.units,
             unscorable=subject.unscorable,
             drawn=_written(subject.drawn, workspace),
+            own=dict(self._own.inputs) if self._own is not None else None,
             versions=_versions(),
         )
 
     def score(self, outputs: Sequence[Any]) -> Scored:
         """The model's own metrics on outputs for the split that proves the export, in the order of the served ones."""
-        from tuner.champion.model.metrics import compiled_metrics, with_outputs
+        from tuner.champion.model.metrics import compiled_metrics, with_outputs, with_own
 
         loaded = self._loaded
-        batches = with_outputs(loaded.batches(self._request.evaluation_batch), outputs, loaded.served.structure)
+        size = self._request.evaluation_batch
+        evaluation = loaded.batches(size)
+        if self._own is not None:
+            evaluation = with_own(evaluation, self._own, self._data, loaded.form)
+        batches = with_outputs(evaluation, outputs, loaded.served.structure)
         try:
             return Scored(metrics=compiled_metrics(loaded.model, batches))
         except Exception as error:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tuner.champion.model.loaded import LoadedExport
 from tuner.champion.model.tensors import RAW_OUTPUTS
 from tuner.champion.records.champion_json import ImageInput
-from tuner.data.batches import in_structure
+from tuner.data.structures import in_structure
 
 IMAGES = "images"
 Resize = Callable[[tf.Tensor, tuple[int, int], int], tf.Tensor]

@@ -10,15 +10,16 @@ from typing import Any
 import keras
 
 from tuner.champion.model.served import Served, served_outputs
-from tuner.champion.model.subject import Subject, find_subject, load_trained
+from tuner.champion.model.subject import Subject, find_subject, form_and_targets, load_trained
 from tuner.champion.model.tensors import data_input, own_input
 from tuner.champion.records.champion_json import ChampionInput
 from tuner.champion.records.request import ExportRequest
-from tuner.data.batches import BatchFormat, evaluation_batches, in_structure
+from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
 from tuner.data.model_columns import columns_of
-from tuner.data.prepared import PreparedData
+from tuner.data.prepared import PreparedData, TargetFacts
+from tuner.data.structures import in_structure
 from tuner.data.summary import summary_of
-from tuner.trial.space import labels_of, load_space
+from tuner.trial.space import load_space
 
 
 class LoadedExport:
@@ -29,6 +30,8 @@ class LoadedExport:
     """
 
     subject: Subject
+    form: BatchFormat
+    learned: tuple[TargetFacts, ...]
     served: Served
 
     def __init__(self, request: ExportRequest, data: PreparedData) -> None:
@@ -36,13 +39,13 @@ class LoadedExport:
         # The space's module registers the layers that the model may contain.
         space = load_space(request.spec, summary_of(data))
         trained = load_trained(request.subject, request.checkpoint)
-        self._form = BatchFormat(labels_of(space))
-        examples = next(self.batches(2))[0]
+        examples = inputs_of(next(iter(evaluation_batches(data, 2, BatchFormat(), request.split))))
         self.subject = find_subject(space, trained, examples)
+        self.form, learned = form_and_targets(space, self.subject, data, request.spec)
         if self.subject.takes is None:
-            self._form = replace(self._form, columns=columns_of(self.subject.model, data))
-        targets = data.targets if self.subject.is_trained else ()
-        self.served = served_outputs(self.subject.model, self.subject.output, targets)
+            self.form = replace(self.form, columns=columns_of(self.subject.model, data))
+        self.learned = learned if self.subject.is_trained else ()
+        self.served = served_outputs(self.subject.model, self.subject.output, self.learned)
 
     @property
     def model(self) -> keras.Model:
@@ -52,18 +55,18 @@ class LoadedExport:
     def takes(self) -> ChampionInput:
         subject, outputs = self.subject, self.served.outputs
         if subject.takes is None:
-            return data_input(self._request.spec.data, self._data, outputs, self._form.columns)
+            return data_input(self._request.spec.data, self._data, outputs, self.form.columns)
         return own_input(subject.takes, subject.structure, outputs)
 
-    def batches(self, size: int, split: str | None = None) -> Iterator[tuple[Any, ...]]:
+    def batches(self, size: int, split: str | None = None) -> Iterator[Any]:
         """A split's batches as training evaluates them, ``request.split``'s unless another is named."""
         split = split or self._request.split
-        return iter(evaluation_batches(self._data, size, self._form, split))
+        return iter(evaluation_batches(self._data, size, self.form, split))
 
     def inputs(self, size: int) -> Iterator[Any]:
         """Batches of what the model takes, for the examples that prove it."""
         subject = self.subject
         if subject.takes is None:
-            return (x for x, *_ in self.batches(size))
+            return map(inputs_of, self.batches(size))
         names: Sequence[str] = [each.name for each in subject.takes]
         return iter([in_structure(subject.structure, names, subject.drawn)])

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tuner.data.structures import in_structure, leaves, structure_of
+
+if TYPE_CHECKING:
+    from tuner.data.batches import BatchFormat
+    from tuner.data.own_arrays import OwnArrays
+    from tuner.data.prepared import PreparedData
+
 Batch = tuple[Any, Any, Any, Any]
 
 
-def with_outputs(evaluation: Iterable[tuple[Any, ...]], outputs: Sequence[Any], structure: Any) -> Iterator[Batch]:
+def with_outputs(evaluation: Iterable[Any], outputs: Sequence[Any], structure: Any) -> Iterator[Batch]:
     """Batches of evaluation with outputs in their places: inputs, outputs, targets and weights (or None).
 
     Args:
@@ -20,11 +27,37 @@ def with_outputs(evaluation: Iterable[tuple[Any, ...]], outputs: Sequence[Any], 
         outputs: arrays (examples, ...), the leaves of ``structure``.
     """
     start = 0
-    for x, *rest in evaluation:
+    for batch in evaluation:
+        x, *rest = batch if isinstance(batch, tuple) else (batch,)
         stop = start + len(keras.tree.flatten(x)[0])
         leaves = [tf.constant(each[start:stop]) for each in outputs]
         targets, weights = (*rest, None, None)[:2]
         yield x, keras.tree.pack_sequence_as(structure, leaves), targets, weights
+        start = stop
+
+
+def with_own(evaluation: Iterable[Any], own: OwnArrays, data: PreparedData, form: BatchFormat) -> Iterator[Any]:
+    """Batches of evaluation with the user's own targets and weights in the places of the prepared ones.
+
+    Labels that the loss does not take as they were given, and strings, stay as they were prepared.
+    """
+    names, weighing = [each.name for each in data.targets], [each.name for each in data.weights]
+    given = {name: form.labels_of(place) == "given" for place, name in enumerate(names)}
+    start = 0
+    for batch in evaluation:
+        if not isinstance(batch, tuple) or len(batch) < 2:
+            yield batch
+            continue
+        x, y, *_ = batch
+        prepared = dict(zip(structure_of(y)[1], leaves(y), strict=True))
+        stop = start + len(keras.tree.flatten(x)[0])
+        targets = [
+            tf.constant(own.targets[name][start:stop]) if given[name] and name in own.targets else prepared[name]
+            for name in names
+        ]
+        weights = [tf.constant(own.weights[name][start:stop]) for name in weighing]
+        learned = in_structure(data.target_structure, names, targets)
+        yield (x, learned, in_structure(data.weight_structure, weighing, weights)) if weights else (x, learned)
         start = stop
 
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from tuner.champion.model.served import Served
 from tuner.champion.model.tensors import IMAGE_BYTES, PIXELS, RAW_OUTPUTS, SERVING
 from tuner.champion.records.champion_json import ImageInput, TensorInput
-from tuner.data.batches import in_structure
 from tuner.data.decode import decode_batch, resize_pixels
+from tuner.data.structures import in_structure
 
 Flat = Callable[..., list[tf.Tensor]]
 

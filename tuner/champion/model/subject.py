@@ -16,8 +16,12 @@ from tuner.champion.model.keras_file import load_keras
 from tuner.champion.model.tensors import tensor_names
 from tuner.champion.model.unregistered import explain_missing
 from tuner.champion.records.champion_json import InputTensor
+from tuner.data.batches import BatchFormat
 from tuner.data.model_columns import given_to
+from tuner.data.prepared import PreparedData, TargetFacts
 from tuner.errors import ExportError
+from tuner.spec.search_spec import SearchSpec
+from tuner.trial.losses import label_forms, learned_targets, learners
 
 # Examples that are drawn for a model that does not take the data's.
 _DRAWN = 16
@@ -57,6 +61,17 @@ class Subject:
         if not self.model.compiled:
             return "the model was saved without its compilation"
         return None
+
+
+def form_and_targets(
+    space: keras_tuner.HyperModel, subject: Subject, data: PreparedData, spec: SearchSpec
+) -> tuple[BatchFormat, tuple[TargetFacts, ...]]:
+    """How the trained model takes its examples, and what it makes of each target."""
+    outputs = subject.output if subject.is_trained else None
+    learned_by = learners(subject.trained, data, outputs)
+    forms = label_forms(space, learned_by, data)
+    inferred = getattr(spec.data, "task", "auto") == "auto"
+    return BatchFormat(forms), learned_targets(data, learned_by, forms, inferred=inferred)
 
 
 def load_trained(what: str, file: Path, *, compiled: bool = True) -> keras.Model:

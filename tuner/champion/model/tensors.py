@@ -59,7 +59,7 @@ def data_input(
     kind = _kind(data)
     return TensorInput(
         kind=kind,  # type: ignore[arg-type]  # one of the literals
-        structure=data.structure,  # type: ignore[arg-type]
+        structure=data.structure,
         tensors=tensors,
         column=((csv.text_column if csv else None) or _TEXT_COLUMN) if kind == "text" else None,
         delimiter=csv.delimiter if csv else ",",
@@ -71,7 +71,7 @@ def own_input(tensors: Sequence[InputTensor], structure: str, outputs: Sequence[
     """What a model takes that takes something else than the data."""
     return TensorInput(
         kind="model",
-        structure=structure,  # type: ignore[arg-type]
+        structure=structure,
         tensors=tuple(tensors),
         signatures={SERVING: _words(tensors, outputs)},
     )

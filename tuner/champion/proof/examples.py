@@ -35,10 +35,18 @@ class RawExamples:
     source: str
 
 
-def raw_examples(spec: DataSpec, data: PreparedData, split: str, takes: ChampionInput, workspace: Path) -> RawExamples:
+def raw_examples(
+    spec: DataSpec,
+    data: PreparedData,
+    split: str,
+    takes: ChampionInput,
+    workspace: Path,
+    own: Mapping[str, Any] | None = None,
+) -> RawExamples:
     """A split's examples before anything was done to them.
 
     Args:
+        own: by name, columns of what a function of the user's gave.
         workspace: an existing folder for what has to be written down.
 
     Raises:
@@ -55,8 +63,8 @@ def raw_examples(spec: DataSpec, data: PreparedData, split: str, takes: Champion
         return _rows_of_a_table(origin, data, split, takes, workspace)
     if isinstance(spec, Npz) and len(takes.tensors) == 1:
         return _array(origin, data, split, takes)
-    taken = prepared(data, split, takes)
-    columns = {each.tensor: each_prepared for each, each_prepared in zip(takes.tensors, taken, strict=True)}
+    assert own is not None
+    columns = {each.tensor: own[each.name] for each in takes.tensors}
     return RawExamples(columns, f"the {split} examples as {origin.source} gave them")
 
 

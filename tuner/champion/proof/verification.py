@@ -27,6 +27,7 @@ from tuner.champion.records.champion_json import KERAS_MODEL, SAVED_MODEL, Image
 from tuner.champion.records.confusion import Confusion
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import metric_of, why_not
+from tuner.data.classes import classes_of
 from tuner.data.prepared import PreparedData, target_stem
 from tuner.errors import ExportError
 
@@ -88,18 +89,21 @@ class Exported:
 
     def _is_counted(self, name: str) -> bool:
         # A single unit is compared with a threshold instead.
-        unweighted = self.data.split(self.request.split).weights is None
+        # The scorer has the labels as the user's own arrays have them.
+        unweighted = not self.data.weights and self.written.own is None
         return name in _COUNTED and self.has_classes and self.written.raw_columns > 1 and unweighted
 
     @property
     def has_classes(self) -> bool:
         """Whether one of several classes is what it says of each example."""
-        one = len(self.data.targets) == 1 and self.data.task == "classification"
+        learned = self.written.learned
+        one = len(learned) == 1 and learned[0].task == "classification"
         return one and self.written.outputs[0].tensor == PROBABILITIES
 
     def confusion(self, outputs: CleanOutputs, tensor: str) -> Confusion:
+        learned = self.written.learned[0]
         labels = np.load(self.data.folder / f"{target_stem(self.request.split, 0)}.npy")
-        return Confusion.counted(self.request.class_names, outputs.arrays[tensor], labels)
+        return Confusion.counted(learned.class_names, outputs.arrays[tensor], classes_of(learned, labels))
 
     @property
     def tolerance(self) -> float:
@@ -171,7 +175,7 @@ def _examples(exported: Exported, workspace: Path) -> RawExamples:
     request, takes = exported.request, exported.written.input
     if not isinstance(takes, ImageInput) and takes.kind == "model":
         return drawn_examples(takes, exported.written.drawn)
-    return raw_examples(request.spec.data, exported.data, request.split, takes, workspace)
+    return raw_examples(request.spec.data, exported.data, request.split, takes, workspace, exported.written.own)
 
 
 def _saved_model(written: Written, built: Path, examples: RawExamples) -> CleanRun:

@@ -81,14 +81,15 @@ class TensorInput(_Record):
     Attributes:
         kind: ``text``: one string per example; ``table``: a tensor per column; ``arrays``; ``model``: what an exported
             model takes that takes other inputs than the data, such as a generator.
-        structure: how ``model.keras`` takes them: ``single``, ``tuple`` or ``dict``, by name.
+        structure: how ``model.keras`` takes them: ``single``, ``tuple`` or ``dict``, by name; where those are nested,
+            JSON in which a number stands for the tensor of that place.
         column: of a CSV or Parquet file that holds the texts; tables' columns are the tensors' names.
         delimiter: of such a CSV file.
         signatures: as of an ``ImageInput``.
     """
 
     kind: Literal["text", "table", "arrays", "model"]
-    structure: Literal["single", "tuple", "dict"]
+    structure: str
     tensors: tuple[InputTensor, ...]
     column: str | None = None
     delimiter: str = ","
