@@ -12,7 +12,7 @@ import numpy as np
 
 from tuner.data.elements import are_batches
 from tuner.data.splits import TEST, TRAIN, VALIDATION
-from tuner.data.structures import leaves, mapped, structure_of
+from tuner.data.structures import is_nested, leaves, mapped, structure_of
 from tuner.errors import DataError
 
 _ROWS = 1024
@@ -78,7 +78,8 @@ def read(data_set: Any, batched: bool | None = None) -> Read:
         return _tf_batches(data_set, batched)
     if _is_py_dataset(data_set):
         return Read(_py_batches(data_set), from_arrays=False, wrapped=True)
-    x, y, weights = _unpacked(data_set)
+    # A list of arrays that a function returns is meant as x, y and weights, as the tuple is.
+    x, y, weights = _unpacked(tuple(data_set) if isinstance(data_set, list) and is_nested(data_set) else data_set)
     return Read(_slices((x, y, weights)), from_arrays=True, wrapped=isinstance(x, tuple | list))
 
 
@@ -120,7 +121,8 @@ def _are_splits(parts: Sequence[Any]) -> bool:
 
 
 def _kinds(part: Any) -> Any:
-    return structure_of(part), [(tuple(leaf.shape[1:]), str(leaf.dtype)) for leaf in leaves(part)]
+    known = tuple(each for each in part if each is not None)
+    return structure_of(known), [(tuple(leaf.shape[1:]), str(leaf.dtype)) for leaf in leaves(part)]
 
 
 def _unpacked(element: Any) -> Batch:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from tuner.errors import DataError
+
 SINGLE, TUPLE, DICT = "single", "tuple", "dict"
 
 
@@ -19,7 +21,10 @@ def is_nested(part: Any) -> bool:
     """Whether it is a tuple, a dict or a list of arrays, as Keras sees it; a list of plain values is an array."""
     if isinstance(part, Mapping | tuple):
         return True
-    return isinstance(part, list) and any(hasattr(each, "shape") or isinstance(each, Mapping | tuple) for each in part)
+    # NumPy's single values have a shape too, an empty one.
+    return isinstance(part, list) and any(
+        isinstance(each, Mapping | tuple) or len(getattr(each, "shape", ())) > 0 for each in part
+    )
 
 
 def leaves(part: Any) -> list[Any]:
@@ -39,13 +44,19 @@ def mapped(part: Any, function: Callable[[Any], Any]) -> Any:
 
 
 def structure_of(part: Any) -> tuple[str, tuple[str, ...]]:
-    """The structure of x, y or the weights, and its leaves' names; none of None."""
+    """The structure of x, y or the weights, and its leaves' names; none of None.
+
+    Raises:
+        DataError: None is in it.
+    """
     if part is None:
         return SINGLE, ()
     if not is_nested(part):
         return SINGLE, ("",)
     names = tuple(name for name, _ in _walked(part))
     inner = part.values() if isinstance(part, Mapping) else part
+    if _holds_none(part):
+        raise DataError("None stands where an array is expected, in a tuple or dict of arrays")
     if any(is_nested(each) for each in inner):
         places = count()
         return json.dumps(mapped(part, lambda _: next(places))), names
@@ -77,9 +88,16 @@ def _placed(described: Any, values: Sequence[Any]) -> Any:
     return tuple(_placed(each, values) for each in described)
 
 
+def _holds_none(part: Any) -> bool:
+    if not is_nested(part):
+        return part is None
+    return any(map(_holds_none, part.values() if isinstance(part, Mapping) else part))
+
+
 def _walked(part: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     if not is_nested(part):
-        yield "/".join(way), part
+        if part is not None:
+            yield "/".join(way), part
         return
     inner = part.items() if isinstance(part, Mapping) else enumerate(part)
     for name, each in inner:

@@ -150,6 +150,7 @@ X, Y, STEPS = np.ones((COUNT, 4)), np.arange(COUNT) % 2, np.ones((COUNT, 5, 2))
         ((X, {"a": Y, "b": Y}, {"a": np.ones(COUNT)}), "the weights are a and the targets a, b: give one array of"),
         ((X, {"a": Y, "b": STEPS}, np.ones((COUNT, 5))), "one array of weights for several targets has one number"),
         ((X, STEPS, np.ones((COUNT, 4))), "have the shape (examples, 4) and y has (examples, 5, 2)"),
+        (((X, None), Y), "None stands where an array is expected"),
         ((X, STEPS, -np.ones((COUNT, 5))), "the weight is not a number of at least 0"),
     ],
 )
@@ -223,6 +224,9 @@ A, B = np.ones((20, 3)), np.arange(20) % 2
         (((A, A[:, :2]), (B,), (B * 1.0,)), ("tuple", "tuple"), (16, 4)),
         (((A, B), (A[:6], B[:6])), ("single", "single"), (20, 6)),
         (([A, A], B), ("tuple", "single"), (16, 4)),
+        ([A, B], ("single", "single"), (16, 4)),
+        ((A, list(B)), ("single", "single"), (16, 4)),
+        (((A, None), (A[:6], None)), ("single", "single"), (20, 6)),
         (((A, (A, {"c": A})), B), ('[0, [1, {"c": 2}]]', "single"), (16, 4)),
     ],
 )
