@@ -182,8 +182,8 @@ def test_a_database_of_an_older_version_is_upgraded_on_request(tuner, tmp_path):
     assert "has schema 0001" in line and "run `tuner storage upgrade`" in line
     upgraded = tuner("storage", "upgrade")
     assert (upgraded.code, upgraded.out) == (0, "")
-    assert upgraded.complaints[0].endswith(f"schema 0001 became {REVISIONS[-1]}")
-    assert tuner("storage", "upgrade").complaints[0].endswith("already")
+    assert upgraded.complaints[0].endswith(f"upgraded from schema 0001 to {REVISIONS[-1]}")
+    assert tuner("storage", "upgrade").complaints[0].endswith(f"already has schema {REVISIONS[-1]}")
     assert [trial["value"] for trial in tuner("best", "old", "--format", "json").json] == [0.75]
 
 
@@ -317,7 +317,7 @@ def test_an_objective_that_no_epoch_logs_is_answered_with_those_that_are(tuner, 
 def test_an_error_of_our_own_is_one_line_too(finished, tuner, tmp_path):
     place = shutil.copytree(finished[0].folder, tmp_path / "copy")
     with sqlite3.connect(place / "tuner.db") as database:
-        database.execute("""UPDATE tuner_studies SET spec = '{"study": 1}'""")
+        database.execute("UPDATE tuner_studies SET versions = '[1]'")
     ran = tuner("work", "shapes", cwd=place)
     assert ran.code == 1
     assert ran.complaints[-1].endswith("add --verbose to see the traceback")
