@@ -44,17 +44,23 @@ class CategoryStatistics:
     counts: tuple[int, ...]
 
 
+# Keras's own, which know ASCII alone; Unicode's; and these where each character of scripts without blanks is a word.
+TextRules = Literal["ascii", "unicode", "unspaced"]
+
+
 @dataclass(frozen=True)
 class TextStatistics:
     """Of a column of texts.
 
     Attributes:
-        words: quantiles of the number of words (split at white space), at 0, 1, ..., 100 percent.
+        words: quantiles of the number of words, see ``search_spaces.text_scripts``, at 0, 1, ..., 100 percent.
         characters: likewise of the number of characters.
+        rules: those that they need.
     """
 
     words: tuple[int, ...]
     characters: tuple[int, ...]
+    rules: TextRules = "ascii"
 
 
 Statistics = NumberStatistics | CategoryStatistics | TextStatistics
@@ -73,11 +79,16 @@ Standardization = Literal["lower_and_strip_punctuation", "lower", "strip_punctua
 
 @dataclass(frozen=True)
 class Tokenization:
-    """How texts become tokens, in the words of ``keras.layers.TextVectorization``."""
+    """How texts become tokens, in the words of ``keras.layers.TextVectorization``.
+
+    Attributes:
+        rules: by which they are lowered, stripped and divided.
+    """
 
     standardize: Standardization = "lower_and_strip_punctuation"
     split: Literal["whitespace", "character"] = "whitespace"
     ngrams: int | None = None
+    rules: TextRules = "ascii"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import keras_tuner
 
@@ -61,6 +62,7 @@ def ask_vectorization(
         max_vocabulary: no vocabulary is larger.
     """
     short = statistics is not None and statistics.words[50] <= _SHORT
+    rules = "unspaced" if statistics is None else statistics.rules
     names = ["lower_and_strip_punctuation", "lower", "none"]
     # Among characters, punctuation is as telling as letters.
     name = hp.Choice("standardize", names, default="lower" if short and "bag" in families else names[0])
@@ -72,19 +74,19 @@ def ask_vectorization(
             for token, ngrams, bound in (("words", [1, 2], WORD_PAIRS), ("characters", [3, 4], CHARACTERS)):
                 with hp.conditional_scope("token", [token]):
                     hp.Choice("ngrams", ngrams, default=ngrams[-1])
-                    _ask_vocabulary(hp, count_distinct(bound), max_vocabulary)
+                    _ask_vocabulary(hp, count_distinct(replace(bound, rules=rules)), max_vocabulary)
     sequences = [each for each in families if each in SEQUENCES]
     if sequences:
         with _only_for(hp, sequences, families):
-            _ask_vocabulary(hp, count_distinct(WORDS), max_vocabulary)
+            _ask_vocabulary(hp, count_distinct(replace(WORDS, rules=rules)), max_vocabulary)
             sizes = lengths(statistics)
             hp.Choice("sequence_length", sizes, default=_default_length(sizes, statistics))
     standardize = None if name == "none" else name
     if family == "bag":
-        tokens = Tokenization(standardize, "whitespace" if words else "character", hp.get("ngrams"))
+        tokens = Tokenization(standardize, "whitespace" if words else "character", hp.get("ngrams"), rules)
         return config.Vectorization(tokens, hp.get("vocabulary"), bag)
     length = hp.get("sequence_length")
-    return config.Vectorization(Tokenization(standardize), hp.get("vocabulary"), length=length)
+    return config.Vectorization(Tokenization(standardize, rules=rules), hp.get("vocabulary"), length=length)
 
 
 def _ask_vocabulary(hp: keras_tuner.HyperParameters, distinct: int, most: int) -> None:

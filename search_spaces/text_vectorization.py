@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from search_spaces.statistics import CountTokens
 from search_spaces.text_config import Vectorization
+from search_spaces.text_standardization import standardizer
 
 # Padding and the unknown token stand before the vocabulary in sequences.
 SPECIAL = 2
@@ -32,7 +33,7 @@ def vectorizer(form: Vectorization, count_tokens: CountTokens) -> keras.Model:
     tokens = np.array([counted.tokens[place] for place in known], dtype=object)
     raw = layers.Input((), dtype="string", name="text")
     making = {
-        "standardize": form.tokenization.standardize,
+        "standardize": standardizer(form.tokenization),
         "split": form.tokenization.split,
         "ngrams": form.tokenization.ngrams,
         "vocabulary": tokens,

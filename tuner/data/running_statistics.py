@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from search_spaces.text_scripts import ScriptsMet, words_of
+
 # Quantiles of more values are those of an evenly spaced part of them.
 _SAMPLED = 200_000
 _DISTINCT = 1000
@@ -143,9 +145,12 @@ class TextSummary:
 
     def __init__(self) -> None:
         self._words, self._characters = _Sample(), _Sample()
+        self._scripts = ScriptsMet()
 
     def add(self, texts: Iterable[str]) -> None:
-        lengths = np.array([(len(text.split()), len(text)) for text in texts], dtype=np.float64).reshape(-1, 2)
+        texts = list(texts)
+        self._scripts.add(texts)
+        lengths = np.array([(len(words_of(text)), len(text)) for text in texts], dtype=np.float64).reshape(-1, 2)
         self._words.add(lengths[:, 0])
         self._characters.add(lengths[:, 1])
 
@@ -153,4 +158,5 @@ class TextSummary:
         return {
             "words": self._words.quantiles().round().astype(int).tolist(),
             "characters": self._characters.quantiles().round().astype(int).tolist(),
+            "rules": self._scripts.rules,
         }

@@ -159,8 +159,10 @@ def _splitter(tokenization: Tokenization) -> Callable[[npt.NDArray[np.object_]],
     """Keras's own way from texts to tokens, so that counts are of what a model will look up."""
     import keras
 
+    from search_spaces.text_standardization import standardizer
+
     layer = keras.layers.TextVectorization(
-        standardize=tokenization.standardize, split=tokenization.split, ngrams=tokenization.ngrams
+        standardize=standardizer(tokenization), split=tokenization.split, ngrams=tokenization.ngrams
     )
     split: Callable[[npt.NDArray[np.object_]], tf.RaggedTensor] = layer._preprocess
     return split
