@@ -13,6 +13,8 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
+from search_spaces.statistics import Tokenization
+from search_spaces.text_standardization import standardizer
 from tuner.champion.formats.onnx.model import write_onnx
 from tuner.champion.formats.refusal import FormatRefused
 
@@ -101,6 +103,44 @@ def test_characters_of_texts(tmp_path: Path) -> None:
         layers[f"count_{place}"] = layer
     model = _branches(keras.Input((1,), dtype="string"), layers)
     _same(model, _written(model, tmp_path / "model.onnx"), _strings(TEXTS)[:, np.newaxis])
+
+
+WORLD = [
+    *("ÉCOLE «Über», Ærø…", "“Don’t” — nice $5", "ЁЛКА Щука", "ΟΔΟΣ, οδος ΣΊΣΥΦΟΣ· Σ", "İZMİR Iğdır", "STRAẞE Straße"),
+    *(
+        "ԲԱՐԵՎ, աշխարհ։",
+        "مرحبا، العالم؟",
+        "שלום־עולם״",
+        "नमस्ते। दुनिया॥",
+        "안녕하세요, 세계!",
+        "Nice 😀👍🏽!",
+        "E\u0301cole",
+    ),
+    *(
+        "a\u00a0B\u3000c\u2009d\u2028e\u200bf\u0085g\x0bh",
+        "你好，世界。",
+        "ＨＥＬＬＯ！ （ｏｋ）",
+        "…—“”、。",
+        "",
+        "𐐀 𐄀 ǅ K",
+    ),
+]
+
+
+@pytest.mark.parametrize("split", ["whitespace", "character"])
+def test_texts_of_the_world(split: str, tmp_path: Path) -> None:
+    layers: dict[str, keras.layers.Layer] = {}
+    for name in (None, "lower", "strip_punctuation", "lower_and_strip_punctuation"):
+        made = {"standardize": standardizer(Tokenization(name, split, rules="unicode")), "split": split}
+        layers[f"count_{name}"] = keras.layers.TextVectorization(output_mode="count", ngrams=2, **made)
+        if split == "whitespace":
+            layers[f"sequence_{name}"] = keras.layers.TextVectorization(output_sequence_length=5, **made)
+    for layer in layers.values():
+        # Of some, so that others are unknown.
+        layer.adapt(tf.constant([*WORLD[::2], WORLD[3].lower(), WORLD[1]]))
+    model = _branches(keras.Input((), dtype="string"), layers)
+    texts = [*WORLD, *(text.lower() for text in WORLD), *(text.upper() for text in WORLD)]
+    _same(model, _written(model, tmp_path / "model.onnx"), _strings(texts))
 
 
 _MODES = ("int", "one_hot", "multi_hot", "count")
@@ -232,6 +272,12 @@ def _shouted(texts: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
+    "characters of scripts without blanks": (
+        lambda: keras.layers.TextVectorization(
+            standardize=standardizer(Tokenization(rules="unspaced")), vocabulary=["a"]
+        ),
+        "divides texts into characters where a script has no blanks",
+    ),
     "own code": (lambda: keras.layers.TextVectorization(standardize=_shouted, vocabulary=["A"]), "code of its own"),
     "an order of characters": (
         lambda: keras.layers.TextVectorization(split="character", vocabulary=["a"]),

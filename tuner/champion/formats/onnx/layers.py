@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from search_spaces.text_standardization import UnicodeStandardization
 from tuner.champion.formats.coded_layers import (
     ALTERNATIVE,
     UNKNOWN,
@@ -23,23 +24,23 @@ from tuner.champion.formats.coded_layers import (
     with_unknown,
 )
 from tuner.champion.formats.exchanging import Attributes, Kinds, exchanged
+from tuner.champion.formats.onnx.character_changes import LOWER, STRIP, character_changes
 from tuner.champion.formats.onnx.functions import (
     Lookup,
     Tokens,
     alphabet,
     bag_function,
     lookup_function,
-    replacing,
     sequence_function,
+    text_functions,
 )
 from tuner.champion.formats.onnx.placeholders import placeholder
 from tuner.champion.formats.refusal import FormatRefused
 
 _RUNTIME = "ONNX"
-_LOWER, _STRIP = "lower", "strip_punctuation"
 # Each is an operation of its own on every text.
 _MOST = 1000
-_STANDARDIZED = (None, _LOWER, _STRIP, f"{_LOWER}_and_{_STRIP}")
+_STANDARDIZED = (None, LOWER, STRIP, f"{LOWER}_and_{STRIP}")
 
 
 @contextmanager
@@ -79,12 +80,8 @@ def _found(table: Lookup, x: tf.Tensor) -> tf.Tensor:
 def _tokenizing(layer: Any) -> Attributes:
     _check_tokens(layer)
     table = _table(layer._lookup_layer, first_unknown(layer._lookup_layer))
-    tokens = Tokens(
-        _LOWER in (layer._standardize or ""),
-        _STRIP in (layer._standardize or ""),
-        layer._split == "character",
-        table,
-    )
+    changes, removed = character_changes(layer._standardize, {letter for key in table.keys for letter in str(key)})
+    tokens = Tokens(changes, removed, layer._split == "character", table)
     call = _sequences(layer, tokens) if layer._output_mode == "int" else _bags(layer, tokens)
     return {"call": lambda inputs: call(_one_text_each(inputs))}
 
@@ -92,7 +89,14 @@ def _tokenizing(layer: Any) -> Attributes:
 def _check_tokens(layer: Any) -> None:
     """Raises FormatRefused: how a layer makes tokens cannot be computed by standard operations, and exactly so."""
     standardize, split = layer._standardize, layer._split
-    if callable(standardize) or standardize not in _STANDARDIZED or callable(split):
+    own = isinstance(standardize, UnicodeStandardization)
+    if own and standardize.divide:
+        raise FormatRefused(
+            f"the layer {layer.name} divides texts into characters where a script has no blanks between words, and "
+            "ONNX has no operation for that",
+            ALTERNATIVE,
+        )
+    if (callable(standardize) and not own) or callable(split) or (not own and standardize not in _STANDARDIZED):
         raise FormatRefused(f"the layer {layer.name} standardises or splits texts with code of its own", ALTERNATIVE)
     if split is None:
         raise FormatRefused(f"the layer {layer.name} takes texts that are split already", ALTERNATIVE)
@@ -120,7 +124,7 @@ def _sequences(layer: Any, tokens: Tokens) -> Any:
 
     def call(texts: tf.Tensor) -> tf.Tensor:
         return placeholder(
-            lambda name: [replacing(), sequence_function(name, tokens, length)],
+            lambda name: [*text_functions(tokens), sequence_function(name, tokens, length)],
             [texts],
             tf.int64,
             (texts.shape[0], length),
@@ -142,7 +146,7 @@ def _bags(layer: Any, tokens: Tokens) -> Any:
 
     def call(texts: tf.Tensor) -> tf.Tensor:
         bag = placeholder(
-            lambda name: [replacing(), bag_function(name, tokens, grams, size, weights, most)],
+            lambda name: [*text_functions(tokens), bag_function(name, tokens, grams, size, weights, most)],
             [texts],
             tf.float32,
             (texts.shape[0], size),
