@@ -70,15 +70,26 @@ class TrainingBatches:
         seed: non-negative.
         form: how examples become batches.
         split: the split's name.
+        shuffle: without, every epoch has the split's own order.
 
     Attributes:
         dataset: yields batches, see ``BatchFormat``. Its cardinality is known.
     """
 
-    def __init__(self, data: PreparedData, batch_size: int, seed: int, form: BatchFormat, split: str = "train") -> None:
+    def __init__(
+        self,
+        data: PreparedData,
+        batch_size: int,
+        seed: int,
+        form: BatchFormat,
+        split: str = "train",
+        *,
+        shuffle: bool = True,
+    ) -> None:
         chosen = data.split(split)
         self._length = len(chosen)
         self._seed = seed
+        self._shuffle = shuffle
         self._epoch = 0
         # One call into Python per epoch, at its first batch.
         order = tf.data.Dataset.from_generator(
@@ -98,7 +109,7 @@ class TrainingBatches:
         self._epoch = int(epoch)
 
     def _orders(self) -> Iterator[npt.NDArray[np.int64]]:
-        yield permutation(self._length, self._seed, self._epoch)
+        yield permutation(self._length, self._seed, self._epoch) if self._shuffle else np.arange(self._length)
 
 
 def inputs_of(batch: Any) -> Any:

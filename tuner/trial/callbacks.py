@@ -117,6 +117,7 @@ class Recorder(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Here, and not before `fit`: a `fit` of one's own may compile the model again.
         self.restore()
+        self.progress = replace(self.progress, planned=int((self.params or {}).get("epochs") or 0))
         restore_states(self._stateful, self.progress.callbacks)
 
     def restore(self) -> None:
@@ -152,7 +153,7 @@ class Recorder(keras.callbacks.Callback):
 
     def is_done(self, epochs: int) -> bool:
         """Whether nothing is left to train: the trial had come to its end when it was interrupted."""
-        trained = self.progress.stopping or self.progress.trained >= epochs
+        trained = self.progress.stopping or self.progress.trained >= max(epochs, self.progress.planned)
         return self.decision != "continue" or (trained and self.progress.best_epoch > 0)
 
     def catch_up(self, recorded: int) -> None:

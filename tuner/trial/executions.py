@@ -12,7 +12,6 @@ import numpy as np
 
 from search_spaces.base import StagedModel
 from storage.artifacts import StudyArtifacts
-from tuner.data.batches import TrainingBatches, evaluation_batches
 from tuner.data.cache import PreparedData
 from tuner.hyperparameters import TrialHyperParameters
 from tuner.spec.objective import Objective
@@ -21,9 +20,10 @@ from tuner.trial.assignment import Assignment
 from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Interrupted
-from tuner.trial.model import batch_format, batch_size_of, build_by_shapes, can_be_evaluated
+from tuner.trial.model import batch_format, build_by_shapes, can_be_evaluated, has_own_fit
 from tuner.trial.resume import Ended, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
+from tuner.trial.space_fit import Fitting, TrainingData
 from tuner.trial.user_callbacks import CallbackContext, tensorboard_callback, user_callbacks
 
 
@@ -45,11 +45,17 @@ class Attempt:
 
 
 def execute(
-    attempt: Attempt, model: StagedModel, progress: Progress, champion: list[np.ndarray], resumed: Snapshot | None
+    attempt: Attempt,
+    model: StagedModel,
+    batch_size: int,
+    progress: Progress,
+    champion: list[np.ndarray],
+    resumed: Snapshot | None,
 ) -> Recorder:
     """Trains the model to the end of the execution that ``progress`` is in.
 
     Args:
+        batch_size: of all executions, unless the space's ``fit`` gives one.
         champion: the variables of the best model of the executions before it.
         resumed: where the execution was interrupted, if it was.
 
@@ -57,31 +63,26 @@ def execute(
         Exception: whatever training raises; ``failure.describe`` says what each means.
     """
     spec, network, assignment = attempt.spec, model.network, attempt.assignment
-    batch_size = batch_size_of(attempt.hp, spec)
     form = batch_format(attempt.space, attempt.hp, spec, attempt.data, model)
-    training = TrainingBatches(attempt.data, batch_size, assignment.execution_seed(progress.execution), form)
-    validation = evaluation_batches(attempt.data, batch_size, form) if can_be_evaluated(network) else None
+    seed = assignment.execution_seed(progress.execution)
+    training = TrainingData(attempt.data, form, batch_size, seed, validates=can_be_evaluated(network))
     if network.distribute_strategy.num_replicas_in_sync > 1:
-        build_by_shapes(network, training.dataset.element_spec)
+        build_by_shapes(network, training.batches.element_spec)
     if resumed is not None and len(network.variables) < len(resumed.state.variables):
         # Some are made by the first step alone. What the step does to them is undone when the state is restored.
-        network.fit(training.dataset.take(1), epochs=1, verbose=0)
+        network.fit(training.batches.take(1), epochs=1, verbose=0)
     others = _callbacks(attempt, progress.execution)
-
-    def set_epoch(epoch: int) -> None:
-        training.epoch = epoch
-
     recorder = Recorder(
         objective=spec.objective,
         channel=attempt.channel,
         writer=attempt.writer,
         answer_seconds=assignment.answer_seconds,
-        on_epoch=set_epoch,
+        on_epoch=training.set_epoch,
         stateful=others,
         progress=progress,
         champion=champion,
         resumed=resumed,
-        returns_result=type(attempt.space).fit is not keras_tuner.HyperModel.fit,
+        returns_result=has_own_fit(attempt.space),
     )
     try:
         recorder.set_model(network)
@@ -91,17 +92,16 @@ def execute(
             # What is kept of it has the optimizer's state too.
             recorder.restore()
             return recorder
-        result = attempt.space.fit(
+        result = Fitting(
+            attempt.space,
             attempt.hp,
             network,
-            training.dataset,
-            validation_data=validation,
+            training,
             epochs=spec.training.epochs,
             initial_epoch=progress.trained,
             # The recorder comes last: it sees what the others decided about this epoch, and the metrics they added.
             callbacks=[DivergenceGuard(), StopListener(attempt.channel), *others, recorder],
-            verbose=0,
-        )
+        ).run()
         recorder.conclude(result)
     except Interrupted:
         attempt.writer.write()

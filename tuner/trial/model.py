@@ -30,7 +30,8 @@ def build_model(
 
     Raises:
         Infeasible: the space refused the configuration with a ValueError, or the model has too many parameters.
-        TypeError: what ``build`` returned is not a compiled Keras model.
+        TypeError: what ``build`` returned is not a Keras model, or neither compiled nor trained by a ``fit`` of the
+            space's own.
     """
     try:
         built = space.build(hp)
@@ -40,8 +41,11 @@ def build_model(
     model = staged.network
     if not isinstance(model, keras.Model):
         raise TypeError(f"build returned {type(model).__name__}, not a keras.Model")
-    if not model.compiled:
-        raise TypeError("build returned a model that is not compiled; call model.compile(...) in build")
+    if not model.compiled and not has_own_fit(space):
+        raise TypeError(
+            "build returned a model that is not compiled; call model.compile(...) in build, "
+            "or train it in a fit of the space's own"
+        )
     if not model.built and _has_own(model, "call"):
         _call_once(staged, data)
     _set_compilation(model, spec)
@@ -107,6 +111,11 @@ def build_by_shapes(model: keras.Model, batch: Any) -> None:
         model._symbolic_build(data_batch=batch)
 
     model._maybe_symbolic_build = build
+
+
+def has_own_fit(space: keras_tuner.HyperModel) -> bool:
+    """Whether the space trains its models in a way of its own, and says by what it returns how good they are."""
+    return type(space).fit is not keras_tuner.HyperModel.fit
 
 
 def _has_own(model: keras.Model, method: str) -> bool:

@@ -198,10 +198,10 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     Raises:
         PreflightError: it failed.
     """
-    from tuner.data.batches import TrainingBatches, evaluation_batches
     from tuner.data.model_columns import refuse_other_keys
     from tuner.trial.callbacks import BatchWitness, returned_metrics
     from tuner.trial.model import batch_format, batch_size_of, can_be_evaluated
+    from tuner.trial.space_fit import Fitting, TrainingData
     from tuner.trial.user_callbacks import CallbackContext, user_callbacks
 
     epochs, folder = spec.training.epochs, Path(tempfile.mkdtemp())
@@ -211,11 +211,11 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     refuse_other_keys()
     try:
         batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
-        training = TrainingBatches(data, batch_size, spec.seed, form).dataset.take(1)
-        validation = evaluation_batches(data, batch_size, form).take(1) if can_be_evaluated(model.network) else None
-        result = space.fit(
-            hp, model.network, training, validation_data=validation, epochs=1, callbacks=[*others, witness], verbose=2
-        )
+        validates = can_be_evaluated(model.network)
+        training = TrainingData(data, form, batch_size, spec.seed, validates=validates, first_batch_only=True)
+        callbacks = [*others, witness]
+        fitting = Fitting(space, hp, model.network, training, epochs=1, callbacks=callbacks, verbose=2, most_epochs=1)
+        result = fitting.run()
     except Exception as error:
         where = "validation batch, after a training batch" if witness.has_trained else "batch"
         raise PreflightError(

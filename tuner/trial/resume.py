@@ -55,6 +55,7 @@ class Progress:
         best_metrics: all metrics of that epoch.
         callbacks: the state of stateful callbacks, by their place and class name.
         stopping: a callback ended the training with this epoch.
+        planned: the epochs that the last ``fit`` was for; 0 where none has begun.
     """
 
     history: tuple[Epoch, ...] = ()
@@ -65,6 +66,7 @@ class Progress:
     best_metrics: dict[str, float] = field(default_factory=dict)
     callbacks: dict[str, dict[str, Any]] = field(default_factory=dict)
     stopping: bool = False
+    planned: int = 0
 
     @property
     def epoch(self) -> int:

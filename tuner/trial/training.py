@@ -21,7 +21,7 @@ from tuner.trial.failure import Interrupted
 from tuner.trial.keeping import CannotBeSaved, keep_model, when_the_store_is_there
 from tuner.trial.measures import measures_of, measures_of_pruned
 from tuner.trial.messages import Building, Built, Finished, KeptModel
-from tuner.trial.model import build_model, parameters_of
+from tuner.trial.model import batch_size_of, build_model, parameters_of
 from tuner.trial.outcome import Outcome
 from tuner.trial.resume import Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
@@ -91,7 +91,9 @@ def _train(attempt: Attempt) -> tuple[Recorder, StagedModel]:
         attempt.channel.send(Built(parameters=parameters_of(model.network)))
         if attempt.channel.stop_requested.is_set():
             raise Interrupted
-        recorder = execute(attempt, model, progress, champion, snapshot)
+        # What `fit` asks for later on says nothing about the executions after this one.
+        batch_size = batch_size_of(attempt.hp, attempt.spec)
+        recorder = execute(attempt, model, batch_size, progress, champion, snapshot)
     while recorder.decision != "prune" and recorder.progress.execution + 1 < attempt.spec.training.executions_per_trial:
         progress, champion = recorder.progress.next_execution(), recorder.best_of_all()
         print(f"execution {progress.execution + 1} begins", flush=True)
@@ -100,7 +102,7 @@ def _train(attempt: Attempt) -> tuple[Recorder, StagedModel]:
         begin(attempt.spec, attempt.assignment.execution_seed(progress.execution))
         with scope():
             model = build_model(attempt.space, attempt.hp, attempt.spec, attempt.data)
-            recorder = execute(attempt, model, progress, champion, None)
+            recorder = execute(attempt, model, batch_size, progress, champion, None)
     return recorder, model
 
 

@@ -77,12 +77,12 @@ def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, w
     import keras
     import tensorflow as tf
 
-    from tuner.data.batches import TrainingBatches
     from tuner.hyperparameters import TrialHyperParameters
     from tuner.trial.callbacks import DivergenceGuard
     from tuner.trial.model import batch_format, batch_size_of, build_model
     from tuner.trial.runtime import begin
     from tuner.trial.space import load_space
+    from tuner.trial.space_fit import Fitting, TrainingData
     from tuner.trial.user_callbacks import CallbackContext, user_callbacks
 
     spec = request.spec
@@ -93,9 +93,10 @@ def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, w
     space = load_space(spec, summary_of(data))
     hp = TrialHyperParameters(known_value, request.params)
     model = build_model(space, hp, spec, data)
-    batches = TrainingBatches(data, batch_size_of(hp, spec), seed, batch_format(space, hp, spec, data, model))
-    callbacks = workspace / "callbacks"
-    callbacks.mkdir(exist_ok=True)
+    form = batch_format(space, hp, spec, data, model)
+    training = TrainingData(data, form, batch_size_of(hp, spec), seed, validates=False)
+    folder = workspace / "callbacks"
+    folder.mkdir(exist_ok=True)
     context = CallbackContext(
         study=spec.study,
         trial=request.trial,
@@ -103,21 +104,15 @@ def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, w
         hyperparameters=dict(hp.values),
         epochs=epochs,
         objective=spec.objective.metric,
-        folder=callbacks,
+        folder=folder,
     )
 
     def begin_epoch(epoch: int, logs: Any = None) -> None:
-        batches.epoch = epoch
+        training.set_epoch(epoch)
 
     order = keras.callbacks.LambdaCallback(on_epoch_begin=begin_epoch)
-    space.fit(
-        hp,
-        model.network,
-        batches.dataset,
-        epochs=epochs,
-        callbacks=[order, DivergenceGuard(), *user_callbacks(spec, context)],
-        verbose=0,
-    )
+    callbacks = [order, DivergenceGuard(), *user_callbacks(spec, context)]
+    Fitting(space, hp, model.network, training, epochs=epochs, callbacks=callbacks, most_epochs=epochs).run()
     return model.end_to_end()
 
 
