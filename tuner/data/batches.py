@@ -13,6 +13,7 @@ import tensorflow as tf
 from tuner.data.classes import class_values
 from tuner.data.columns import ArrayColumn, Column, StringColumn
 from tuner.data.permutation import permutation
+from tuner.data.pipeline_options import PREFETCHED_BATCHES, parallel_calls, with_fixed_parallelism
 from tuner.data.prepared import InputFacts, PreparedData, Split, TargetFacts
 from tuner.data.structures import in_structure
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 # The columns of a smaller split are gathered in memory without Python; those of a larger one stay in the page cache,
 # which the trials of a node share.
 IN_MEMORY_BYTES = 256 * 2**20
-_PREFETCHED_BATCHES = 2
 # AutoGraph would rewrite each function in every trial, for control flow that none of them has.
 _as_it_is = tf.autograph.experimental.do_not_convert
 
@@ -160,8 +160,8 @@ def _batches(
     batches = order.map(rows)
     if form.preprocessing is not None:
         wrapped = bool(targets) or data.wrapped
-        batches = batches.map(_on_first(form.preprocessing, wrapped), num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.apply(known).prefetch(_PREFETCHED_BATCHES)
+        batches = batches.map(_on_first(form.preprocessing, wrapped), num_parallel_calls=parallel_calls())
+    return with_fixed_parallelism(batches.apply(known).prefetch(PREFETCHED_BATCHES))
 
 
 def _bytes_of(split: Split) -> int:

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tuner.data.model_columns import refuse_other_keys
+from tuner.data.pipeline_options import leave_autotuning_off
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 
@@ -27,6 +28,7 @@ def configure(assignment: Assignment) -> None:
     # Keras says this of every tf.data pipeline; ours shuffles by itself.
     warnings.filterwarnings("ignore", message=".*shuffle=True.* was passed, but will be ignored")
     limit_threads(assignment.threads)
+    leave_autotuning_off()
     if assignment.spec.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     begin(assignment.spec, assignment.seed)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 def work(questions: Iterator[ToRetraining], say: Say) -> None:
     """Answers the parent until it has no more questions."""
     import_keras()
+    from tuner.data.pipeline_options import leave_autotuning_off
+
+    leave_autotuning_off()
     prepared = next(questions)
     assert isinstance(prepared, PrepareTraining)
     try:
