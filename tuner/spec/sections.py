@@ -69,8 +69,8 @@ class Training(Section):
         default="auto",
         description="How much the examples of each class count: `none` treats all alike, `balanced` gives every class "
         "the same total weight, `sqrt` uses the square roots of those weights, and `auto` is `balanced` if one of two "
-        "classes has less than a fifth of the examples. A hyperparameter named `class_weight` in the search space "
-        "overrides it.",
+        "classes has less than a fifth of the examples and neither `fit`, `train_step` nor the loss is your own. A "
+        "hyperparameter named `class_weight` in the search space, with one of these values, overrides it.",
     )
     callbacks: tuple[CodePlace, ...] = Field(
         default=(),

@@ -7,10 +7,11 @@ from typing import Any
 
 import keras
 
-# What Keras's own callbacks forget in on_train_begin.
+# What Keras's own callbacks forget in on_train_begin, or learn while they train.
 _ATTRIBUTES = {
     keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch"),
     keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
 }
 
 

@@ -19,6 +19,7 @@ from tuner.trial.failure import Diverged, Interrupted
 from tuner.trial.messages import EpochDone
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
+from tuner.trial.scored_weights import ScoredWeights
 from tuner.trial.state import restore, state_of, values_of
 
 
@@ -80,7 +81,7 @@ class Recorder(keras.callbacks.Callback):
     Attributes:
         objective: of the search.
         progress: what has been achieved so far.
-        best: the model's variables at its best epoch; empty before the first.
+        best: the model's variables as the validation of its best epoch saw them; empty before the first.
         champion: likewise of the best one among the trial's earlier executions.
         decision: the worker's last decision.
     """
@@ -94,6 +95,7 @@ class Recorder(keras.callbacks.Callback):
         answer_seconds: float,
         on_epoch: Callable[[int], None],
         stateful: Sequence[keras.callbacks.Callback],
+        scored: ScoredWeights,
         progress: Progress,
         champion: list[np.ndarray],
         resumed: Snapshot | None,
@@ -106,6 +108,7 @@ class Recorder(keras.callbacks.Callback):
         self._answer_seconds = answer_seconds
         self._on_epoch = on_epoch
         self._stateful = stateful
+        self._scored = scored
         self._returns_result = returns_result
         self.progress = progress
         self.champion = champion
@@ -119,6 +122,19 @@ class Recorder(keras.callbacks.Callback):
         self.restore()
         self.progress = replace(self.progress, planned=int((self.params or {}).get("epochs") or 0))
         restore_states(self._stateful, self.progress.callbacks)
+
+    def last_of(self, callbacks: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
+        """The callbacks of a ``fit``, with this one behind all others if it is among them.
+
+        It then sees what they have decided about an epoch and the metrics that they have added, and resumes all of
+        them, those of the search space's own ``fit`` too.
+        """
+        others = [each for each in callbacks if each is not self]
+        if len(others) == len(callbacks):
+            return others
+        known = {id(each) for each in self._stateful}
+        self._stateful = [*self._stateful, *(each for each in others if id(each) not in known)]
+        return [*others, self]
 
     def restore(self) -> None:
         """Gives model, optimizers and random generators what they had in the checkpoint, if there is one."""
@@ -147,9 +163,11 @@ class Recorder(keras.callbacks.Callback):
             if not math.isfinite(loss):
                 raise Diverged(f"the {name} is {loss}")
         self._keep_if_best(epoch)
+        # The worker writes it down while this process copies and writes what the trial may be resumed from.
+        self._send(self.progress.epoch, epoch)
         written = self._writer.offer(self._snapshot(), epoch.seconds)
         _print_epoch(self.progress.epoch, epoch, written)
-        self._report(self.progress.epoch, epoch)
+        self._obey(self.progress.epoch)
 
     def is_done(self, epochs: int) -> bool:
         """Whether nothing is left to train: the trial had come to its end when it was interrupted."""
@@ -171,13 +189,22 @@ class Recorder(keras.callbacks.Callback):
                 self._report(index + 1, self.progress.history[index])
 
     def _report(self, number: int, epoch: Epoch) -> None:
-        report = EpochDone(
-            epoch=number,
-            execution=self.progress.execution_of(number),
-            metrics=epoch.metrics,
-            seconds=epoch.seconds,
+        self._send(number, epoch)
+        self._obey(number)
+
+    def _send(self, number: int, epoch: Epoch) -> None:
+        self._channel.send(
+            EpochDone(
+                epoch=number,
+                execution=self.progress.execution_of(number),
+                metrics=epoch.metrics,
+                seconds=epoch.seconds,
+            )
         )
-        answer = self._channel.report(report, self._answer_seconds)
+
+    def _obey(self, number: int) -> None:
+        """Waits for the worker's verdict on an epoch, and does as it says."""
+        answer = self._channel.verdict(number, self._answer_seconds)
         if answer is not None:
             self._writer.acknowledge(answer.epoch)
             # What came too late for an earlier execution says nothing about this one.
@@ -205,19 +232,22 @@ class Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
             self.record(metrics)
             return
-        self._take_best({**self.progress.history[-1].metrics, **metrics}, self.progress.epoch)
+        metrics = {**self.progress.history[-1].metrics, **metrics}
+        self._take_best(metrics, self.progress.epoch, lambda: values_of(self.model.variables))
 
     def _keep_if_best(self, epoch: Epoch) -> None:
         self.progress = replace(
             self.progress, history=(*self.progress.history, epoch), stopping=bool(self.model.stop_training)
         )
         if self.objective.metric in epoch.metrics or not self._returns_result:
-            self._take_best(epoch.metrics, self.progress.epoch)
+            self._take_best(
+                epoch.metrics, self.progress.epoch, lambda: self._scored.behind(self.objective.metric, epoch.metrics)
+            )
 
-    def _take_best(self, metrics: dict[str, float], number: int) -> None:
+    def _take_best(self, metrics: dict[str, float], number: int, variables: Callable[[], list[np.ndarray]]) -> None:
         value, best = objective_value(self.objective, metrics), self.progress.best_value
         if best is None or self.objective.better(value, than=best):
-            self.best = values_of(self.model.variables)
+            self.best = variables()
             self.progress = replace(self.progress, best_epoch=number, best_value=value, best_metrics=metrics)
 
     def _snapshot(self) -> Snapshot:

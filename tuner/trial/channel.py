@@ -12,7 +12,6 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from tuner.processes.termination import SignalEvent
 from tuner.trial.messages import (
-    EpochDone,
     Stop,
     Suggest,
     Suggested,
@@ -68,18 +67,17 @@ class Channel:
             raise ValueError(answer.error)
         return answer.value
 
-    def report(self, message: EpochDone, wait_seconds: float) -> Verdict | None:
-        """Reports an epoch and gives the worker's verdict on it, or the last one on an earlier epoch that came late.
+    def verdict(self, epoch: int, wait_seconds: float) -> Verdict | None:
+        """The worker's verdict on an epoch that it was sent, or the last one on an earlier epoch that came late.
 
         A worker that does not answer in time (its database is away) costs a pause, not the trial: None, and training
         goes on.
         """
-        self.send(message)
         verdict = None
         try:
             while True:
                 verdict = self._verdicts.get(timeout=wait_seconds)
-                if verdict.epoch >= message.epoch or verdict.decision != "continue":
+                if verdict.epoch >= epoch or verdict.decision != "continue":
                     return verdict
         except queue.Empty:
             return verdict

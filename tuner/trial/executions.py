@@ -23,6 +23,7 @@ from tuner.trial.failure import Interrupted
 from tuner.trial.model import batch_format, build_by_shapes, can_be_evaluated, has_own_fit
 from tuner.trial.resume import Ended, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
+from tuner.trial.scored_weights import ScoredWeights
 from tuner.trial.space_fit import Fitting, TrainingData
 from tuner.trial.user_callbacks import CallbackContext, tensorboard_callback, user_callbacks
 
@@ -71,7 +72,7 @@ def execute(
     if resumed is not None and len(network.variables) < len(resumed.state.variables):
         # Some are made by the first step alone. What the step does to them is undone when the state is restored.
         network.fit(training.batches.take(1), epochs=1, verbose=0)
-    others = _callbacks(attempt, progress.execution)
+    others, scored = _callbacks(attempt, progress.execution), ScoredWeights()
     recorder = Recorder(
         objective=spec.objective,
         channel=attempt.channel,
@@ -79,6 +80,7 @@ def execute(
         answer_seconds=assignment.answer_seconds,
         on_epoch=training.set_epoch,
         stateful=others,
+        scored=scored,
         progress=progress,
         champion=champion,
         resumed=resumed,
@@ -99,8 +101,8 @@ def execute(
             training,
             epochs=spec.training.epochs,
             initial_epoch=progress.trained,
-            # The recorder comes last: it sees what the others decided about this epoch, and the metrics they added.
-            callbacks=[DivergenceGuard(), StopListener(attempt.channel), *others, recorder],
+            callbacks=[DivergenceGuard(), StopListener(attempt.channel), scored, *others, recorder],
+            arrange=recorder.last_of,
         ).run()
         recorder.conclude(result)
     except Interrupted:

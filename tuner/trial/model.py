@@ -9,13 +9,11 @@ import keras
 import keras_tuner
 
 from search_spaces.base import StagedModel
-from search_spaces.targets import imbalanced
 from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
 from tuner.data.cache import PreparedData
 from tuner.data.model_columns import columns_of
-from tuner.data.splits import TRAIN
 from tuner.spec.search_spec import SearchSpec
-from tuner.spec.sections import ClassWeight
+from tuner.trial.class_weighting import class_weighting
 from tuner.trial.failure import Infeasible
 from tuner.trial.losses import Learner, label_forms, learned_targets, learners
 
@@ -134,33 +132,16 @@ def batch_format(
     data: PreparedData,
     model: StagedModel,
 ) -> BatchFormat:
-    """How the model takes its examples. A hyperparameter ``class_weight`` goes before the spec's."""
-    weighting = hp.values.get("class_weight") or spec.training.class_weight
+    """How the model takes its examples."""
     taking = model.preprocessing or model.network
     # Steps of the model's own may look at what its call does not take.
     own = any(_has_own(taking, name) for name in ("train_step", "test_step"))
     learned_by = learners_of(model, data)
     forms = label_forms(space, learned_by, data)
     learned = learned_targets(data, learned_by, forms, inferred=getattr(spec.data, "task", "auto") == "auto")
-    classes = all(each.task == "classification" for each in learned)
     return BatchFormat(
         labels=forms,
         preprocessing=model.preprocessing,
-        class_weights=class_weights(weighting, data) if classes else None,
+        class_weights=class_weighting(space, hp, spec, data, model.network, learned).weights,
         columns=None if own else columns_of(taking, data),
     )
-
-
-def class_weights(weighting: ClassWeight, data: PreparedData) -> tuple[float, ...] | None:
-    """The weight of a training example by its class; None where all weigh the same.
-
-    ``balanced`` is examples / (classes * examples of the class), as scikit-learn has it; ``sqrt`` its square root;
-    ``auto`` is ``balanced`` for two classes of which one is rare.
-    """
-    if len(data.targets) != 1 or data.task != "classification":
-        return None
-    counts = data.class_counts(TRAIN)
-    if weighting == "none" or (weighting == "auto" and not imbalanced(counts)):
-        return None
-    balanced = [sum(counts) / (len(counts) * max(count, 1)) for count in counts]
-    return tuple(weight**0.5 for weight in balanced) if weighting == "sqrt" else tuple(balanced)

@@ -97,9 +97,11 @@ def _run(request: Request, say: Say) -> None:
         check_second_reading(spec.data, data.fingerprint, request.cache)
     # Not before: what is wrong with the data is said at once.
     import_keras()
+    from tuner.data.pipeline_options import leave_autotuning_off
     from tuner.hyperparameters import explore, grid
     from tuner.trial.space import load_space
 
+    leave_autotuning_off()
     space = load_space(spec, summary_of(data))
     if request.check:
         say(_check(spec, space, data))
@@ -124,10 +126,11 @@ def _declares(space: keras_tuner.HyperModel) -> bool:
 
 def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
     """One model with default values, one training and one validation batch."""
+    from tuner.trial.class_weighting import class_weighting
     from tuner.trial.fitting import check_targets
     from tuner.trial.keeping import why_not_saved
     from tuner.trial.losses import label_forms, learned_targets
-    from tuner.trial.model import batch_format, learners_of, parameters_of
+    from tuner.trial.model import learners_of, parameters_of
 
     hp, model = _default_model(spec, space, data)
     learned_by = learners_of(model, data)
@@ -140,15 +143,16 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
         key = "constraints" if "export_bytes" in spec.constraints else "objective"
         raise PreflightError(f"export_bytes cannot be measured, because the model cannot be saved: {obstacle}", key)
     learned = learned_targets(data, learned_by, forms, inferred=getattr(spec.data, "task", "auto") == "auto")
-    weights = batch_format(space, hp, spec, data, model).class_weights
+    weighting = class_weighting(space, hp, spec, data, model.network, learned)
+    unsaved = f"no model will be kept, because this one cannot be saved: {obstacle}" if obstacle else None
     return Checked(
         parameters=parameters_of(model.network),
         metrics=metrics,
         warnings=[
-            *([] if obstacle is None else [f"no model will be kept, because this one cannot be saved: {obstacle}"]),
+            *(warning for warning in (unsaved, weighting.left_out) if warning),
             *_otherwise_learned(data, learned),
         ],
-        class_weights=None if weights is None else list(weights),
+        class_weights=None if weighting.weights is None else list(weighting.weights),
     )
 
 
@@ -209,6 +213,7 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     others = user_callbacks(spec, context)
     witness, objective = BatchWitness(), spec.objective.metric
     refuse_other_keys()
+    form = None
     try:
         batch_size, form = batch_size_of(hp, spec), batch_format(space, hp, spec, data, model)
         validates = can_be_evaluated(model.network)
@@ -218,8 +223,11 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
         result = fitting.run()
     except Exception as error:
         where = "validation batch, after a training batch" if witness.has_trained else "batch"
+        what = (
+            f"{_short(error)}{_advice(spec, space, model, weighs=form is not None and form.class_weights is not None)}"
+        )
         raise PreflightError(
-            f"the model with default values failed on its first {where}: {type(error).__name__}: {_short(error)}"
+            f"the model with default values failed on its first {where}: {type(error).__name__}: {what}"
         ) from error
     if objective in witness.metrics:
         return witness.metrics
@@ -227,6 +235,19 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
         return witness.metrics | returned_metrics(result, objective)
     except (TypeError, ValueError) as error:
         raise PreflightError(f"objective: {error}", "objective") from error
+
+
+def _advice(spec: SearchSpec, space: keras_tuner.HyperModel, model: Any, *, weighs: bool) -> str:
+    """What may help training that is the user's own and was given weights."""
+    from tuner.trial.class_weighting import own_training
+
+    own = own_training(space, model.network) if weighs else None
+    if own is None:
+        return ""
+    return (
+        f" ({own}, and with training.class_weight: {spec.training.class_weight} it gets batches (x, y, weights); "
+        "`training.class_weight: none` leaves the weights out)"
+    )
 
 
 def _short(error: Exception) -> str:

@@ -12,6 +12,7 @@ import random
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,7 @@ class Snapshot:
 
     Attributes:
         state: of the model and its optimizers.
-        best: the model's variables at this execution's best epoch; the same arrays where that is this epoch, empty
-            before the first.
+        best: the model's variables as the validation of this execution's best epoch saw them; empty before the first.
         randomness: of Python, NumPy and Keras, as JSON.
         champion: the variables of the best model of the executions before this one.
     """
@@ -157,6 +157,7 @@ def write(file: Path, snapshot: Snapshot) -> None:
         {
             "progress": asdict(snapshot.progress),
             "randomness": snapshot.randomness,
+            "best": len(snapshot.best),
             "optimizers": [None if each is None else each.built_for for each in optimizers],
         }
     )
@@ -164,8 +165,7 @@ def write(file: Path, snapshot: Snapshot) -> None:
     arrays |= _named("v", snapshot.state.variables)
     for index, each in enumerate(optimizers):
         arrays |= _named(f"o{index}.", each.variables if each else [])
-    if snapshot.progress.best_epoch != snapshot.progress.epoch:
-        arrays |= _named("b", snapshot.best)
+    arrays |= _unlike("b", snapshot.best, snapshot.state.variables)
     arrays |= _named("c", snapshot.champion)
     np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes any keyword for allow_pickle
 
@@ -175,13 +175,14 @@ def read(file: Path) -> Snapshot:
     with np.load(file, allow_pickle=False) as stored:
         header = json.loads(stored["header"].tobytes())
         progress = Progress.from_json(header["progress"])
-        variables, best, champion = (_numbered(stored, letter) for letter in "vbc")
+        variables, champion = (_numbered(stored, letter) for letter in "vc")
+        # Earlier versions did not write it.
+        count = header.get("best", len(variables) if progress.best_epoch else 0)
+        best = _with_the_like(stored, "b", count, variables)
         optimizers = tuple(
             None if built_for is None else OptimizerState(tuple(built_for), _numbered(stored, f"o{index}."))
             for index, built_for in enumerate(header["optimizers"])
         )
-    if progress.best_epoch == progress.epoch:
-        best = variables
     return Snapshot(progress, ModelState(variables, optimizers), best, header["randomness"], champion)
 
 
@@ -210,6 +211,18 @@ def read_first(artifacts: StudyArtifacts, keys: Sequence[str]) -> Snapshot | Non
 
 def _named(prefix: str, values: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return {f"{prefix}{index}": value for index, value in enumerate(values)}
+
+
+def _unlike(prefix: str, values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Those values, by name, that differ from what has the same place among the others."""
+    named = zip_longest(_named(prefix, values).items(), others[: len(values)])
+    return {name: value for (name, value), other in named if other is None or not np.array_equal(value, other)}
+
+
+def _with_the_like(stored: Any, prefix: str, count: int, others: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What ``_unlike`` was given."""
+    names = [f"{prefix}{index}" for index in range(count)]
+    return [stored[name] if name in stored.files else others[index] for index, name in enumerate(names)]
 
 
 def _numbered(stored: Any, prefix: str) -> list[np.ndarray]:

@@ -10,7 +10,7 @@ from tuner.trial import resume
 from tuner.trial.resume import Snapshot
 
 # Writing may take this share of the time, but no more than this is lost, unless one epoch takes longer.
-_SHARE = 0.02
+_SHARE = 0.005
 _SECONDS = 60.0
 _FIRST_SECONDS = 2.0
 _KEPT = 2

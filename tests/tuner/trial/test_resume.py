@@ -103,7 +103,7 @@ def clock(monkeypatch):
 
 def test_checkpoints_are_written_as_often_as_their_cost_allows(artifacts, clock, monkeypatch):
     writer = ResumeWriter(artifacts, 0, 1)
-    cost = 0.5
+    cost = 0.125
 
     def slow_write(file, taken):
         clock.now += cost
@@ -115,7 +115,7 @@ def test_checkpoints_are_written_as_often_as_their_cost_allows(artifacts, clock,
         clock.now += 10
         if writer.offer(snapshot(epoch, epoch), epoch_seconds=10):
             times.append(epoch)
-    # 0.5 s are 2 % of 25 s: every third epoch of 10 s.
+    # 0.125 s are 0.5 % of 25 s: every third epoch of 10 s.
     assert times == [1, 4, 7]
 
 
