@@ -1,6 +1,6 @@
 """The same training without this project: one process that builds and trains every configuration in turn.
 
-usage: python bare_loop.py ORDER.json RESULT.json     (run by overhead.py)
+usage: python bare_loop.py ORDER.json RESULT.json     (run by overhead.py and epochs.py)
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from spaces import CONFIGURATIONS, build_network
+from spaces import CONFIGURATIONS, EpochClock, build_network
+
+from tuner.data.pipeline_options import leave_autotuning_off
 
 
 def read_images(folder: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -32,6 +34,9 @@ def train_all(order: dict[str, Any]) -> list[dict[str, float]]:
     """Trains every configuration and gives when each began and ended, in Unix seconds, and the CPU seconds it used."""
     tf.config.threading.set_intra_op_parallelism_threads(order["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(max(2, order["threads"]))
+    if not order.get("autotuned", True):
+        leave_autotuning_off()
+    callbacks = [EpochClock(order["clock"])] if "clock" in order else []
     train, validation = read_images(Path(order["train"])), read_images(Path(order["validation"]))
     trials = []
     for number, configuration in enumerate(CONFIGURATIONS[: order["trials"]]):
@@ -43,6 +48,7 @@ def train_all(order: dict[str, Any]) -> list[dict[str, float]]:
             validation_data=validation,
             batch_size=order["batch_size"],
             epochs=order["epochs"],
+            callbacks=callbacks,
             verbose=2,
         )
         trials.append({"began": started, "ended": time.time(), "cpu": time.process_time() - used})

@@ -52,23 +52,42 @@ def build_network(configuration: Configuration, side: int) -> keras.Model:
     return model
 
 
+class EpochClock(keras.callbacks.Callback):
+    """Notes the end of each epoch: the time in Unix seconds, and the CPU seconds that the process has used.
+
+    Args:
+        notes: a file; each epoch appends a line of JSON.
+    """
+
+    def __init__(self, notes: str) -> None:
+        super().__init__()
+        self._notes = Path(notes)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        note(self._notes, at=time.time(), cpu=time.process_time())
+
+
 class FixedConfigurations(keras_tuner.HyperModel):
     """One hyperparameter, which configuration; a grid search trains each once.
 
     Args:
         side: of the images, in pixels.
         notes: a file; each trial appends a line of JSON with the CPU seconds that its process has used.
+        clock: a file, for an ``EpochClock``.
     """
 
-    def __init__(self, side: int, notes: str) -> None:
+    def __init__(self, side: int, notes: str, clock: str | None = None) -> None:
         super().__init__()
         self._side = side
         self._notes = Path(notes)
+        self._clock = clock
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         return build_network(CONFIGURATIONS[hp.Choice("config", list(range(len(CONFIGURATIONS))))], self._side)
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        if self._clock is not None:
+            kwargs["callbacks"] = [EpochClock(self._clock), *kwargs["callbacks"]]
         history = model.fit(*args, **kwargs)
         note(self._notes, epochs=kwargs["epochs"], cpu=time.process_time())
         return history

@@ -112,8 +112,12 @@ def _signal(processes: Iterable[psutil.Process], send: Callable[[psutil.Process]
             send(process)
 
 
-def run_in_turns(contestants: Sequence[Contestant]) -> None:
+def run_in_turns(contestants: Sequence[Contestant], seconds: float = TURN_SECONDS) -> None:
     """Runs all of them to their end, one at a time.
+
+    Args:
+        seconds: of a turn. What sleeps until a given time sleeps on while others have their turns, so turns have to be
+            many times as long as sleeps that count.
 
     Raises:
         subprocess.CalledProcessError: one failed; the others are ended.
@@ -122,7 +126,7 @@ def run_in_turns(contestants: Sequence[Contestant]) -> None:
         while any(not each.ended for each in contestants):
             for each in contestants:
                 if not each.ended:
-                    each.take_turn(TURN_SECONDS)
+                    each.take_turn(seconds)
     except BaseException:
         for each in contestants:
             if not each.ended:
