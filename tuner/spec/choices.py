@@ -47,7 +47,7 @@ class _Named(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         if cls.names and name not in cls.names:
-            raise ValueError(f"unknown name {name!r}; one of {', '.join(cls.names)}")
+            raise ValueError(f"there is no {name!r}; choose one of {', '.join(cls.names)}")
         return name
 
     @property
@@ -89,8 +89,8 @@ class Space(_Named):
         if not colon:
             if name not in SPACES:
                 raise ValueError(
-                    f"unknown space {name!r}; one of {', '.join(SPACES)}, or package.module:HyperModelClass, "
-                    "or path/to/file.py:HyperModelClass"
+                    f"there is no space {name!r}; choose one of {', '.join(SPACES)}, or name a class of your own as "
+                    "package.module:HyperModelClass or path/to/file.py:HyperModelClass"
                 )
             return name
         if not attribute.isidentifier():

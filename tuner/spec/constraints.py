@@ -52,7 +52,7 @@ def parse_comparison(text: Any) -> tuple[str, float]:
     """
     match = COMPARISON.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None or not math.isfinite(float(match[2])):
-        raise ValueError('write <=, <, >= or > and a number, in quotes: "<= 1e6"')
+        raise ValueError('write <=, <, >= or > and then a number, in quotes: "<= 1e6"')
     return match[1], float(match[2])
 
 
@@ -74,7 +74,7 @@ def total_violation(amounts: Mapping[str, float]) -> float:
 def broken(constraints: Sequence[Constraint], values: Mapping[str, float]) -> list[str]:
     """The violated constraints in words: ``parameters is 1200000, must be <= 1000000``."""
     return [
-        f"{each.name} is {_number(values[each.name])}, must be {each.comparison}"
+        f"{each.name} is {_number(values[each.name])} but must be {each.comparison}"
         for each in constraints
         if each.name in values and each.violation(values[each.name]) > 0
     ]

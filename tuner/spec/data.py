@@ -56,10 +56,12 @@ class SplitSettings(Section):
     @model_validator(mode="after")
     def _something_left(self) -> Self:
         if "validation" not in self.given_splits and self.validation_split == 0:
-            message = "must be above 0 unless validation data is given"
+            message = "must be above 0, unless you give validation data"
             raise contradiction(message, "validation_split", "validation", "split_column", "split_values")
         if self.validation_split + self.test_split >= 1:
-            message = "validation_split and test_split must leave something to train on"
+            message = (
+                "validation_split and test_split together must be less than 1, so that examples are left to train on"
+            )
             raise contradiction(message, "validation_split", "test_split")
         return self
 
@@ -95,10 +97,15 @@ class _Places(SplitSettings):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.path is None) == (self.train is None):
-            raise contradiction("give either path (split here) or train (and validation, test)", "path", "train")
+            raise contradiction(
+                "give either path, whose examples are then divided into splits, or train, to which validation and test "
+                "may be added",
+                "path",
+                "train",
+            )
         if self.path is not None and (self.validation or self.test):
             other = "validation" if self.validation else "test"
-            raise contradiction("validation and test go with train, not with path", other, "path")
+            raise contradiction("validation and test can be given only with train, not with path", other, "path")
         return self
 
     @property
@@ -244,18 +251,21 @@ class Csv(_Places):
         twice = [(key, name) for key, name in uses if named.count(name) > 1]
         if twice:
             listed = ", ".join(map(repr, sorted({name for _, name in twice})))
-            raise contradiction(f"each column has one use: {listed} has several", twice[-1][0])
+            raise contradiction(f"each column can have only one use, but {listed} has several", twice[-1][0])
         if self.split_column is not None and self.train is not None:
-            message = "split_column goes with path: train, validation and test are splits already"
+            message = "split_column can be given only with path, because train, validation and test are splits already"
             raise contradiction(message, "split_column", "train")
         if self.text_column is not None and self.columns:
-            message = "columns describes tables; with text_column an example is one text"
+            message = (
+                "columns describes the columns of a table, but with text_column each example is one text; "
+                "remove one of the two"
+            )
             raise contradiction(message, "columns", "text_column")
         if self.task == "multi_label" and self.label_separator is None:
-            message = "task: multi_label needs label_separator, which divides a row's labels"
+            message = "task: multi_label needs label_separator, the text that separates the labels in a cell"
             raise contradiction(message, "label_separator", "task")
         if self.label_column is None and (self.label_separator or self.task != "auto"):
-            message = "label_separator and task describe the label_column; name it"
+            message = "label_separator and task describe the labels: name their column in label_column"
             raise contradiction(message, "label_column", "label_separator", "task")
         return self
 

@@ -22,7 +22,7 @@ def parse_duration(value: Any) -> Any:
     if isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())
         if not match:
-            raise ValueError("use a number of seconds, or one with a unit: 45s, 90m, 2h, 1d")
+            raise ValueError("must be a number of seconds or a number with a unit, such as 45s, 90m, 2h or 1d")
         return float(match[1]) * _SECONDS[match[2] or "s"]
     return value
 
@@ -33,7 +33,7 @@ def resolve(path: Path, info: ValidationInfo) -> Path:
     try:
         return Path(base, path.expanduser()).absolute()
     except RuntimeError:
-        raise ValueError(f"there is no user {path.parts[0]!r}") from None
+        raise ValueError(f"the path begins with {path.parts[0]!r}, but this machine has no such user") from None
 
 
 # YAML's `true` is not the number 1.
@@ -53,7 +53,7 @@ Comparison = Annotated[str, BeforeValidator(normal_comparison, json_schema_input
 def _resolve_code(name: str, info: ValidationInfo) -> str:
     place, colon, attribute = name.rpartition(":")
     if not colon or not attribute.isidentifier():
-        raise ValueError("package.module:function or path/to/file.py:function")
+        raise ValueError("must be written as package.module:function or path/to/file.py:function")
     return f"{resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
 
 

@@ -65,9 +65,11 @@ class SpecPolicy:
         """Raises SpecError for an engine that is not allowed, or for more workers than are."""
         if name not in self.launchers:
             allowed = ", ".join(sorted(self.launchers)) or "none"
-            raise SpecError("request", [Problem("on", f"{name!r} may not be used here; allowed: {allowed}")])
+            raise SpecError("request", [Problem("on", f"the service does not allow {name!r}; it allows: {allowed}")])
         if workers > self.max_workers:
-            raise SpecError("request", [Problem("workers", f"at most {self.max_workers} here (it is {workers})")])
+            raise SpecError(
+                "request", [Problem("workers", f"the service allows at most {self.max_workers} workers, not {workers}")]
+            )
 
     def check_trials(self, trials: int | None) -> None:
         """Raises SpecError for a larger budget than is allowed."""
@@ -87,7 +89,7 @@ def examine_outside_spec(raw: Mapping[str, Any], policy: SpecPolicy) -> tuple[Se
         return None, problems
     fields = SearchSpec.model_fields
     given = [key for key in _OPERATORS_KEYS if getattr(spec, key) != fields[key].default]
-    operators = [Problem(key, "is the operator's to decide; leave it out") for key in given]
+    operators = [Problem(key, "only the operator of the service decides this; leave it out") for key in given]
     named = [problem for found in _named_in(spec) if (problem := _refusal(found, policy)) is not None]
     refused = [*_space_problems(spec, policy), *named, *_trials_problems(spec.trials, policy), *operators]
     return spec, [*problems, *(each for each in refused if not is_said(each.key, problems))]
@@ -115,17 +117,17 @@ def _named_in(section: BaseModel, prefix: str = "") -> Iterator[_Named]:
 
 def _refusal(found: _Named, policy: SpecPolicy) -> Problem | None:
     if found.is_code:
-        return Problem(found.key, "code of your own cannot be named here")
+        return Problem(found.key, "specs for this service cannot name code of your own")
     path, roots = Path(found.value), policy.data_roots
     if ":/" in str(path):
-        return Problem(found.key, "is read from files, not from a URL")
+        return Problem(found.key, "data is read from files, not from a URL")
     try:
         if leads_into(roots, path):
             return None
     except (OSError, ValueError, RuntimeError):
         # A loop of links, a name that is too long, a NUL.
-        return Problem(found.key, "is not a path")
-    return Problem(found.key, f"is outside the folders that data may be in: {_listed(map(str, roots))}")
+        return Problem(found.key, "this is not a usable path")
+    return Problem(found.key, f"the path is outside the folders that may hold data: {_listed(map(str, roots))}")
 
 
 def leads_into(roots: Iterable[Path], path: Path) -> bool:
@@ -141,12 +143,14 @@ def _space_problems(spec: SearchSpec, policy: SpecPolicy) -> Sequence[Problem]:
     allowed = (*SPACES, *sorted(policy.spaces))
     if spec.space.name in allowed:
         return ()
-    return [Problem("space", f"may not be used here; allowed: {_listed(allowed)}")]
+    return [Problem("space", f"the service does not allow this search space; it allows: {_listed(allowed)}")]
 
 
 def _trials_problems(trials: int, policy: SpecPolicy) -> Sequence[Problem]:
     return (
-        [Problem("trials", f"at most {policy.max_trials} here (it is {trials})")] if trials > policy.max_trials else []
+        [Problem("trials", f"the service allows at most {policy.max_trials} trials, not {trials}")]
+        if trials > policy.max_trials
+        else []
     )
 
 

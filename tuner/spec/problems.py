@@ -159,7 +159,7 @@ def _unknown_key(place: Sequence[str], spec: SpecModel) -> str:
         return "unknown key"
     near = get_close_matches(place[-1], allowed, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
-    return f"unknown key; {meant}allowed are {', '.join(allowed)}"
+    return f"unknown key; {meant}the allowed keys are {', '.join(allowed)}"
 
 
 def _allowed(place: Sequence[str], spec: SpecModel) -> list[str]:

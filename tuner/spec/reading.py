@@ -34,7 +34,11 @@ def validate_spec(raw: Any, *, source: str, base: Path) -> SearchSpec:
     if not isinstance(raw, Mapping):
         raise SpecError(
             source,
-            [Problem("", "a search spec is a mapping of keys, as `tuner init image` writes it")],
+            [
+                Problem(
+                    "", "a search spec must be a mapping of keys to values, like the one that `tuner init image` writes"
+                )
+            ],
         )
     spec, problems = examine_spec(raw, base=base)
     if spec is None or problems:
@@ -107,23 +111,27 @@ def _read_yaml(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SpecError(str(path), [Problem("", f"cannot be read: {error.strerror}")]) from None
+        raise SpecError(str(path), [Problem("", f"the file cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
-        raise SpecError(str(path), [Problem("", f"is not UTF-8 text: {error.reason} at byte {error.start}")]) from None
+        raise SpecError(
+            str(path), [Problem("", f"the file is not UTF-8 text: {error.reason} at byte {error.start}")]
+        ) from None
     return parse_yaml(text, str(path))
 
 
 def _override(raw: Any, override: str, source: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise SpecError("--set", [Problem("", f"{override!r} is not dotted.key=value")])
+        raise SpecError("--set", [Problem("", f"{override!r} does not have the form dotted.key=value")])
     value = parse_yaml(text, "--set", key)
     top = dict(raw) if isinstance(raw, Mapping) else {}
     node = top
     *parents, last = key.split(".")
     for parent in parents:
         if isinstance(node.get(parent), list):
-            raise SpecError("--set", [Problem(parent, f"is a list: set it whole, --set {parent}=[...]")])
+            raise SpecError(
+                "--set", [Problem(parent, f"this is a list, which can only be set as a whole: --set {parent}=[...]")]
+            )
         node[parent] = _expanded(parent, node.get(parent))
         node = node[parent]
     node[last] = value
@@ -134,17 +142,17 @@ def read_values(given: Sequence[str]) -> dict[str, Any]:
     """Hyperparameter values of ``name=value`` each, the value read as YAML.
 
     Raises:
-        SpecError: one is not ``name=value``, or a name stands there twice.
+        SpecError: one is not ``name=value``, or a name is given twice.
     """
     found: dict[str, Any] = {}
     for item in given:
         # Optuna's names may have conditions appended: units[model=a].
         match = _NAME_AND_VALUE.fullmatch(item)
         if match is None:
-            raise SpecError("enqueue", [Problem("", f"{item!r} is not name=value")])
+            raise SpecError("enqueue", [Problem("", f"{item!r} does not have the form name=value")])
         name = match[1]
         if name in found:
-            raise SpecError("enqueue", [Problem(name, "stands there twice")])
+            raise SpecError("enqueue", [Problem(name, "the hyperparameter is given twice")])
         found[name] = parse_yaml(match[2], "enqueue", name)
     return found
 

@@ -130,7 +130,9 @@ class SearchSpec(Section):
     @classmethod
     def _plain_name(cls, name: str) -> str:
         if not STUDY_NAME.fullmatch(name):
-            raise ValueError("letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100")
+            raise ValueError(
+                "must consist of at most 100 letters, digits, '.', '_' and '-', and start with a letter or digit"
+            )
         return name
 
     @field_validator("objectives", mode="before", json_schema_input_type=_WrittenObjectives)
@@ -147,11 +149,11 @@ class SearchSpec(Section):
         names = [each.metric for each in objectives]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ValueError(f"{twice} stands there twice")
+            raise ValueError(f"the metric {twice} is listed twice")
         if names[0] in MEASURES:
             raise ValueError(
-                f"{names[0]} is measured after training; the first objective decides about the best epoch and early "
-                f"stopping and must be one that every epoch logs: [val_accuracy, {names[0]}]"
+                f"{names[0]} is measured only after training, but the first objective decides about the best epoch and "
+                f"early stopping, so it must be a metric that every epoch logs; for example: [val_accuracy, {names[0]}]"
             )
         return objectives
 
@@ -159,7 +161,7 @@ class SearchSpec(Section):
     @classmethod
     def _takes_the_objectives(cls, sampler: Sampler, info: ValidationInfo) -> Sampler:
         if len(info.data.get("objectives", ())) > 1 and sampler.name in ONE_OBJECTIVE:
-            raise ValueError(f"{sampler.name} takes one objective only; with several use nsga2 or tpe")
+            raise ValueError(f"the sampler {sampler.name} takes only one objective; use nsga2 or tpe with several")
         return sampler
 
     @field_validator("warm_start")
@@ -168,9 +170,11 @@ class SearchSpec(Section):
         if value is None:
             return None
         if value.study == info.data.get("study"):
-            raise ValueError("a study cannot start from its own trials; name another one")
+            raise ValueError("a study cannot start from its own trials; name another study")
         if "sampler" in info.data and info.data["sampler"].name == "grid":
-            raise ValueError("the grid sampler tries its own values only; use another sampler, or no warm start")
+            raise ValueError(
+                "the grid sampler tries only the values of its grid; use another sampler or leave out warm_start"
+            )
         return value
 
     @field_validator("artifacts")
@@ -181,13 +185,15 @@ class SearchSpec(Section):
         if value.startswith("s3://"):
             return value
         if "://" in value:
-            raise ValueError("a folder or s3://BUCKET/PREFIX")
+            raise ValueError("must be a folder or s3://BUCKET/PREFIX")
         return str(resolve(Path(value), info))
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
         if self.space.name in SPACES and self.data.unlabelled is not None:
-            raise contradiction(f"the space {self.space.name} needs labels", f"data.{self.data.unlabelled}", "space")
+            raise contradiction(
+                f"the search space {self.space.name} needs labels", f"data.{self.data.unlabelled}", "space"
+            )
         return self
 
     @property

@@ -102,7 +102,7 @@ class Training(Section):
     @model_validator(mode="after")
     def _compiled_or_not(self) -> Self:
         if self.run_eagerly and self.jit_compile is True:
-            message = "run_eagerly and jit_compile: true exclude each other"
+            message = "run_eagerly and jit_compile cannot both be true"
             raise contradiction(message, "jit_compile", "run_eagerly")
         return self
 
@@ -155,7 +155,7 @@ class Resources(Section):
     @classmethod
     def _whole_or_a_part(cls, gpus: float | None) -> float | None:
         if gpus is not None and gpus > 1 and gpus != int(gpus):
-            raise ValueError("a whole number of GPUs, or a part of one, such as 0.5")
+            raise ValueError("must be a whole number of GPUs or a part of one GPU, such as 0.5")
         return gpus
 
 

@@ -64,7 +64,7 @@ _TEMPLATES = {
 TEMPLATES = tuple(_TEMPLATES)
 _HOW_TO = (
     "Start it with: tuner launch THIS_FILE",
-    "Relative paths are relative to this file. Every key but study, data, space and objective may be left out.",
+    "Relative paths are relative to this file. Only the keys study, data, space and objective are required.",
 )
 
 
@@ -77,21 +77,23 @@ def write_template(kind: str, path: Path | None = None) -> Path:
         SpecError: there is no such kind, the file exists, or it cannot be written.
     """
     if kind not in _TEMPLATES:
-        raise SpecError("tuner init", [Problem("", f"no template {kind!r}; one of {', '.join(TEMPLATES)}")])
+        raise SpecError(
+            "tuner init", [Problem("", f"there is no template {kind!r}; choose one of {', '.join(TEMPLATES)}")]
+        )
     path = path or Path(f"{kind}.yaml")
     try:
         _write_new(path, template(kind))
     except FileExistsError:
-        raise SpecError(str(path), [Problem("", "exists already; name another file")]) from None
+        raise SpecError(str(path), [Problem("", "the file exists already; name another one")]) from None
     except OSError as error:
-        raise SpecError(str(path), [Problem("", f"cannot be written: {error.strerror}")]) from None
+        raise SpecError(str(path), [Problem("", f"the file cannot be written: {error.strerror}")]) from None
     schema = path.with_name(SCHEMA_FILE)
     try:
         _write_new(schema, schema_text())
     except FileExistsError:
         pass
     except OSError as error:
-        raise SpecError(str(schema), [Problem("", f"cannot be written: {error.strerror}")]) from None
+        raise SpecError(str(schema), [Problem("", f"the file cannot be written: {error.strerror}")]) from None
     return path
 
 

@@ -26,7 +26,9 @@ class _Loader(yaml.SafeLoader):
             # The loader itself says where a key is that is no plain value.
             if isinstance(key, Hashable):
                 if key in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key!r} is given twice", key_node.start_mark
+                    )
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -53,7 +55,8 @@ def parse_yaml(text: str, source: str, key: str = "") -> Any:
         return yaml.load(text, _Loader)  # noqa: S506 - it is a SafeLoader
     # A date that no calendar has is a ValueError.
     except (yaml.YAMLError, ValueError) as error:
-        raise SpecError(source, [Problem(key, f"is not YAML: {' '.join(str(error).split())}")]) from None
+        said = f"the {'value' if key else 'text'} is not YAML: {' '.join(str(error).split())}"
+        raise SpecError(source, [Problem(key, said)]) from None
 
 
 def in_one_line(value: Any) -> str:

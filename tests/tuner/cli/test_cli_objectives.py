@@ -84,7 +84,7 @@ def test_an_export_needs_to_know_which_trial(searched, tuner):
     assert "not an objective of study several: prefer one of val_score, parameters" in ran.complaints[0]
     ran = tuner("export", "strict", "--to", "champion", cwd=folder)
     assert "no complete trial of study strict keeps the constraints; the nearest is trial" in ran.complaints[0]
-    assert "parameters is 291, must be < 100. To export it all the same, ask for trial" in ran.complaints[0]
+    assert "parameters is 291 but must be < 100. To export it all the same, ask for trial" in ran.complaints[0]
     assert not (folder / "champion").exists()
 
     database = connect(f"sqlite:///{folder / 'tuner.db'}")
@@ -101,7 +101,7 @@ def test_a_trial_beyond_the_constraints_is_exported_on_demand_and_said(searched,
     folder = searched[0].folder
     nearest = tuner("best", "strict", "-k", "1", "--format", "json", cwd=folder).json[0]["trial"]
     ran = tuner("export", "strict", "--to", "nearest", "--trial", nearest, cwd=folder)
-    assert "this trial breaks a constraint: parameters is 291, must be < 100" in ran.err
+    assert "this trial breaks a constraint: parameters is 291 but must be < 100" in ran.err
     assert (ran.code, (folder / "nearest" / "model.keras").exists()) == (0, True)
 
 
@@ -118,7 +118,7 @@ def test_a_configuration_is_enqueued_or_refused_at_once(searched, tuner, raw_spe
     ran = tuner("enqueue", "strict", "units=8", cwd=folder)
     assert "study 'strict' has no trial left to begin: all 2 have begun" in ran.complaints[0]
     ran = tuner("enqueue", "strict", "units", cwd=folder)
-    assert ran.complaints == ["error: enqueue: 'units' is not name=value"]
+    assert ran.complaints == ["error: enqueue: 'units' does not have the form name=value"]
 
 
 def test_a_space_that_was_not_listed_is_listed_to_enqueue(tuner, tmp_path, create_study, make_spec, database):

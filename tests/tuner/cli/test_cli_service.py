@@ -50,7 +50,7 @@ def test_the_service_does_not_listen_to_others_without_a_token(tuner: Any, url: 
         ("--data-root", "nowhere", "this folder does not exist"),
         ("--proxy", "not a thing", "an address, or a network such as 10.0.0.0/8"),
         ("--name", "bad name/x", "give a host name or address"),
-        ("--allow-space", "resnet", "unknown space 'resnet'; one of image, text, structured"),
+        ("--allow-space", "resnet", "there is no space 'resnet'; choose one of image, text, structured"),
         ("--allow-space", "team.spaces:Small", "team.spaces does not exist"),
         ("--allow-space", "spaces/small.py:Small", "spaces/small.py does not exist"),
     ],

@@ -43,11 +43,14 @@ def problems(changed, *, drop=()):
         ),
         (
             {"training": {"early_stopping": {"patients": 3}}},
-            ["training.early_stopping.patients: unknown key; did you mean patience? allowed are patience, min_delta"],
+            ["training.early_stopping.patients: unknown key; did you mean patience? the allowed keys are patience"],
         ),
         ({"trials": "many"}, ["trials: must be an integer (it is 'many')"]),
         ({"trials": 0}, ["trials: must be greater than 0 (it is 0)"]),
-        ({"timeout": "soon"}, ["timeout: use a number of seconds, or one with a unit: 45s, 90m, 2h, 1d"]),
+        (
+            {"timeout": "soon"},
+            ["timeout: must be a number of seconds or a number with a unit, such as 45s, 90m, 2h or 1d"],
+        ),
         ({"data": DATA | {"color_mode": "bgr"}}, ["data.color_mode: must be 'rgb' or 'grayscale' (it is 'bgr')"]),
         ({"data": DATA | {"validation_split": 0}}, ["data.validation_split: must be above 0"]),
         (
@@ -60,30 +63,39 @@ def problems(changed, *, drop=()):
         ),
         (
             {"data": {"kind": "csv", "path": "a", "labels": "b"}},
-            ["data.labels: unknown key; allowed are ", "data.label_column: the space image needs labels"],
+            [
+                "data.labels: unknown key; the allowed keys are ",
+                "data.label_column: the search space image needs labels",
+            ],
         ),
         ({"data": "images/"}, ["data: must be a mapping"]),
-        ({"data": DATA | {"train": "x"}}, ["data.path: give either path (split here) or train"]),
+        (
+            {"data": DATA | {"train": "x"}},
+            ["data.path: give either path, whose examples are then divided into splits, or train"],
+        ),
         (
             {"space": "sound"},
-            ["space.name: unknown space 'sound'; one of image, text, structured, or package.module:Hyp"],
+            [
+                "space.name: there is no space 'sound'; choose one of image, text, structured, or name a class of your "
+                "own as package.module:Hyp"
+            ],
         ),
         ({"objective": "val_fanciness"}, ["objective: the direction of 'val_fanciness' is not known; write {metric:"]),
         ({"objective": {"metric": "x", "direction": "up"}}, ["objective.direction: must be 'maximize' or 'minimize'"]),
-        ({"sampler": "genetic"}, ["sampler.name: unknown name 'genetic'; one of tpe, random"]),
+        ({"sampler": "genetic"}, ["sampler.name: there is no 'genetic'; choose one of tpe, random"]),
         ({"pruner": 3}, ["pruner: must be a mapping"]),
-        ({"study": "a/b"}, ["study: letters, digits"]),
+        ({"study": "a/b"}, ["study: must consist of at most 100 letters, digits"]),
         (
             {"training": {"run_eagerly": True, "jit_compile": True}},
-            ["training.jit_compile: run_eagerly and jit_compile: true exclude each other"],
+            ["training.jit_compile: run_eagerly and jit_compile cannot both be true"],
         ),
         (
             {"training": {"callbacks": ["mine.py"]}},
-            ["training.callbacks.0: package.module:function or path/to/file.py"],
+            ["training.callbacks.0: must be written as package.module:function or path/to/file.py"],
         ),
         ({"training": None}, ["training: must be a mapping with the keys epochs, batch_size"]),
-        ({"artifacts": "gs://bucket"}, ["artifacts: a folder or s3://BUCKET/PREFIX"]),
-        ({"trails": 3}, ["trails: unknown key; did you mean trials? allowed are study, data, space"]),
+        ({"artifacts": "gs://bucket"}, ["artifacts: must be a folder or s3://BUCKET/PREFIX"]),
+        ({"trails": 3}, ["trails: unknown key; did you mean trials? the allowed keys are study, data, space"]),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key_and_what_is_allowed(changed, said):
@@ -108,11 +120,14 @@ def test_the_command_line_prints_each_problem_on_a_line_of_its_own(tuner, place)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "cannot be read: No such file or directory"),
-        (b"study: [1, 2", "is not YAML: "),
-        (b"- a\n- b\n", "a search spec is a mapping of keys, as `tuner init image` writes it"),
-        (b"", "a search spec is a mapping of keys"),
-        (b"study: \xff\xfe", "is not UTF-8 text"),
+        (None, "the file cannot be read: No such file or directory"),
+        (b"study: [1, 2", "the text is not YAML: "),
+        (
+            b"- a\n- b\n",
+            "a search spec must be a mapping of keys to values, like the one that `tuner init image` writes",
+        ),
+        (b"", "a search spec must be a mapping of keys to values"),
+        (b"study: \xff\xfe", "the file is not UTF-8 text"),
     ],
 )
 @pytest.mark.parametrize("command", ["launch", "space"])
@@ -148,9 +163,9 @@ def test_a_key_is_set_on_the_command_line(override, found, place):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trials", "error: --set: 'trials' is not dotted.key=value"),
-        ("=3", "error: --set: '=3' is not dotted.key=value"),
-        ("trials=[1", "error: --set: trials: is not YAML"),
+        ("trials", "error: --set: 'trials' does not have the form dotted.key=value"),
+        ("=3", "error: --set: '=3' does not have the form dotted.key=value"),
+        ("trials=[1", "error: --set: trials: the value is not YAML"),
         ("trials=-1", "error: spec.yaml: trials: must be greater than 0 (it is -1)"),
         ("training.epoch=3", "error: spec.yaml: training.epoch: unknown key; did you mean epochs?"),
     ],
@@ -209,7 +224,7 @@ def test_init_never_overwrites(tuner, tmp_path):
     (tmp_path / "image.yaml").write_text("mine")
     again = tuner("init", "image")
     assert again.code == 1
-    assert again.complaints == ["error: image.yaml: exists already; name another file"]
+    assert again.complaints == ["error: image.yaml: the file exists already; name another one"]
     assert (tmp_path / "image.yaml").read_text() == "mine"
     assert tuner("init", "image", "other.yaml").code == 0
     assert (tmp_path / "other.yaml").exists()
@@ -217,7 +232,10 @@ def test_init_never_overwrites(tuner, tmp_path):
 
 def test_init_of_an_unknown_kind(tuner, tmp_path):
     ran = tuner("init", "sound")
-    assert (ran.code, ran.complaints) == (1, ["error: tuner init: no template 'sound'; one of image, text, structured"])
+    assert (ran.code, ran.complaints) == (
+        1,
+        ["error: tuner init: there is no template 'sound'; choose one of image, text, structured"],
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -132,18 +132,18 @@ def test_mistakes_stand_at_their_fields_and_nothing_typed_is_lost(form: Form) ->
     typed = SPEC | DATA | {"study": '<img src=x onerror="alert(1)">', "trials": "0", "constraints": "parameters < x"}
     page = form.send(typed | {"yaml": "seed: [", "training.epochs": "three: {"})
     assert page.status_code == 422
-    assert form.problem_at("yaml").startswith("yaml: is not YAML")
-    assert form.problem_at("training-epochs").startswith("training.epochs: is not YAML")
+    assert form.problem_at("yaml").startswith("yaml: the value is not YAML")
+    assert form.problem_at("training-epochs").startswith("training.epochs: the value is not YAML")
     assert "onerror=&#34;alert(1)&#34;&gt;" in page.text and "<img" not in page.text
     assert "parameters &lt; x" in page.text and "seed: [" in page.text
     # What is no text of its field is not all that is said.
     form.send(typed | {"data.path": "/etc", "training.epochs": "three: {", "yaml": "sampler: {n_startup: 3}"})
-    assert form.problem_at("training-epochs").startswith("training.epochs: is not YAML")
+    assert form.problem_at("training-epochs").startswith("training.epochs: the value is not YAML")
     assert form.problem_at("trials") == "trials: must be greater than 0 (it is 0)"
-    assert "data.path: is outside the folders" in form.problem_at("image_directory-data-path")
+    assert "data.path: the path is outside the folders" in form.problem_at("image_directory-data-path")
     assert form.problem_at("sampler").startswith("sampler.n_startup: unknown option; did you mean n_startup_trials?")
     page = form.send(typed | {"yaml": "training: {epoch: 3}"})
-    assert form.problem_at("study").startswith("study: letters, digits")
+    assert form.problem_at("study").startswith("study: must consist of at most 100 letters, digits")
     assert form.problem_at("trials") == "trials: must be greater than 0 (it is 0)"
     assert form.problem_at("constraints").startswith("constraints.parameters: write <=")
     # The first one has the focus; what has no field came from the YAML.
@@ -162,7 +162,7 @@ def test_what_can_be_seen_of_the_data_at_once_is_said(form: Form, images: Path, 
     table.write_text("age,label\n1,a\n2,b\n")
     typed = SPEC | {"data.kind": "csv", "data.path": "table.csv", "space": "structured"}
     form.send(typed)
-    assert form.problem_at("csv-data-label_column") == "data.label_column: the space structured needs labels"
+    assert form.problem_at("csv-data-label_column") == "data.label_column: the search space structured needs labels"
     form.send(typed | {"data.label_column": "lable"})
     assert "did you mean 'label'?" in form.problem_at("csv-data-label_column")
     form.send(typed | {"data.label_column": "label", "data.columns": "{aged: number}"})
@@ -204,7 +204,7 @@ def test_a_study_is_launched(form: Form, client: httpx.Client, url: str, images:
     assert not (tmp_path / "tuner-artifacts").exists()
     form.send(typed)
     many = form.send(typed, "launch", on="local", workers="99")
-    assert many.status_code == 422 and "at most 16 here" in form.problem_at("workers")
+    assert many.status_code == 422 and "the service allows at most 16 workers, not" in form.problem_at("workers")
     assert "Spec that will be launched" in many.text
     done = form.send(typed, "launch", on="pool")
     assert (done.status_code, done.headers["Location"]) == (303, "/studies/shapes")
@@ -222,7 +222,7 @@ def test_a_whole_spec_as_yaml(form: Form, client: httpx.Client) -> None:
     assert 'name="whole"' in form.page.text and 'name="study"' not in form.page.text
     assert "is required" in form.send({"whole": ""}).text
     wrong = form.send({"whole": "study: s\nstorage: sqlite:////tmp/x.db\n- 1"})
-    assert form.problem_at("whole").startswith("whole: is not YAML") and "storage: sqlite" in wrong.text
+    assert form.problem_at("whole").startswith("whole: the value is not YAML") and "storage: sqlite" in wrong.text
     form.page = client.get("/launch")
     filled = form.send(SPEC | DATA, "yaml")
     text = re.search(r'name="whole"[^>]*>\n(.*?)</textarea>', filled.text, re.DOTALL)

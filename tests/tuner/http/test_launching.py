@@ -67,11 +67,11 @@ def test_an_engine_is_the_operators_to_allow(serving: Serve, tmp_path: Path, ima
             with pytest.raises(SpecError) as error:
                 client.create_study(spec(images), **asked)
             assert [problem.key for problem in error.value.problems] == [key]
-        with pytest.raises(SpecError, match="at most 2 here"):
+        with pytest.raises(SpecError, match="the service allows at most 2 workers, not"):
             client.create_study(spec(images, resources={"workers": 3}), on="local")
-        with pytest.raises(SpecError, match="space: may not be used here"):
+        with pytest.raises(SpecError, match="space: the service does not allow this search space"):
             client.search_space(spec(images, space="os:system"))
-        with pytest.raises(SpecError, match="is the operator's to decide"):
+        with pytest.raises(SpecError, match="only the operator of the service decides this"):
             client.create_study(spec(images, launch={"slurm": {"setup": ["touch /tmp/x"]}}), on="local")
         assert client.list_studies() == []
 

@@ -51,4 +51,4 @@ def test_what_cannot_be_compared_is_violated_by_a_number_that_samplers_and_datab
 def test_a_broken_constraint_is_said_with_its_value():
     limits = [Constraint("parameters", "<=", 1e6), Constraint("val_loss", "<", 0.5)]
     said = broken(limits, {"parameters": 1_200_000.0, "val_loss": 0.25})
-    assert said == ["parameters is 1200000, must be <= 1000000"]
+    assert said == ["parameters is 1200000 but must be <= 1000000"]

@@ -79,10 +79,10 @@ def test_every_split_is_looked_at(policy: SpecPolicy) -> None:
 
 def test_nothing_is_allowed_unless_it_is_named() -> None:
     assert refused(SpecPolicy(), **images("/")) == ["data.path"]
-    with pytest.raises(SpecError, match="allowed: none"):
+    with pytest.raises(SpecError, match="it allows: none"):
         SpecPolicy().check_launcher("slurm", 1)
     SpecPolicy(launchers=frozenset({"slurm"})).check_launcher("slurm", 1)
-    with pytest.raises(SpecError, match="at most 3 here"):
+    with pytest.raises(SpecError, match="the service allows at most 3 workers, not"):
         SpecPolicy(launchers=frozenset({"slurm"}), max_workers=3).check_launcher("slurm", 4)
 
 
@@ -136,7 +136,10 @@ def test_mistakes_of_every_kind_are_said_at_once(policy: SpecPolicy) -> None:
 def test_what_is_not_allowed_is_not_offered(policy: SpecPolicy) -> None:
     _, problems = examine_outside_spec(raw(trails=1, training={"epoch": 1}, data={"kind": "numpy"}), policy)
     said = " ".join(map(str, problems))
-    assert "did you mean trials? allowed are study, data" in said and "kind must be one of image_directory" in said
+    assert (
+        "did you mean trials? the allowed keys are study, data" in said
+        and "kind must be one of image_directory" in said
+    )
     for word in ("storage", "artifacts", "launch", "callbacks", "python"):
         assert word not in said
 

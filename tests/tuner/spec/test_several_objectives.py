@@ -56,15 +56,18 @@ def test_a_stored_spec_is_read_as_it_was():
     ("keys", "said"),
     [
         ({"objective": []}, "objective: name at least one metric, such as val_accuracy"),
-        ({"objective": ["val_loss", "val_loss"]}, "objective: val_loss stands there twice"),
-        ({"objective": "latency_ms"}, "objective: latency_ms is measured after training; the first objective decides"),
+        ({"objective": ["val_loss", "val_loss"]}, "objective: the metric val_loss is listed twice"),
+        (
+            {"objective": "latency_ms"},
+            "objective: latency_ms is measured only after training, but the first objective decides",
+        ),
         ({"objective": ["val_loss", "fanciness"]}, "objective: the direction of 'fanciness' is not known"),
         ({"objective": ["val_loss", {"metric": "x"}]}, "objective.1.direction: is required"),
-        ({"objective": SEVERAL, "sampler": "cmaes"}, "sampler: cmaes takes one objective only; with several use nsga2"),
-        ({"constraints": {"val_loss": 0.5}}, "constraints.val_loss: write <=, <, >= or > and a number, in quotes"),
+        ({"objective": SEVERAL, "sampler": "cmaes"}, "sampler: the sampler cmaes takes only one objective; use nsga2"),
+        ({"constraints": {"val_loss": 0.5}}, "constraints.val_loss: write <=, <, >= or > and then a number, in quotes"),
         ({"constraints": ["val_loss < 0.5"]}, "constraints: must be a mapping"),
-        ({"warm_start": "s"}, "warm_start: a study cannot start from its own trials; name another one"),
-        ({"warm_start": "other", "sampler": "grid"}, "warm_start: the grid sampler tries its own values only"),
+        ({"warm_start": "s"}, "warm_start: a study cannot start from its own trials; name another study"),
+        ({"warm_start": "other", "sampler": "grid"}, "warm_start: the grid sampler tries only the values of its grid"),
         ({"warm_start": {"study": "other", "trials": 0}}, "warm_start.trials: must be greater than 0 (it is 0)"),
         ({"objectives": "val_loss"}, "objectives: unknown key; did you mean objective?"),
     ],
@@ -78,23 +81,25 @@ def test_a_key_inside_a_list_is_not_overridden_by_its_name(tmp_path):
     file.write_text(
         "study: s\ndata: {kind: image_directory, path: .}\nspace: image\nobjective: [val_accuracy, parameters]"
     )
-    with pytest.raises(SpecError, match=r"objective: is a list: set it whole, --set objective=\[...\]"):
+    with pytest.raises(
+        SpecError, match=r"objective: this is a list, which can only be set as a whole: --set objective=\[...\]"
+    ):
         load_spec(file, ["objective.direction=minimize"])
     assert load_spec(file, ["objective=[val_loss, parameters]"]).objective.metric == "val_loss"
 
 
 def test_values_to_try_are_yaml_after_their_name():
     given = ["units=64", "family=plain", "flip=true", "rate=1e-3", "units[model=a|b]=5", "note=a=b"]
-    values = {"units": 64, "family": "plain", "flip": True, "rate": "1e-3", "units[model=a|b]": 5, "note": "a=b"}
+    values = {"units": 64, "family": "plain", "flip": True, "rate": 0.001, "units[model=a|b]": 5, "note": "a=b"}
     assert read_values(given) == values
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["units"], "'units' is not name=value"),
-        (["=3"], "'=3' is not name=value"),
-        (["units=1", "units=2"], "units: stands there twice"),
+        (["units"], "'units' does not have the form name=value"),
+        (["=3"], "'=3' does not have the form name=value"),
+        (["units=1", "units=2"], "units: the hyperparameter is given twice"),
         (["units=[1"], "units: the value is not YAML"),
     ],
 )

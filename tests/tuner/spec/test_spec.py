@@ -18,8 +18,8 @@ BASE = "study: s\ndata: {kind: image_directory, path: .}\nspace: image\nobjectiv
         ("trials: 3000000000", "trials: must be less than or equal to 1000000"),
         ("timeout: 99999d", "timeout: must be less than or equal to 315360000"),
         ("resources: {slots: true}", "resources.slots: must be an integer, or 'auto'"),
-        ("trials: 2\ntrials: 1", "duplicate key 'trials'"),
-        ("training: {epochs: 1, epochs: 2}", "duplicate key 'epochs'"),
+        ("trials: 2\ntrials: 1", "the key 'trials' is given twice"),
+        ("training: {epochs: 1, epochs: 2}", "the key 'epochs' is given twice"),
     ],
 )
 def test_values_that_would_be_taken_for_others_are_refused(lines, said, tmp_path):

@@ -41,11 +41,11 @@ def test_what_values_are(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\na: 2", "duplicate key 'a'"),
-        ("t: {e: 1, e: 2}", "duplicate key 'e'"),
-        ("1: a\n0x1: b", "duplicate key 1"),
-        ("~: a\nnull: b", "duplicate key None"),
-        ("a: &x {p: 1}\nb: {<<: *x, <<: *x}", "duplicate key '<<'"),
+        ("a: 1\na: 2", "the key 'a' is given twice"),
+        ("t: {e: 1, e: 2}", "the key 'e' is given twice"),
+        ("1: a\n0x1: b", "the key 1 is given twice"),
+        ("~: a\nnull: b", "the key None is given twice"),
+        ("a: &x {p: 1}\nb: {<<: *x, <<: *x}", "the key '<<' is given twice"),
         ("? [a, b]\n: 1", "found unhashable key"),
         ("? {a: 1}\n: 1", "found unhashable key"),
         ("a: 2024-13-45", "month must be in 1..12"),
@@ -56,7 +56,7 @@ def test_what_is_refused_is_told_with_its_line(text: str, said: str) -> None:
     with pytest.raises(SpecError) as refused:
         parse_yaml(text, "spec.yaml")
     (problem,) = refused.value.problems
-    assert problem.message.startswith("is not YAML: ") and said in problem.message
+    assert problem.message.startswith("the text is not YAML: ") and said in problem.message
     assert "month" in said or "line " in problem.message
 
 

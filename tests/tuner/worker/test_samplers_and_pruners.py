@@ -122,7 +122,7 @@ def test_a_pruner_decides(name, create_study, run_worker, make_spec, database):
         ("pruner", {"name": "asha", "reduction_factor": 1}, "pruner: asha:"),
         ("pruner", {"name": "threshold"}, "pruner: threshold:"),
         ("pruner", {"name": "patient", "wrapped": "patient"}, "pruner.wrapped: one of"),
-        ("pruner", {"name": "patient", "wrapped": "nope"}, "pruner.wrapped: unknown name 'nope'; one of asha"),
+        ("pruner", {"name": "patient", "wrapped": "nope"}, "pruner.wrapped: there is no 'nope'; choose one of asha"),
         (
             "pruner",
             {"name": "patient", "wrapped": {"name": "median", "n_warmup_steps": "x"}},
