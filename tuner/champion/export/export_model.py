@@ -115,7 +115,7 @@ class Exporter(ChildProcess[FromExporting]):
     """The process that has the user's code, until the block is left."""
 
     def __init__(self, log: Path) -> None:
-        super().__init__("tuner.champion.export.export_process", FROM_EXPORTING, log)
+        super().__init__("tuner.champion.export.writing_process", FROM_EXPORTING, log)
 
     def write(self, request: ExportRequest, built: Path, workspace: Path) -> Written:
         return self.ask(WriteExport(request=request, folder=built, workspace=workspace), Written, _CALLED)

@@ -20,7 +20,7 @@ from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:
     from tuner.champion.formats.serving_function import ServingFunction
-    from tuner.champion.model.loaded import LoadedExport
+    from tuner.champion.model.loaded_model import LoadedExport
 
 _ONNX_FILE = "model.onnx"
 # What an int8 file's ranges are taken from.
@@ -34,7 +34,7 @@ def work(questions: Iterator[Convert], say: Say) -> None:
 
 
 def _converted(asked: Convert) -> Converted:
-    from tuner.champion.model.loaded import LoadedExport
+    from tuner.champion.model.loaded_model import LoadedExport
     from tuner.champion.model.study_data import prepared_data
 
     loaded = LoadedExport(asked.request, prepared_data(asked.request))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from tuner.champion.model.loaded import LoadedExport
+from tuner.champion.model.loaded_model import LoadedExport
 from tuner.champion.model.tensors import RAW_OUTPUTS
 from tuner.champion.records.champion_json import ImageInput
 from tuner.data.structures import in_structure

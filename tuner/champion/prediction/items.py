@@ -23,7 +23,7 @@ from tuner.data.values import PICKLED
 from tuner.errors import DataError
 
 if TYPE_CHECKING:
-    from tuner.champion.model.rows import RowTensors
+    from tuner.champion.model.table_rows import RowTensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +124,7 @@ def _text(index: int, file: Path, takes: TensorInput) -> Item:
 
 def _rows(index: int, file: Path, takes: TensorInput) -> Iterator[Item]:
     # Images and texts need no Arrow.
-    from tuner.champion.model.rows import read_rows
+    from tuner.champion.model.table_rows import read_rows
 
     ragged = _RaggedRows()
     for piece in read_rows(file, takes, ragged.add):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.champion.model.rows import is_csv, write_rows
+from tuner.champion.model.table_rows import is_csv, write_rows
 from tuner.champion.model.tensors import IMAGE_BYTES
 from tuner.champion.records.champion_json import ChampionInput, ImageInput, TensorInput
 from tuner.data.bad_files import printable

@@ -7,7 +7,7 @@ import pytest
 
 from search_spaces.statistics import INTEGER_MISSING
 from tuner.champion.clean import columns as clean
-from tuner.champion.model.rows import read_rows
+from tuner.champion.model.table_rows import read_rows
 from tuner.champion.model.tensors import data_input
 from tuner.champion.prediction.json_lines import example_of
 from tuner.data import cells

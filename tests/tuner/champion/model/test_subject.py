@@ -10,7 +10,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from tuner.champion.model.served import served_outputs
+from tuner.champion.model.served_outputs import served_outputs
 from tuner.champion.model.subject import find_subject, load_trained
 from tuner.champion.model.tensors import tensor_names
 from tuner.data.prepared import TargetFacts

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tuner.champion.model.served import Served
+from tuner.champion.model.served_outputs import Served
 from tuner.champion.model.tensors import IMAGE_BYTES, PIXELS, RAW_OUTPUTS, SERVING
 from tuner.champion.records.champion_json import ImageInput, TensorInput
 from tuner.data.decode import decode_batch, resize_pixels

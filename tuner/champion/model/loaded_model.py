@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from tuner.champion.model.served import Served, served_outputs
+from tuner.champion.model.served_outputs import Served, served_outputs
 from tuner.champion.model.subject import Subject, find_subject, form_and_targets, load_trained
 from tuner.champion.model.tensors import data_input, own_input
 from tuner.champion.records.champion_json import ChampionInput

@@ -1,6 +1,6 @@
 """The process that loads a trial's model with the user's code and writes it for everybody else's.
 
-``python -m tuner.champion.export.export_process LOG``; ``messages`` has what it is asked and answers.
+``python -m tuner.champion.export.writing_process LOG``; ``messages`` has what it is asked and answers.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Export:
     """A trial's model, from its file to the exported ones."""
 
     def __init__(self, request: ExportRequest, data: PreparedData) -> None:
-        from tuner.champion.model.loaded import LoadedExport
+        from tuner.champion.model.loaded_model import LoadedExport
 
         self._request, self._data = request, data
         self._loaded = LoadedExport(request, data)
@@ -82,7 +82,7 @@ class _Export:
 
     def write(self, folder: Path, workspace: Path) -> Written:
         """Writes ``model.keras`` and the SavedModel."""
-        from tuner.champion.model.signatures import write_saved_model
+        from tuner.champion.model.saved_model import write_saved_model
         from tuner.data.own_arrays import own_arrays
 
         loaded, served = self._loaded, self._loaded.served
