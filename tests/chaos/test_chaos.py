@@ -150,7 +150,7 @@ def test_a_trial_that_was_given_up_is_read_from_its_workers_log() -> None:
     log = """2026-01-02 03:04:05,678 INFO trial 3: attempt 1 starts
 2026-01-02 03:04:06,678 INFO trial 3: complete
 2026-01-02 03:04:07,678 INFO trial 4: attempt 2 starts
-2026-01-02 03:04:08,678 WARNING trial 4 was adopted by another worker; leaving it
+2026-01-02 03:04:08,678 WARNING trial 4 was adopted by another worker; this worker stops working on it
 """
     assert abandoned_in(log) == {(4, 2)}
 

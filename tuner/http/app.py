@@ -19,6 +19,7 @@ from tuner.http.feeds import Feeds
 from tuner.http.guard import Guard
 from tuner.http.handlers import add_handlers
 from tuner.http.metrics import ServiceMetrics
+from tuner.http.openapi import DescribedApi
 from tuner.http.pages import sign_in, static_files
 from tuner.http.pages.routing import FOR_READERS
 from tuner.http.rate import Rate
@@ -27,14 +28,9 @@ from tuner.http.routes import champions, charts, dashboard, docs, events, export
 from tuner.http.routes import metrics as metric_routes
 from tuner.http.service import Service
 from tuner.http.settings import ServiceSettings
-from tuner.processes.versions import own_version
 
 # A minute, of one client.
 _SIGN_INS = 10
-_ABOUT = (
-    "Keras Champion searches for the best Keras model. All errors have the same shape: "
-    '`{"error": {"code", "message", "where": [{"key", "message"}], "details"}}`.'
-)
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -76,14 +72,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             opened.close()
             database.close()
 
-    app = FastAPI(
-        title="Keras Champion",
-        version=own_version(),
-        description=_ABOUT,
-        lifespan=running,
-        docs_url=None,
-        redoc_url=None,
-    )
+    app = DescribedApi(lifespan=running)
     add_handlers(app)
     app.add_middleware(Crowd)
     app.add_middleware(Guard, settings=settings, on_answer=metrics.answered)

@@ -21,12 +21,20 @@ class ServiceMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "tuner_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
+            "tuner_http_requests",
+            "Number of requests that the service has answered.",
+            ["method", "route", "status"],
+            registry=self.registry,
         )
         self._seconds = Histogram(
-            "tuner_http_request_seconds", "Seconds until an answer began", ["route"], registry=self.registry
+            "tuner_http_request_seconds",
+            "Seconds until the service began to answer a request.",
+            ["route"],
+            registry=self.registry,
         )
-        self._database = Gauge("tuner_database_up", "Whether the database answers", registry=self.registry)
+        self._database = Gauge(
+            "tuner_database_up", "Whether the database answers: 1 if it does, 0 if it does not.", registry=self.registry
+        )
         ProcessCollector(registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -57,13 +65,15 @@ class _Studies(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found = totals(self._database)
-        studies = GaugeMetricFamily("tuner_studies", "Studies by state", labels=["state"])
+        studies = GaugeMetricFamily("tuner_studies", "Number of studies, by state.", labels=["state"])
         for state, count in found.studies.items():
             studies.add_metric([state], count)
         yield studies
-        trials = GaugeMetricFamily("tuner_trials_ended", "Trials by outcome", labels=["outcome"])
+        trials = GaugeMetricFamily("tuner_trials_ended", "Number of ended trials, by outcome.", labels=["outcome"])
         for outcome, count in found.trials.items():
             trials.add_metric([outcome], count)
         yield trials
-        yield GaugeMetricFamily("tuner_workers_live", "Workers that were seen recently", value=found.workers)
-        yield GaugeMetricFamily("tuner_leases_waiting", "Trials that running studies still want", value=found.waiting)
+        yield GaugeMetricFamily("tuner_workers_live", "Number of workers that were seen recently.", value=found.workers)
+        yield GaugeMetricFamily(
+            "tuner_leases_waiting", "Number of trials that running studies are still to run.", value=found.waiting
+        )

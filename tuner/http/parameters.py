@@ -24,6 +24,11 @@ _NO_NUL = r"^[^\x00]+$"
 Answers = Annotated[Service, Depends(service_of)]
 Study = Annotated[str, Path(min_length=1, max_length=512, pattern=_NO_NUL, description="Name of the study."), _AS_MEANT]
 Text = Annotated[str, Path(min_length=1, max_length=256, pattern=_NO_NUL), _AS_MEANT]
+ExportId = Annotated[
+    str,
+    Path(min_length=1, max_length=256, pattern=_NO_NUL, description="The export's id, as the service gave it."),
+    _AS_MEANT,
+]
 Alias = Annotated[
     str,
     Path(min_length=1, max_length=256, pattern=_NO_NUL, description="Alias of a champion, for example production."),

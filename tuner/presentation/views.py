@@ -106,7 +106,7 @@ def print_status(
     launches: Sequence[LaunchView] = (),
     pools: Sequence[StandingPool] = (),
 ) -> None:
-    """Progress and counts, then the trials that run and the workers that live. A plain Optuna study has no spec.
+    """Progress and counts, then the running trials and the live workers. A plain Optuna study has no spec.
 
     Args:
         launches: a line is printed for each, and one for each of their workers that failed.

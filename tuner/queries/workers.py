@@ -1,4 +1,4 @@
-"""Questions about workers: those of a study, those that live, standing ones, and what engines run."""
+"""Answers questions about workers: those of a study, all live ones, those on standby, and those that engines run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class LiveWorker(WorkerView):
 
 
 def worker_page(*, limit: int = USUAL_PAGE, cursor: str | None = None, storage: Storage = None) -> Page[LiveWorker]:
-    """A page of the workers of every study that live, by their names.
+    """A page of the live workers of every study, in the order of their names.
 
     Args:
         cursor: of the page before; None for the first.

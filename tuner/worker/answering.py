@@ -44,7 +44,7 @@ class Answerer:
             self._metrics.starting_seconds.inc(time.monotonic() - running.started)
         else:
             waited = time.monotonic() - running.started
-            _log.debug("trial %d: build begins %.3f s after its start", running.number, waited)
+            _log.debug("trial %d: building the model begins %.3f s after the start", running.number, waited)
 
     def _suggest(self, running: RunningTrial, asked: Suggest) -> None:
         try:

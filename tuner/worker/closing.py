@@ -54,7 +54,7 @@ class TrialCloser:
         try:
             self._study.artifacts.keep_log(running.number, running.lease.token)
         except (ArtifactsUnavailable, OSError) as error:
-            _log.warning("the log of trial %d is on this machine only: %s", running.number, error)
+            _log.warning("the log of trial %d could be kept on this machine only: %s", running.number, error)
 
     def close(self, lease: Lease, live: LiveTrial, result: TrialResult) -> None:
         """Closes the lease with its result, then tells Optuna.
@@ -109,7 +109,7 @@ class TrialCloser:
             if kept is not None:
                 self._retain()
         except (ArtifactsUnavailable, OSError) as error:
-            _log.warning("files of trial %d or of worse ones stay: %s", result.number, error)
+            _log.warning("files of trial %d or of worse trials could not be deleted: %s", result.number, error)
 
     def _spent(self, running: RunningTrial, finished: Finished) -> bool:
         """Writes the attempt's reason down, and says whether it was the last one."""

@@ -38,4 +38,4 @@ def _keep(artifacts: StudyArtifacts, worker_id: str) -> None:
     try:
         artifacts.keep_worker_log(worker_id)
     except (StorageError, OSError) as error:
-        _log.warning("this worker's log stays on its machine: %s", error)
+        _log.warning("this worker's log could be kept on its machine only: %s", error)

@@ -44,15 +44,26 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._trials = Counter("tuner_trials", "Trials closed, by outcome", ["outcome"], registry=self.registry)
+        self._trials = Counter(
+            "tuner_trials",
+            "Number of trials that this worker has closed, by outcome.",
+            ["outcome"],
+            registry=self.registry,
+        )
         for outcome in Outcome:
             if outcome is not Outcome.INTERRUPTED:
                 self._trials.labels(outcome.value)
-        self.attempts_released = self._counter("attempts_released", "Attempts that ended for another one to go on")
-        self.epochs = self._counter("epochs", "Epochs trained and stored")
-        self.training_seconds = self._counter("training_seconds", "Seconds that these epochs took")
-        self.starting_seconds = self._counter("starting_seconds", "Seconds from starting a process to its built model")
-        self.database_seconds = self._counter("database_seconds", "Seconds in calls to the database, outages included")
+        self.attempts_released = self._counter(
+            "attempts_released", "Number of attempts that were released so that another attempt continues the trial."
+        )
+        self.epochs = self._counter("epochs", "Number of epochs that were trained and stored.")
+        self.training_seconds = self._counter("training_seconds", "Seconds that the stored epochs took to train.")
+        self.starting_seconds = self._counter(
+            "starting_seconds", "Seconds from the start of trial processes until their models were built."
+        )
+        self.database_seconds = self._counter(
+            "database_seconds", "Seconds spent in calls to the database, including outages."
+        )
         ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, meaning: str) -> Counter:
@@ -72,15 +83,19 @@ class WorkerMetrics:
 
     def describe(self, study: str, worker: str, version: str, gpus: Sequence[str]) -> None:
         """Says whose counts these are, and measures the worker's GPUs at every scrape."""
-        info = Info("tuner_worker", "The worker and its study", registry=self.registry)
+        info = Info("tuner_worker", "The name and version of the worker, and its study.", registry=self.registry)
         info.info({"study": study, "worker": worker, "version": version})
         if gpus:
             self.registry.register(_Gpus(gpus))
 
     def watch_slots(self, slots: int, busy: Callable[[], int]) -> None:
         """``busy`` is asked from another thread."""
-        Gauge("tuner_slots", "Trials that the worker can run at a time", registry=self.registry).set(slots)
-        Gauge("tuner_slots_busy", "Trials that it runs now", registry=self.registry).set_function(busy)
+        Gauge("tuner_slots", "Number of trials that the worker can run at the same time.", registry=self.registry).set(
+            slots
+        )
+        Gauge("tuner_slots_busy", "Number of trials that the worker is running.", registry=self.registry).set_function(
+            busy
+        )
 
     def serve(self, host: str, port: int) -> str:
         """Answers scrapes from a thread until the process ends, at any free port if ``port`` is taken.
@@ -113,7 +128,9 @@ class _Gpus(Collector):
         self._gpus = tuple(gpus)
 
     def collect(self) -> Iterator[Metric]:
-        busy = GaugeMetricFamily("tuner_gpu_busy_ratio", "Share of NVML's last sample in which it ran", labels=["gpu"])
+        busy = GaugeMetricFamily(
+            "tuner_gpu_busy_ratio", "Share of the last NVML sample during which the GPU was busy.", labels=["gpu"]
+        )
         for gpu, share in _busy_shares(self._gpus):
             busy.add_metric([gpu], share)
         yield busy

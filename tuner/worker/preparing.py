@@ -42,5 +42,5 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
         raise DataError(f"the process that prepares the data died; see {log}") from None
     finally:
         process.end(grace_seconds=5.0)
-    _log.info("data is ready in %s", message.folder)
+    _log.info("the data is ready in %s", message.folder)
     return message

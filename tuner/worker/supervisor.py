@@ -206,7 +206,7 @@ class Supervisor:
         """Nothing is known about the trial's resume checkpoints now: leaves it for later, and says so once."""
         self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
         if not self._store_is_away:
-            _log.warning("%s; no trial is started until it is back", error)
+            _log.warning("%s; no trial starts until the database is back", error)
         self._store_is_away = True
 
     def _may_start(self) -> bool:
@@ -258,7 +258,7 @@ class Supervisor:
     def _abandon(self, slot: Slot, running: RunningTrial) -> None:
         """Another worker has adopted the trial: end our process and write nothing."""
         slot.running = None
-        _log.warning("trial %d was adopted by another worker; leaving it", running.number)
+        _log.warning("trial %d was adopted by another worker; this worker stops working on it", running.number)
         running.process.kill()
         running.process.end(_EXIT_SECONDS)
 

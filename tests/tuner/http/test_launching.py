@@ -102,6 +102,19 @@ def test_the_body_of_a_launch_is_described_as_a_spec(serving: Serve, tmp_path: P
     assert {name: _bare(described[name]) for name in published["$defs"]} == _bare(published["$defs"])
 
 
+def test_the_api_is_described_in_words_of_its_own(serving: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    connect(url, create=True).close()
+    document = httpx.get(f"{serving(url)}/openapi.json").json()
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    assert {tag for each in operations for tag in each["tags"]} == {each["name"] for each in document["tags"]}
+    parameters = [each for operation in operations for each in operation.get("parameters", [])]
+    assert parameters and all("description" in each for each in parameters)
+    said = {answer["description"] for each in operations for answer in each["responses"].values()}
+    assert not said & {"Successful Response", "Validation Error"}
+    assert all("422" not in each["responses"] and "default" in each["responses"] for each in operations)
+
+
 def _bare(schema: Any) -> Any:
     """A schema without titles and nulls, with references as they are within a document of its own."""
     if isinstance(schema, dict):

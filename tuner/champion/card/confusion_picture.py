@@ -10,7 +10,7 @@ from tuner.champion.records.confusion import Confusion
 MOST_CLASSES = 50
 _LONGEST_NAME = 22
 _FEW = 12
-_WORDS = "Numbers count examples; the stronger the colour, the larger the share of its row."
+_WORDS = "The numbers count examples. The stronger the colour, the larger the share of the row."
 _MARGIN, _TITLE = 14, 22
 
 
@@ -30,7 +30,7 @@ def confusion_picture(found: Confusion) -> str | None:
     least = width_of(_WORDS, 11) + 2 * _MARGIN
     width = max(left + count * cell + _MARGIN + (0 if flat else 0.72 * longest), least)
     height = top + count * cell + 2 * _MARGIN + 12
-    made = picture(width, height, "Confusion matrix: classes of the examples by the classes that they were taken for")
+    made = picture(width, height, "Confusion matrix: the true classes of the examples against the predicted classes")
     middle = left + count * cell / 2
     text(made, middle, _MARGIN + 10, "taken for", kind="soft", anchor="middle")
     x, y = _MARGIN + 10.0, top + count * cell / 2
@@ -63,7 +63,7 @@ def _cells(made: Element, found: Confusion, names: list[str], left: float, top: 
             share = count / sum(row) if count else 0.0
             group = SubElement(made, "g")
             if count:
-                hint(group, f"{names[i]} taken for {names[j]}: {count:,} ({share:.1%})")
+                hint(group, f"{names[i]} predicted as {names[j]}: {count:,} ({share:.1%})")
                 rect(group, x, y, cell, cell, "share", fill_opacity=f"{share:.3f}")
             if i == j:
                 rect(group, x + 0.75, y + 0.75, cell - 1.5, cell - 1.5, "strong", fill="none", stroke_width="1")

@@ -204,11 +204,14 @@ def _trained_again(champion: Champion) -> TrainedAgain | None:
 
 
 def _limits(champion: Champion) -> tuple[str, ...]:
-    found = ["Its scores hold for examples like those above. Nothing is known about data of another origin."]
+    found = [
+        "The scores hold for examples like those described above. "
+        "Nothing is known about how the model does on data of another origin."
+    ]
     if "test" not in champion.splits:
-        found.append("There was no test split: every score comes from the examples that chose the model.")
+        found.append("There was no test split, so every score comes from the examples by which the model was chosen.")
     if champion.verification.confusion is not None:
         rare = [each.name for each in champion.verification.confusion.classes if each.examples < _RARE]
         if rare:
-            found.append(f"Fewer than {_RARE} examples were scored of: {', '.join(rare)}.")
+            found.append(f"The scores rest on fewer than {_RARE} examples of each of these classes: {', '.join(rare)}.")
     return tuple(found)

@@ -18,11 +18,12 @@ def loading(champion: Champion) -> Iterator[str]:
     for report in champion.formats:
         if report.file is None:
             continue
-        yield f"`{report.file}`, for {_RUNS_IN.get(report.name, 'LiteRT')}, gives {report.gives}. It takes:"
+        runtime = _RUNS_IN.get(report.name, "LiteRT")
+        yield f"`{report.file}` runs in {runtime} and returns {report.gives}. Its inputs are:"
         yield ""
         yield from (f"- `{name}`: {words}" for name, words in report.takes.items())
         yield from ("", "```python", *code(champion, report), "```", "")
-    yield "`tuner predict DIR INPUT...` predicts files."
+    yield "To predict files, run `tuner predict DIR INPUT...`."
 
 
 def code(champion: Champion, report: FormatReport) -> list[str]:

@@ -21,9 +21,9 @@ from tuner.champion.records.champion_json import RECORD
 
 # Letters; what `tuner export` writes is smaller.
 _LARGEST = 2_000_000
-_UNREADABLE = "{file} cannot be read from here: only what the database has is shown."
-_DAMAGED = f"{RECORD} is damaged: only what the database has is shown."
-_REPLACED = "{folder} holds another export now: only what the database has is shown."
+_UNREADABLE = "{file} cannot be read from here, so only what the database has is shown."
+_DAMAGED = f"{RECORD} is damaged, so only what the database has is shown."
+_REPLACED = "{folder} now holds another export, so only what the database has is shown."
 
 TextOf = Callable[[str], str | None]
 

@@ -130,7 +130,9 @@ def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
     # A value that the sampler knows by another one is asked for a second time, as the only one of its kind.
     if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.single():
         return distribution.low
-    raise ExportError(f"it has no value for hyperparameter {name}: the search space is another one now")
+    raise ExportError(
+        f"it has no value for hyperparameter {name}, because the search space has changed since the trial ran"
+    )
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def _trials_to_export(study: OpenStudy, options: ExportOptions) -> list[TrialDet
     numbers = candidates(study, options.trial, options.prefer, max(options.top, options.ensemble or 0))
     if options.ensemble is not None and len(numbers) < 2:
         raise ExportError(
-            f"an ensemble needs two trials whose models are kept, and study {study.name} has {len(numbers)}; "
+            f"an ensemble needs at least two trials whose models are kept, but study {study.name} has {len(numbers)}; "
             "keep_checkpoints says how many are kept"
         )
     return [kept_trial(study, number) for number in numbers]

@@ -72,7 +72,7 @@ class ExportOptions(BaseModel):
     def _compatible(self) -> Self:
         if self.ensemble is not None and (self.refit or self.seeds is not None or self.trial is not None):
             raise ExportError(
-                "an ensemble averages the best trials as they are: ask for it without a trial, refit and seeds"
+                "an ensemble averages the best trials as they are and cannot be combined with a trial, refit or seeds"
             )
         if self.trial is not None and self.prefer is not None:
             raise ExportError("trial and prefer both say which trial is exported: give only one of them")
@@ -108,7 +108,9 @@ def export_options(options: ExportOptions | None, keywords: Mapping[str, Any]) -
             raise ExportError(f"give {', '.join(keywords)} within the options, not beside them")
         return options
     if unknown := [name for name in keywords if name not in ExportOptions.model_fields]:
-        raise TypeError(f"an export has no option {', '.join(unknown)}: it has {', '.join(ExportOptions.model_fields)}")
+        raise TypeError(
+            f"there is no export option {', '.join(unknown)}; the options are {', '.join(ExportOptions.model_fields)}"
+        )
     try:
         return ExportOptions.model_validate(keywords)
     except ValidationError as error:

@@ -188,7 +188,7 @@ def _problem(arrays: Mapping[str, npt.NDArray[Any]]) -> str | None:
     """What is wrong with outputs whatever the task; None if nothing is."""
     for tensor, values in arrays.items():
         if values.dtype.kind in "fc" and not all(np.isfinite(block).all() for block in blocks(values)):
-            return f"its {tensor} are numbers that are not finite"
+            return f"its output {tensor} contains numbers that are not finite"
     return None
 
 

@@ -86,7 +86,7 @@ class FormatProof:
         takes = exported.written.input
         if isinstance(takes, ImageInput):
             (height, width), channels = takes.image_size, takes.channels
-            words = {_IMAGES: f"float32 (batch, {height}, {width}, {channels}): pixels in [0, 255], resized before"}
+            words = {_IMAGES: f"float32 (batch, {height}, {width}, {channels}): pixels in [0, 255] of resized images"}
         raw = [each for each in exported.written.outputs if each.tensor in exported.written.raw_tensors]
         score = None if proof.keras is None else exported.score(proof.keras).value
         return FormatReport(

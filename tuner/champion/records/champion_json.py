@@ -25,7 +25,9 @@ KERAS_MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
 _FORMAT = 2
 _NEEDED = (KERAS_MODEL, f"{SAVED_MODEL}/saved_model.pb")
-_DISTRUST = "`tuner export` did not write it like this; export again, or fetch it again from where it is registered"
+_DISTRUST = (
+    "it is not as `tuner export` wrote it; export the model again, or fetch it again from where it is registered"
+)
 
 
 class _Record(BaseModel):
@@ -261,7 +263,9 @@ def _current(record: Any, file: Path) -> Any:
     if not isinstance(record, dict):
         return record
     if isinstance(record.get("format"), int) and record["format"] > _FORMAT:
-        raise PredictError(f"{file} was written by a later version of keras-champion: update it here")
+        raise PredictError(
+            f"{file} was written by a later version of keras-champion; upgrade keras-champion on this machine"
+        )
     if record.get("format") != 1:
         return record
     names = record.get("class_names", ())
@@ -311,7 +315,7 @@ def _refuse_links(folder: Path) -> None:
                     "the links lead to, for example by cp -rL"
                 )
             if not (path.is_dir() or path.is_file()):
-                raise PredictError(f"{_shown(path)} is neither a file nor a folder: remove it")
+                raise PredictError(f"{_shown(path)} is neither a file nor a folder; remove it")
 
 
 def _raise(error: OSError) -> None:

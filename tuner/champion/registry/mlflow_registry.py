@@ -89,7 +89,7 @@ def _make_model(client: MlflowClient, name: str) -> None:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code == "INVALID_PARAMETER_VALUE":
-            raise RegistryError(f"MLflow refuses the model's name {name!r}: use neither / nor : in --name") from None
+            raise RegistryError(f"MLflow refuses the model name {name!r}; choose a --name without / and :") from None
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
 

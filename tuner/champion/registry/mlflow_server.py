@@ -77,10 +77,10 @@ class Server:
                 "into the URI"
             )
         if code == "PERMISSION_DENIED":
-            return f"MLflow at {self.uri} does not permit it: {_on_one_line(error)}"
+            return f"MLflow at {self.uri} does not permit this request: {_on_one_line(error)}"
         if (root := _unreached(error)) is not None:
             return f"MLflow at {self.uri} cannot be reached: {_on_one_line(root)}"
-        return f"MLflow at {self.uri} refuses: {_on_one_line(error)}"
+        return f"MLflow at {self.uri} refuses the request: {_on_one_line(error)}"
 
     def _without_secrets(self, text: str) -> str:
         names = (_PASSWORD, _TOKEN)
@@ -106,12 +106,16 @@ def server_at(uri: str | None) -> Server:
         named = False
     # What is no URI may hold a password all the same: it is not repeated.
     if not named or parts.query or parts.fragment:
-        raise RegistryError("the URI of MLflow must be that of a server: http://HOST:PORT or https://HOST, no query")
+        raise RegistryError(
+            "the MLflow URI must be that of a server, http://HOST:PORT or https://HOST, without a query"
+        )
     bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
     if user is None:
         return Server(bare, {})
     if not user or not password:
-        raise RegistryError(f"the URI of MLflow at {bare} needs both user and password; a token goes into {_TOKEN}")
+        raise RegistryError(
+            f"the MLflow URI {bare} needs both a user and a password; put a token into {_TOKEN} instead"
+        )
     return Server(bare, {_USER: unquote(user), _PASSWORD: unquote(password)})
 
 

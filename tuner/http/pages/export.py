@@ -16,7 +16,7 @@ from tuner.champion.formats.offered import FORMATS
 from tuner.errors import ExportError, UnreadableSpec
 from tuner.http.pages.forms import OWN_FORM, gone_to
 from tuner.http.pages.templating import export_address, page
-from tuner.http.parameters import Answers, Study, Text
+from tuner.http.parameters import Answers, ExportId, Study
 from tuner.http.routes.exports import Launcher, begun
 from tuner.http.service import Service
 
@@ -50,7 +50,7 @@ async def sent(request: Request, service: Answers, study: Study, caller: Launche
 
 
 @router.post("/{export}/cancel", dependencies=[OWN_FORM])
-async def cancel(service: Answers, study: Study, export: Text, caller: Launcher) -> Response:
+async def cancel(service: Answers, study: Study, export: ExportId, caller: Launcher) -> Response:
     await service.exports.cancel(study, export, caller.name)
     return gone_to(export_address(study))
 

@@ -1,4 +1,4 @@
-"""The workers of every study that live, and those that stand by."""
+"""The live workers of every study, and the workers on standby."""
 
 from __future__ import annotations
 

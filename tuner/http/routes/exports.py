@@ -12,7 +12,7 @@ from tuner.champion.export.export_champion import check_export
 from tuner.champion.export.export_view import ExportView
 from tuner.champion.export.options import ExportOptions
 from tuner.http.access import Caller, needs
-from tuner.http.parameters import Answers, Study, Text
+from tuner.http.parameters import Answers, ExportId, Study
 from tuner.http.service import Service
 from tuner.json_codec import as_json
 
@@ -45,7 +45,7 @@ async def list_exports(service: Answers, study: Study) -> Response:
 async def show(
     service: Answers,
     study: Study,
-    export: Text,
+    export: ExportId,
     wait: Annotated[
         float, Query(ge=0, le=30, description="Seconds to wait for the export to end before answering.")
     ] = 0,
@@ -55,7 +55,7 @@ async def show(
 
 
 @router.delete("/{export}", response_model=ExportView)
-async def cancel(service: Answers, study: Study, export: Text, caller: Launcher) -> Response:
+async def cancel(service: Answers, study: Study, export: ExportId, caller: Launcher) -> Response:
     """Cancels an export that is waiting or running. Nothing of it is kept."""
     return _answer(await service.exports.cancel(study, export, caller.name))
 

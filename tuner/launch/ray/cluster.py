@@ -197,12 +197,12 @@ def shipped() -> dict[str, Any]:
 
 
 def hosts() -> dict[str, str]:
-    """The nodes that live: host by node's id."""
+    """The live nodes: their hosts by node ID."""
     return {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
 
 
 def rooms() -> list[Room]:
-    """What the nodes have that live."""
+    """Resources of the live nodes."""
     return [
         Room(
             node["NodeManagerHostname"],

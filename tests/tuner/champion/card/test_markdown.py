@@ -82,7 +82,7 @@ def test_the_card_says_what_is_known_and_what_is_not() -> None:
     assert "val_accuracy **0.75** on 65 raw validation files" in text
     assert "| cat | 50 | 1.000 | 0.800 |" in text
     assert "There was no test split" in text
-    assert "Fewer than 30 examples were scored of: a" in text
+    assert "The scores rest on fewer than 30 examples of each of these classes: a" in text
 
 
 def test_names_stay_text() -> None:
@@ -157,7 +157,7 @@ def test_the_matrix_is_drawn_with_its_counts(count: int) -> None:
             assert (str(each) if each < 10_000 else f"{each / 1000:.0f}k") in texts
     assert all(texts.count(name) == 2 for name in found.class_names)
     # Each cell tells its exact count, and the colour is the row's share.
-    assert f"class 1 taken for class 0: 1,001 ({1001 / sum(found.counts[1]):.1%})" in picture
+    assert f"class 1 predicted as class 0: 1,001 ({1001 / sum(found.counts[1]):.1%})" in picture
     assert f'fill-opacity="{1001 / sum(found.counts[1]):.3f}"' in picture
 
 
@@ -192,11 +192,14 @@ def test_any_values_can_be_drawn(values: tuple[float, ...]) -> None:
 
 def test_the_card_says_whose_curves_they_are() -> None:
     pictures = {"curves": "curves.svg"}
-    assert "Of trials 4, 7, which are averaged" in card(card_of(_champion(), [_curve(4), _curve(7)], None, pictures))
+    averaged = card(card_of(_champion(), [_curve(4), _curve(7)], None, pictures))
+    assert "The curves belong to trials 4, 7, whose models are averaged" in averaged
     run = Run(seed=1, validation=None, test=None)
     again = Retraining(trained_on=("train", "validation"), epochs=3, runs=(run,), exported=True)
     text = card(card_of(_champion(retraining=again), [_curve(executions=2)], None, pictures))
-    assert "Of trial 4, whose hyperparameters were trained again" in text and "trained several times" in text
+    assert (
+        "belong to trial 4, whose hyperparameters were then trained again" in text and "trained several times" in text
+    )
 
 
 def test_hostile_names_are_harmless_in_every_file(tmp_path: Path) -> None:

@@ -27,5 +27,5 @@ def test_every_kind_of_value_is_given_as_it_was() -> None:
 
 
 def test_what_the_trial_did_not_have_is_refused() -> None:
-    with pytest.raises(ExportError, match=r"no value for hyperparameter rate.*the search space is another one now"):
+    with pytest.raises(ExportError, match=r"no value for hyperparameter rate.*the search space has changed since"):
         _build(TrialHyperParameters(known_value, {"kind": "large", "units": 32}))

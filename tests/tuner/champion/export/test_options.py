@@ -46,7 +46,7 @@ def test_the_formats_that_every_export_has_are_among_them_in_one_order() -> None
 def test_options_are_given_as_one_object_or_by_name() -> None:
     with pytest.raises(ExportError, match="give top within the options"):
         export_options(ExportOptions(), {"top": 3})
-    with pytest.raises(TypeError, match="an export has no option tops: it has trial, "):
+    with pytest.raises(TypeError, match="there is no export option tops; the options are trial, "):
         export_options(None, {"tops": 3})
 
 

@@ -289,7 +289,7 @@ def test_a_record_that_lists_nothing_proves_nothing(bare_export: Path) -> None:
 def test_a_record_may_not_list_what_is_outside(bare_export: Path, name: str) -> None:
     (bare_export.parent / "outside").write_text("x")
     relist(bare_export, hash_files(bare_export) | {name: "0" * 64})
-    with pytest.raises(PredictError, match="which is outside of the folder: `tuner export` did not write it"):
+    with pytest.raises(PredictError, match="which is outside of the folder: it is not as `tuner export` wrote it"):
         read_champion(bare_export)
 
 
@@ -321,7 +321,7 @@ def test_the_folder_itself_may_be_reached_by_a_link(bare_export: Path, tmp_path:
 
 def test_a_pipe_does_not_make_the_reader_wait(bare_export: Path) -> None:
     os.mkfifo(bare_export / "saved_model" / "pipe")
-    with pytest.raises(PredictError, match="pipe is neither a file nor a folder: remove it"):
+    with pytest.raises(PredictError, match="pipe is neither a file nor a folder; remove it"):
         read_champion(bare_export)
 
 

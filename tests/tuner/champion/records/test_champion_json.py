@@ -57,7 +57,7 @@ def test_a_record_of_the_first_format_is_read(folder: Path) -> None:
 def test_a_record_of_a_later_format(folder: Path) -> None:
     file = folder / "champion.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 3}))
-    with pytest.raises(PredictError, match="written by a later version of keras-champion: update it here"):
+    with pytest.raises(PredictError, match="written by a later version of keras-champion; upgrade keras-champion on"):
         read_champion(folder)
 
 

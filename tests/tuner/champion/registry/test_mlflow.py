@@ -234,7 +234,10 @@ def test_a_deleted_experiment_is_named(server: str, registered: Register, bare_e
     [
         ("http://ann:s3cr3t@127.0.0.1:9", "MLflow at http://127.0.0.1:9 cannot be reached: .*Connection refused"),
         ("http://ann:s3cr3t@no-such-host.invalid", r"MLflow at http://no-such-host\.invalid cannot be reached: "),
-        ("http://s3cr3t@127.0.0.1:9", "needs both user and password; a token goes into MLFLOW_TRACKING_TOKEN"),
+        (
+            "http://s3cr3t@127.0.0.1:9",
+            "needs both a user and a password; put a token into MLFLOW_TRACKING_TOKEN",
+        ),
         ("127.0.0.1:5000?token=s3cr3t", "must be that of a server"),
         ("http://127.0.0.1:5000?token=s3cr3t", "must be that of a server"),
         ("http://ann:s3cr3t@127.0.0.1:port", "must be that of a server"),
@@ -271,9 +274,9 @@ class _Refusing(BaseHTTPRequestHandler):
     ("status", "says"),
     [
         (401, "refuses these credentials: .* into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "),
-        (403, "does not permit it: .*no entry for"),
-        (404, "refuses: .*no entry for"),
-        (200, "refuses: .*no entry for"),
+        (403, "does not permit this request: .*no entry for"),
+        (404, "refuses the request: .*no entry for"),
+        (200, "refuses the request: .*no entry for"),
     ],
 )
 def test_a_server_that_refuses(registered: Register, bare_export: Path, status: int, says: str) -> None:
