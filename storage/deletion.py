@@ -1,4 +1,4 @@
-"""Taking a study away: our rows and Optuna's, in one transaction."""
+"""Deletes a study: our rows and Optuna's, in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What drivers raise, told apart: try again, come back later, or a mistake."""
+"""Classifies database drivers' errors: try again, come back later, or give up because of a mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far predicting is, on a terminal."""
+"""Shows the progress of predictions on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is learned from arrays: the task by dtype and shape, in one place. The values stay the user's own."""
+"""Infers the task of arrays from their dtype and shape. The values stay the user's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several splits as one to train on."""
+"""Joins several splits into one to train on."""
 
 from __future__ import annotations
 

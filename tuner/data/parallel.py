@@ -1,4 +1,4 @@
-"""Work on many files by several threads."""
+"""Processes many files in several threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From prepared data to what a search space is told about it."""
+"""Summarises prepared data for search spaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: bearer tokens, the pages' cookie, and anybody here while there is no token."""
+"""Decides who a caller is and what they may do: by a token, by the pages' cookie, or locally while no token exists."""
 
 from __future__ import annotations
 

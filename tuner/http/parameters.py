@@ -1,4 +1,4 @@
-"""What routes take from the URL."""
+"""The parameters that routes read from the URL."""
 
 from __future__ import annotations
 

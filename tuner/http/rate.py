@@ -1,4 +1,4 @@
-"""How often one client may ask."""
+"""Limits how often one client may send requests."""
 
 from __future__ import annotations
 

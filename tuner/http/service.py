@@ -1,4 +1,4 @@
-"""What every route has at hand: the open database, the settings, and the way to ask in threads."""
+"""The objects that every route uses: the open database, the settings, and the threads that query the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a service is told at its start."""
+"""The settings with which a service is started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long answers, in pieces as they are read."""
+"""Sends long answers piece by piece, as they are read."""
 
 from __future__ import annotations
 

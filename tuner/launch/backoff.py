@@ -1,4 +1,4 @@
-"""Studies that could not be worked on here: left alone for a while, each time a longer one."""
+"""Leaves studies that failed on this node alone for a while, for longer after each failure."""
 
 from __future__ import annotations
 

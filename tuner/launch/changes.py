@@ -1,4 +1,4 @@
-"""What changes a study that is there: stopped, run again, deleted; and the upgrade of a database."""
+"""Stops, resumes and deletes existing studies, and upgrades a database."""
 
 from __future__ import annotations
 

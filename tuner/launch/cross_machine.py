@@ -1,4 +1,4 @@
-"""What works on this machine and would not on another one: told before anything starts."""
+"""Finds what works on this machine but would fail on another one, before anything starts."""
 
 from __future__ import annotations
 

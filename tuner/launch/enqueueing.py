@@ -1,4 +1,4 @@
-"""What can be tuned, and configurations that are tried next."""
+"""Lists what can be tuned, and enqueues configurations to be tried next."""
 
 from __future__ import annotations
 

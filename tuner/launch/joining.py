@@ -1,4 +1,4 @@
-"""Workers that join: one study, or whichever waits for workers."""
+"""Starts workers that join one study, or whichever study waits for workers."""
 
 from __future__ import annotations
 

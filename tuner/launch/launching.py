@@ -1,4 +1,4 @@
-"""Studies begun: with a worker of this process, with workers of an engine, or without any."""
+"""Launches studies: with a worker of this process, with workers of an engine, or without workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Being told to end: SIGTERM taken as Ctrl-C is, and events that signals set."""
+"""Handles termination: SIGTERM is treated like Ctrl-C, and signals set events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a study while somebody looks: the same for the terminal and for browsers."""
+"""The events of a study while somebody watches it, the same for the terminal and for browsers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs, read in pieces."""
+"""Reads logs piece by piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page's head says, and what the charts need beside the trials."""
+"""The facts in the head of the page, and the data that the charts need beside the trials."""
 
 from __future__ import annotations
 

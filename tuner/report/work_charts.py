@@ -1,4 +1,4 @@
-"""Who worked when, and how the trials ended."""
+"""Charts of which worker worked when, and of how the trials ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page: gathers, draws, and writes one file that needs no other."""
+"""Writes the report page: collects the data, draws the charts, and writes a single self-contained file."""
 
 from __future__ import annotations
 

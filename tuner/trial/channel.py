@@ -1,4 +1,4 @@
-"""The trial process's end of the pipe."""
+"""The trial process's end of the pipe to its worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker is told when it is started."""
+"""The settings with which a worker is started."""
 
 from __future__ import annotations
 

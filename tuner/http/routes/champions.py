@@ -1,4 +1,4 @@
-"""Champions: list, promote, download."""
+"""Routes that list, promote and download champions."""
 
 from __future__ import annotations
 

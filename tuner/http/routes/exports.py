@@ -1,4 +1,4 @@
-"""Exports: begin one, look how it stands, end it."""
+"""Routes that begin, show and cancel exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it can answer."""
+"""Routes that tell whether the service is running and whether it can answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts for Prometheus."""
+"""The route that serves metrics for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studies: list, look, create, stop, go on, delete."""
+"""Routes that list, show, create, stop, resume and delete studies."""
 
 from __future__ import annotations
 
