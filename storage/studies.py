@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages._rdb.models import TrialModel
 from optuna.study import StudyDirection
+from optuna.study.study import _SYSTEM_ATTR_METRIC_NAMES as METRIC_NAMES
 from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -90,6 +91,8 @@ def create_study(
     if budget < 1 or len(presets) > budget:
         raise ValueError(f"a budget of {budget} with {len(presets)} presets")
     study_id = _optuna_study(db, name, [each["direction"] for each in objectives])
+    with optuna_errors(db.url):
+        db.optuna.set_study_system_attr(study_id, METRIC_NAMES, [each["metric"] for each in objectives])
     row = {
         "study_id": study_id,
         "name": name,

@@ -6,7 +6,6 @@ Optuna's public answers.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,15 +28,13 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.columns import database_clock, seconds_between
 from storage.errors import UnknownStudy
+from storage.parameter_names import SAMPLERS_VIEW, without_scope
 from storage.ranking import Standing, front
 from storage.results import SUCCESSES
 from storage.studies import has_constraints
 from storage.tables import EpochRow, LeaseRow, StudyRow, TrialRow
 
-_CONDITIONS = re.compile(r"\[[^\[\]]*\]$")
 _CHUNK = 500
-# What follows the names of parameters that only the sampler sees.
-SAMPLERS_VIEW = ("@rank", "@mirror")
 _LARGEST = sys.float_info.max
 
 
@@ -93,11 +90,10 @@ class StudyKey:
 def public_params(params: Mapping[str, Any]) -> dict[str, Any]:
     """Hyperparameters as people know them.
 
-    In Optuna a conditional one is ``name[conditions]``, and ``name@rank`` or ``name@mirror`` is what the sampler sees
-    in its place: the former loses its conditions, the latter is left out.
+    See ``storage.parameter_names``: scopes are left out, and so is what only samplers see.
     """
     shown = {name: value for name, value in params.items() if not name.endswith(SAMPLERS_VIEW)}
-    return {_CONDITIONS.sub("", name): value for name, value in shown.items()}
+    return {without_scope(name): value for name, value in shown.items()}
 
 
 def find_study(session: Session, name: str) -> StudyKey:

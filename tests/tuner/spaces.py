@@ -178,6 +178,14 @@ class AlwaysBroken(keras_tuner.HyperModel):
         raise RuntimeError(f"no such layer for {units} units")
 
 
+class Fatal(keras_tuner.HyperModel):
+    """Ends the search in every trial but the first: no other one could do better."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Int("units", 4, 64)
+        raise keras_tuner.errors.FatalValueError("the license server is away")
+
+
 class ReturnsNumber(keras_tuner.HyperModel):
     """A ``fit`` of its own that runs no callback and returns the objective."""
 

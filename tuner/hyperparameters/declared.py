@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from keras_tuner.engine import hyperparameters as kinds
 
+from storage.parameter_names import has_suffix
+
 Kind = Literal["int", "float", "choice", "boolean", "fixed"]
 
 # Optuna's tables hold 512 characters, of which a suffix for the sampler's view takes a few.
@@ -68,11 +70,8 @@ class Declared:
     def optuna_name(self) -> str:
         """Unique in a trial, even where one name has several conditions: ``units[model=a]``."""
         scope = ",".join(str(condition) for condition in self.conditions if not condition.discovered)
-        if not scope:
-            return self.name
-        if len(self.name) + len(scope) > _LONGEST_NAME:
-            scope = "#" + hashlib.sha256(scope.encode()).hexdigest()[:16]
-        return f"{self.name}[{scope}]"
+        # A name of the space's own that looks as if it had a scope has an empty one.
+        return scoped(self.name, scope) if scope or has_suffix(self.name) else self.name
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -96,6 +95,13 @@ class Declared:
             "ordered": self.ordered,
             "optuna_name": self.optuna_name,
         }
+
+
+def scoped(name: str, scope: str) -> str:
+    """A name in Optuna that is told apart by its scope, of which a long one, or one with brackets, is a digest."""
+    if len(name) + len(scope) > _LONGEST_NAME or "[" in scope or "]" in scope:
+        scope = "#" + hashlib.sha256(scope.encode()).hexdigest()[:16]
+    return f"{name}[{scope}]"
 
 
 def declared_from(hyperparameter: Any) -> Declared:

@@ -13,7 +13,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from storage.history import StudyHistory, TrialHistory
-from storage.summaries import SAMPLERS_VIEW
+from storage.parameter_names import SAMPLERS_VIEW
 from tuner.queries.measures import Measure, measures
 
 FEWEST_TRIALS = 10

@@ -23,6 +23,10 @@ from tuner.trial.messages import (
 WORKER_GONE = 75
 
 
+class NoSuggestion(Exception):
+    """The study has no value for a hyperparameter."""
+
+
 class Channel:
     """Asks the worker, and listens to it while training computes.
 
@@ -57,14 +61,14 @@ class Channel:
         """The trial's value of a hyperparameter.
 
         Raises:
-            ValueError: the study cannot give one, for example because its choices changed between trials.
+            NoSuggestion: the study cannot give one. It is not the space's mistake, as a ValueError in ``build`` is.
         """
         # A value from numpy is not JSON.
         plain = value.item() if hasattr(value, "item") else value
         self.send(Suggest(name=name, distribution=distribution_to_json(distribution), value=plain))
         answer = self._suggestions.get()
         if answer.error is not None:
-            raise ValueError(answer.error)
+            raise NoSuggestion(answer.error)
         return answer.value
 
     def verdict(self, epoch: int, wait_seconds: float) -> Verdict | None:

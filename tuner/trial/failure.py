@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from keras_tuner.errors import FailedTrialError
+from keras_tuner.errors import FailedTrialError, FatalError
 
 from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished
@@ -43,6 +43,7 @@ def describe(error: BaseException) -> Finished:
     text = " ".join(str(error).split())
     return Finished(
         outcome=outcome,
+        ends_study=isinstance(error, FatalError),
         cause=_DISK_FULL if _is_disk_full(error) else _cause(error, text),
         reason=_reason(error, outcome, text),
         traceback="".join(traceback.format_exception(error)),
@@ -50,6 +51,8 @@ def describe(error: BaseException) -> Finished:
 
 
 def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, FatalError):
+        return Outcome.FAILED
     if isinstance(error, Infeasible | FailedTrialError):
         return Outcome.INFEASIBLE
     if isinstance(error, Diverged):

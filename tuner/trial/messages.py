@@ -64,7 +64,7 @@ class Finished(_Message):
     """The end of the attempt, failures as data.
 
     ``cause`` is equal for equal failures, ``reason`` is for people; ``measures`` has the value of every objective and
-    constraint, where the spec has more than one objective.
+    constraint, where the spec has more than one objective. ``ends_study``: no other trial shall begin.
     """
 
     type: Literal["finished"] = "finished"
@@ -77,6 +77,7 @@ class Finished(_Message):
     cause: str | None = None
     reason: str | None = None
     traceback: str | None = None
+    ends_study: bool = False
 
 
 class Suggested(_Message):

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import keras_tuner
+from keras_tuner.errors import FatalError
 
 from search_spaces.base import StagedModel
 from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
@@ -33,6 +34,9 @@ def build_model(
     """
     try:
         built = space.build(hp)
+    except FatalError:
+        # KerasTuner's FatalValueError is a ValueError too.
+        raise
     except ValueError as error:
         raise Infeasible(f"build refused the configuration: {error}") from error
     staged = built if isinstance(built, StagedModel) else StagedModel(built)

@@ -21,7 +21,7 @@ _BUILT_IN = {
 
 
 class _BuildFunction(keras_tuner.HyperModel):
-    """A plain function of ``hp`` as a hypermodel, as KerasTuner takes it too."""
+    """Whatever can be called with ``hp`` as a hypermodel, as KerasTuner takes it too."""
 
     def __init__(self, function: Callable[[keras_tuner.HyperParameters], Any]) -> None:
         super().__init__()
@@ -55,6 +55,6 @@ def _construct(
         return found(**options)
     if isinstance(found, keras_tuner.HyperModel):
         return found
-    if inspect.isfunction(found):
+    if callable(found) and not inspect.isclass(found):
         return _BuildFunction(found)
     raise SpaceError(f"space {name}: {found!r} is neither a keras_tuner.HyperModel nor a function of hp")

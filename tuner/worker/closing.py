@@ -49,6 +49,8 @@ class TrialCloser:
                 return
             finished = self._given_up(running.live, finished)
         self.close(running.lease, running.live, self._result(running.lease, finished, running))
+        if finished.ends_study:
+            self._end("failed", f"trial {running.number} ended the search: {finished.reason}")
 
     def _keep_log(self, running: RunningTrial) -> None:
         try:
@@ -86,6 +88,7 @@ class TrialCloser:
     def _tell(self, live: LiveTrial, result: TrialResult) -> None:
         state = POLICIES[Outcome(result.outcome)].told
         assert state is not None
+        live.describe({"outcome": result.outcome, "reason": result.reason, "metrics": result.metrics})
         live.tell(state, self._values(result), violations(self._study.spec.limits, result.measures or {}))
         _log.info(
             "trial %d: %s%s",

@@ -13,11 +13,13 @@ from optuna.distributions import (
     IntDistribution,
     json_to_distribution,
 )
+from optuna.study._constrained_optimization import _CONSTRAINTS_KEY as CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from storage.fenced_optuna import FencedOptuna
 from storage.fencing import Lease, trial_of
 from storage.translation import optuna_errors
+from tuner.hyperparameters.variants import is_compatible, takes, variant
 from tuner.study.open_study import OpenStudy
 from tuner.worker.sampling import make_pruner, make_sampler
 
@@ -51,19 +53,41 @@ class LiveTrial:
     def suggest(self, name: str, distribution_json: str, value: Any = None) -> Any:
         """The trial's value of a parameter: the stored one, else ``value``, else the sampler's.
 
+        A parameter whose distribution differs from the one that the study has under this name, in a way that Optuna
+        does not allow, gets a name of its own: see ``tuner.hyperparameters.variants``.
+
         Raises:
-            ValueError: the distribution cannot be sampled, or does not fit what earlier trials used.
+            ValueError: the distribution cannot be sampled.
         """
-        if name in self._recorded:
-            return self._recorded[name]
         distribution = json_to_distribution(distribution_json)
+        own = variant(name, distribution)
+        for stored in (name, own):
+            if stored in self._recorded and takes(distribution, self._recorded[stored]):
+                return self._recorded[stored]
         with optuna_errors():
-            if value is None:
-                value = _suggest(self._trial, name, distribution)
-            else:
-                self._record(name, distribution, value)
+            if name not in self._recorded and self._fits(name, distribution):
+                try:
+                    return self._suggest_as(name, distribution, value)
+                except ValueError:
+                    # Unless another worker was the first with this name.
+                    if self._fits(name, distribution):
+                        raise
+            return self._suggest_as(own, distribution, value)
+
+    def _suggest_as(self, name: str, distribution: BaseDistribution, value: Any) -> Any:
+        if value is None:
+            value = _suggest(self._trial, name, distribution)
+        else:
+            self._record(name, distribution, value)
         self._recorded[name] = value
         return value
+
+    def _fits(self, name: str, distribution: BaseDistribution) -> bool:
+        """Whether Optuna takes this distribution under this name, after what the study's trials have."""
+        for trial in self._study._storage.get_all_trials(self._study._study_id, deepcopy=False):
+            if name in trial.distributions:
+                return is_compatible(trial.distributions[name], distribution)
+        return True
 
     def _record(self, name: str, distribution: BaseDistribution, value: Any) -> None:
         self._trial.storage.set_trial_param(self._trial_id, name, distribution.to_internal_repr(value), distribution)
@@ -81,6 +105,14 @@ class LiveTrial:
     def remember(self, key: str, value: Any) -> None:
         with optuna_errors():
             self._trial.storage.set_trial_user_attr(self._trial_id, key, value)
+
+    def describe(self, told: Mapping[str, Any]) -> None:
+        """Notes what Optuna's other tools show beside a trial that was not told yet; nothing of what is empty."""
+        with optuna_errors():
+            stored = self.frozen()
+            for key, value in told.items():
+                if value and stored.user_attrs.get(key) != value and not stored.state.is_finished():
+                    self._trial.storage.set_trial_user_attr(self._trial_id, key, value)
 
     def recall(self, key: str, default: Any = None) -> Any:
         return self.frozen().user_attrs.get(key, default)
@@ -103,6 +135,9 @@ class LiveTrial:
             for name, violation in violations.items():
                 if name not in stored.constraints:
                     self._trial.set_constraint(name, violation)
+            if violations:
+                # Where Optuna had them before it named them; optuna-dashboard looks nowhere else.
+                self._trial.storage.set_trial_system_attr(self._trial_id, CONSTRAINTS_KEY, list(violations.values()))
             self._study.tell(
                 stored.number,
                 list(values) if state is TrialState.COMPLETE else None,

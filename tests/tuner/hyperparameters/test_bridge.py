@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from storage.summaries import public_params
 from tuner.hyperparameters import Suggest, TrialHyperParameters
 
 Answers = Callable[[optuna.Trial], Suggest]
@@ -297,3 +298,16 @@ def test_a_very_long_condition_fits_the_database(answers: Answers) -> None:
     names = {name for trial in study.trials for name in trial.params}
     assert max(len(name) for name in names) < 512
     assert len(names) == 5
+
+
+def test_names_of_the_spaces_own_do_not_look_like_ours(answers: Answers) -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    hp = TrialHyperParameters(answers(trial), use_defaults=True)
+    asked = ["act@rank", "x@mirror", "layers[0]", "layers", "plain"]
+    for name in asked:
+        hp.Choice(name, [1, 2, 4], ordered=True)
+    with hp.conditional_scope("layers[0]", [1]):
+        hp.Boolean("inner[1]")
+    assert hp.values == dict.fromkeys(asked, 1) | {"inner[1]": False}
+    assert public_params(dict(hp.suggested)) == hp.values

@@ -14,6 +14,7 @@ from tuner.spec.reading import validate_spec
 from tuner.trial.space import load_space
 
 FILE = """
+import functools
 import keras_tuner
 from search_spaces.base import SearchSpace
 
@@ -31,6 +32,12 @@ class Plain(keras_tuner.HyperModel):
     def build(self, hp): ...
 
 def function(hp): return "built"
+
+class Maker:
+    def build(self, hp): return "built"
+
+bound = Maker().build
+partial = functools.partial(lambda built, hp: built, "built")
 number = 3
 """
 
@@ -70,6 +77,11 @@ def test_a_plain_hypermodel_gets_its_options(load):
 
 def test_a_function_of_hp(load):
     assert load("json.py:function").build(keras_tuner.HyperParameters()) == "built"
+
+
+def test_a_bound_method_and_any_callable_are_functions_of_hp(load):
+    for name in ("bound", "partial"):
+        assert load(f"json.py:{name}").build(keras_tuner.HyperParameters()) == "built"
 
 
 def test_a_file_named_like_a_library_does_not_replace_it(load):

@@ -73,3 +73,12 @@ def test_a_full_disk_fails_the_trial_and_the_study_goes_on(create_study, run_wor
     assert "File too large" in ends[True].reason
     assert ends[True].checkpoint is None
     assert studies.load_study(database, spec.study).state == "finished"
+
+
+def test_a_fatal_error_ends_the_search(create_study, run_worker, make_spec, database):
+    spec = make_spec("Fatal", trials=4)
+    create_study(spec)
+    run_worker(spec)
+    now = progress.status(database, spec.study)
+    assert (now.state, now.failed) == ("failed", 1)
+    assert now.reason == "trial 0 ended the search: FatalValueError: the license server is away"
