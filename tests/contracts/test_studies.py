@@ -39,7 +39,7 @@ def test_a_study_comes_back_as_it_was_created(database: Database, new_study: New
 
 def test_a_name_is_taken_once(database: Database, new_study: NewStudy) -> None:
     new_study()
-    with pytest.raises(StudyExists, match="'digits' exists already"):
+    with pytest.raises(StudyExists, match="'digits' already exists"):
         new_study()
 
 
@@ -54,7 +54,7 @@ def test_a_foreign_optuna_study_is_not_taken_over(database: Database, new_study:
     used.add_trial(optuna.trial.create_trial(value=1.0))
     optuna.create_study(study_name="other", storage=database.optuna, direction="minimize")
     for name in ("used", "other"):
-        with pytest.raises(StudyExists, match=f"'{name}' exists already .*Optuna|directions"):
+        with pytest.raises(StudyExists, match=f"'{name}' already exists .*(Optuna|directions)"):
             new_study(name)
         with pytest.raises(UnknownStudy):
             studies.load_study(database, name)
