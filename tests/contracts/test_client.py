@@ -238,7 +238,7 @@ def test_more_trials_are_given_and_none_taken_away(tuner: Any, database: Databas
     assert tuner.stored_spec("digits")["trials"] == 5
     with pytest.raises(SpecMismatch, match=r"can be raised, not lowered \(5 to 4\)"):
         tuner.resume("digits", trials=4)
-    with pytest.raises(SpecError, match="trials: the service allows at most") as refused:
+    with pytest.raises(SpecError, match=r"trials: (a study can have|the service allows) at most") as refused:
         tuner.resume("digits", trials=1_000_001)
     assert [each.key for each in refused.value.problems] == ["trials"]
     assert tuner.study_status("digits").budget == 5

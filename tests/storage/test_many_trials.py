@@ -102,7 +102,7 @@ def _rows_read(database: Database, query: object) -> int:
 
 def test_a_query_imports_neither_keras_nor_alembic(url: str) -> None:
     code = (
-        "import sys; from storage import leaderboard; from storage.database import connect; "
+        "import sys; from storage import leaderboard; from storage.connecting import connect; "
         f"print(leaderboard.best(connect({url!r}), 'many', 1)[0].value); "
         "print(sorted({'tensorflow', 'keras', 'keras_tuner', 'alembic'} & set(sys.modules)))"
     )

@@ -79,7 +79,9 @@ class OpenStudy:
 
         budget = self.record.budget
         if trials > MOST_TRIALS:
-            raise SpecError("request", [Problem("trials", f"at most {MOST_TRIALS} (it is {trials})")])
+            raise SpecError(
+                "request", [Problem("trials", f"a study can have at most {MOST_TRIALS} trials, not {trials}")]
+            )
         if trials < budget:
             raise SpecMismatch(self.name, ["trials"], f"trials: can be raised, not lowered ({budget} to {trials})")
         if trials > budget:

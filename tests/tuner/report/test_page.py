@@ -183,7 +183,7 @@ def test_a_folder_that_holds_a_later_export_is_not_taken_for_the_earlier_one(emp
     exported(empty, study, tmp_path / "champion", "later", kept=True)
     text = page(empty, "digits")
     assert text.count("Class by class") == 1 and "<td>later</td>" in text and "<td>earlier</td>" not in text
-    assert text.count("holds another export now") == 1
+    assert text.count("now holds another export") == 1
 
 
 def test_no_trial_at_all_is_said_in_words(empty: Database) -> None:
