@@ -184,7 +184,10 @@ def test_on_the_command_line_the_server_may_come_from_the_environment(
     assert (code, said.startswith("error: name the MLflow server: give --mlflow http://HOST:PORT")) == (1, True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.replace("://", "://ann:s3cr3t@"))
     code, said = tuner(monkeypatch, capsys, *register, "--as", "staging")
-    assert (code, said) == (0, f"{study} is now version 1 of the model letters at {server}, which is staging now\n")
+    assert (code, said) == (
+        0,
+        f"{study} is now version 1 of the model letters at {server}; the alias staging now points to it\n",
+    )
     code, said = tuner(monkeypatch, capsys, *register)
     assert (code, said) == (0, f"{study} is already version 1 of the model letters at {server}\n")
     assert "MLFLOW_TRACKING_PASSWORD" not in os.environ
@@ -195,7 +198,7 @@ def test_what_mlflow_takes_no_name_for_is_refused_before_anything_is_uploaded(
 ) -> None:
     study = registered(bare_export)
     for name in ("a/b", "a:b", " "):
-        with pytest.raises(RegistryError, match=r"MLflow refuses the model's name .*neither / nor : in --name"):
+        with pytest.raises(RegistryError, match=r"MLflow refuses the model name .*choose a --name without / and :"):
             api.register_in_mlflow(study, server, name=name)
     for alias in ("latest", "V1", "a b", ""):
         with pytest.raises(RegistryError, match="cannot be an alias in MLflow: use letters, digits, - and _"):
