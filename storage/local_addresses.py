@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 from storage.urls import parse_url, sqlite_file
 
 # As the hosts files of the usual systems have them; names below `localhost` are loopback too (RFC 6761).
-_NAMES = (
+_LOOPBACK_NAMES = (
     "localhost",
     "localhost4",
     "localhost6",
@@ -22,9 +22,15 @@ _NAMES = (
 )
 
 
-def is_loopback_address(host: str) -> bool:
-    """Whether it is an address, not a name, at which a machine reaches nothing but itself."""
-    address = _address(host)
+def is_loopback_host(host: str) -> bool:
+    """Whether it is a name or an address at which a machine reaches nothing but itself, and nothing else reaches it.
+
+    The unspecified addresses ``0.0.0.0`` and ``[::]`` are none: a server that listens at one is reached by others.
+    """
+    name = _plain(host)
+    if name in _LOOPBACK_NAMES or name.endswith(".localhost"):
+        return True
+    address = _address(name)
     return address is not None and address.is_loopback
 
 
@@ -33,11 +39,11 @@ def is_this_machine(host: str) -> bool:
 
     That goes for the unspecified addresses ``0.0.0.0`` and ``[::]`` too, which a server listens at.
     """
-    name = host.strip().lower().rstrip(".")
-    if not name or name in _NAMES or name.endswith(".localhost"):
+    name = _plain(host)
+    if not name or is_loopback_host(name):
         return True
     address = _address(name)
-    return address is not None and (address.is_loopback or address.is_unspecified)
+    return address is not None and address.is_unspecified
 
 
 def why_only_here(url: str) -> str | None:
@@ -57,6 +63,10 @@ def why_only_here(url: str) -> str | None:
         if is_this_machine(host):
             return f"at {host}, which means each machine itself"
     return None
+
+
+def _plain(host: str) -> str:
+    return host.strip().lower().rstrip(".")
 
 
 def _hosts(url: URL) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import InvalidUrl
-from storage.local_addresses import is_loopback_address, is_this_machine, why_only_here
+from storage.local_addresses import is_loopback_host, is_this_machine, why_only_here
 
 LOOPBACK = ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "127.1", "2130706433"]
 UNSPECIFIED = ["0.0.0.0", "::", "[::]", "::ffff:0.0.0.0", "0"]
@@ -19,8 +19,8 @@ NAMES = [
     "ip6-localhost",
     "db.localhost",
     "a.b.LocalHost",
-    "",
 ]
+EVERY_ADDRESS = ["", "."]
 ELSEWHERE = [
     "db.example.org",
     "localhost.example.org",
@@ -33,19 +33,19 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("host", [*LOOPBACK, *UNSPECIFIED, *NAMES])
+@pytest.mark.parametrize("host", [*LOOPBACK, *UNSPECIFIED, *NAMES, *EVERY_ADDRESS])
 def test_this_machine(host: str) -> None:
     assert is_this_machine(host)
 
 
 @pytest.mark.parametrize("host", ELSEWHERE)
 def test_another_machine(host: str) -> None:
-    assert not is_this_machine(host) and not is_loopback_address(host)
+    assert not is_this_machine(host) and not is_loopback_host(host)
 
 
-def test_a_service_at_every_address_or_at_a_name_is_not_taken_for_one_on_loopback() -> None:
-    assert all(map(is_loopback_address, LOOPBACK))
-    assert not any(map(is_loopback_address, [*UNSPECIFIED, *NAMES]))
+def test_a_service_at_every_address_is_not_taken_for_one_on_loopback() -> None:
+    assert all(map(is_loopback_host, [*LOOPBACK, *NAMES]))
+    assert not any(map(is_loopback_host, [*UNSPECIFIED, *EVERY_ADDRESS]))
 
 
 @given(st.ip_addresses())

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from storage.local_addresses import is_loopback_host
 from tuner.errors import OtherName, ScopeTooSmall, TooLarge, TooSlow, TunerError
 from tuner.http.error_responses import fault_of
 from tuner.http.handlers import failed, told
@@ -38,7 +39,6 @@ _FOREIGN_POLICIES = {
 }
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _READING = ("GET", "HEAD", "OPTIONS")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _BODY_SECONDS = 30.0
 _SLASH_IN_NAME = re.compile(rb"%2[fF]")
 
@@ -54,7 +54,6 @@ class Guard:
         self._app = app
         self._settings = settings
         self._rate = Rate(settings.requests_per_minute)
-        self._hosts = {*_LOOPBACK, *settings.allowed_hosts} if settings.on_loopback else set(settings.allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,7 +92,7 @@ class Guard:
     def _check_site(self, scope: Scope, headers: Headers) -> None:
         """A page of another site must neither read, by a name that it points here, nor write."""
         host = headers.get("host", "")
-        if self._hosts and _name_of(host) not in self._hosts:
+        if not self._answers_to(_name_of(host)):
             raise OtherName(f"this service does not answer to the name {host[:100]!r}: `tuner serve --name` adds names")
         if scope["method"] in _READING:
             return
@@ -101,6 +100,12 @@ class Guard:
         foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         if foreign or (origin is not None and urlsplit(origin).netloc != host):
             raise ScopeTooSmall("a page of another site may not do this")
+
+    def _answers_to(self, name: str) -> bool:
+        allowed = self._settings.allowed_hosts
+        if self._settings.on_loopback:
+            return is_loopback_host(name) or name in allowed
+        return not allowed or name in allowed
 
     async def _body(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
         """The body as a whole, so that no route sees one that is too large."""

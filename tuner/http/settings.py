@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from storage.local_addresses import is_loopback_address
+from storage.local_addresses import is_loopback_host
 from tuner.spec.sections import LaunchSettings
 
 
@@ -57,6 +57,4 @@ class ServiceSettings(BaseModel):
     @property
     def on_loopback(self) -> bool:
         """Whether this machine alone can reach it."""
-        if self.proxies:
-            return False
-        return self.host == "localhost" or is_loopback_address(self.host)
+        return not self.proxies and is_loopback_host(self.host)

@@ -129,6 +129,22 @@ def test_pages_of_other_sites_can_do_nothing(http: httpx.Client) -> None:
     assert http.get("/api/v1/studies", headers={"Host": "evil.example"}).status_code == 421
 
 
+@pytest.mark.parametrize("host", ["localhost:8730", "127.0.0.2", "[::1]:8730", "ip6-localhost", "tuner.localhost"])
+def test_a_service_on_loopback_answers_to_every_name_of_loopback(http: httpx.Client, host: str) -> None:
+    assert http.get("/api/v1/studies", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["", "localhost.evil.example", "127.0.0.1.evil.example", "0.0.0.0", "10.0.0.7"])
+def test_a_service_on_loopback_answers_to_no_other_name(http: httpx.Client, host: str) -> None:
+    assert http.get("/api/v1/studies", headers={"Host": host}).status_code == 421
+
+
+def test_a_service_at_a_name_of_loopback_is_reached_from_this_machine_alone(url: str) -> None:
+    for host, alone in (("localhost.localdomain", True), ("ip6-localhost", True), ("0.0.0.0", False), ("", False)):
+        assert ServiceSettings(storage=url, host=host).on_loopback == alone, host
+    assert not ServiceSettings(storage=url, host="localhost", proxies=("127.0.0.1",)).on_loopback
+
+
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Via"])
 def test_who_comes_through_a_proxy_is_not_alone_on_this_machine(http: httpx.Client, header: str) -> None:
     said = http.get("/api/v1/studies", headers={header: "203.0.113.9"})
