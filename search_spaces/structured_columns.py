@@ -80,7 +80,7 @@ def table_of(inputs: tuple[Input, ...]) -> Table:
     if unfit:
         raise ValueError(
             "the structured space takes columns of numbers, integers and categories with statistics; "
-            f"{', '.join(map(repr, unfit))} is none"
+            f"these columns do not fit: {', '.join(map(repr, unfit))}"
         )
     numbers = [_number(each.name, each.statistics) for each in inputs if isinstance(each.statistics, NumberStatistics)]
     categories = [

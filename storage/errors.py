@@ -210,9 +210,10 @@ class UnknownAlias(StorageError):
     def __init__(self, name: str, known: Sequence[str], studies: Sequence[str] = ()) -> None:
         self.name = name
         self.known = tuple(known)
-        there = f"there is {', '.join(map(repr, self.known))}" if self.known else "there are no aliases yet"
-        or_study = f"; nor is it a study's name{_near(name, studies)}" if studies else ""
-        super().__init__(f"no champion has the alias {name!r}; {there}{or_study}")
+        refused = f"no champion has the alias {name!r}{' and no study has that name' if studies else ''}"
+        there = _all_of("alias", "aliases", self.known, name)
+        and_studies = f", and {_all_of('study', 'studies', studies, name)}" if studies else ""
+        super().__init__(f"{refused}; {there}{and_studies}")
 
 
 class UnknownToken(StorageError):
@@ -348,5 +349,21 @@ class TrialTaken(StorageError):
 def _near(name: str, known: Sequence[str]) -> str:
     if not known:
         return ": there are no studies yet"
-    near = get_close_matches(name, known, n=5, cutoff=0.5) or list(known[:5])
+    near = _nearest(name, known)
     return f"; there is {', '.join(repr(each) for each in near)}"
+
+
+def _nearest(name: str, known: Sequence[str]) -> list[str]:
+    return get_close_matches(name, known, n=5, cutoff=0.5) or list(known[:5])
+
+
+def _all_of(one: str, several: str, known: Sequence[str], name: str) -> str:
+    """What there is of a kind, as part of a sentence: of many, those whose names are nearest to the one asked for."""
+    near = ", ".join(map(repr, _nearest(name, known)))
+    match len(known):
+        case 0:
+            return f"there are no {several}"
+        case 1:
+            return f"the only {one} is {near}"
+        case number:
+            return f"there are {number} {several}, such as {near}"

@@ -61,7 +61,8 @@ def why_only_here(url: str) -> str | None:
         if host.startswith("/"):
             return "at a socket of one machine"
         if is_this_machine(host):
-            return f"at {host}, which means each machine itself"
+            shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
+            return f"at {shown}, which on every machine means that machine itself"
     return None
 
 

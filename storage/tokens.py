@@ -61,7 +61,7 @@ def create(db: Database, name: str, scope: Scope, *, seconds: float | None = Non
     if not _NAME.fullmatch(name):
         raise StorageError(f"{name!r} cannot name a token: use 1 to 64 letters, digits, '.', '_' and '-'")
     if scope not in SCOPES:
-        raise StorageError(f"no scope {scope!r}: one of {', '.join(SCOPES)}")
+        raise StorageError(f"there is no scope {scope!r}; choose one of {', '.join(SCOPES)}")
     secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     try:
         with db.writing() as session:

@@ -66,11 +66,34 @@ def test_what_is_no_alias_is_refused(database: Database, new_study: NewStudy) ->
     for name in ("", "a b", "digits@1", "../x", "é", "a" * 65, "a\n"):
         with pytest.raises(StorageError, match="letters, digits, - and _"):
             aliases.point(database, name, champion, "ann@a")
-    with pytest.raises(UnknownAlias, match="there are no aliases yet"):
+    with pytest.raises(UnknownAlias, match=r"; there are no aliases$"):
         aliases.history(database, "production")
     aliases.point(database, "a" * 64, champion, "ann@a")
-    with pytest.raises(UnknownAlias, match=f"alias 'production'; there is '{'a' * 64}'"):
+    with pytest.raises(UnknownAlias, match=f"alias 'production'; the only alias is '{'a' * 64}'"):
         aliases.history(database, "production")
+
+
+@pytest.mark.parametrize(
+    ("known", "studies", "said"),
+    [
+        (
+            (),
+            ("s",),
+            "no champion has the alias 'nix' and no study has that name; there are no aliases, and the only "
+            "study is 's'",
+        ),
+        (
+            ("nixe", "b"),
+            ("nixon", "c", "d"),
+            "no champion has the alias 'nix' and no study has that name; there are 2 "
+            "aliases, such as 'nixe', and there are 3 studies, such as 'nixon'",
+        ),
+    ],
+)
+def test_an_unknown_name_is_answered_with_what_there_is(
+    known: tuple[str, ...], studies: tuple[str, ...], said: str
+) -> None:
+    assert str(UnknownAlias("nix", known, studies)) == said
 
 
 def _promote(index: int, url: str, ids: list[int]) -> int:

@@ -174,7 +174,7 @@ def test_errors_are_the_same_errors(tuner: Any, database: Database, new_study: N
     assert trial.value.count == 4
     with pytest.raises(UnknownColumn, match="cannot sort by 'nothing'"):
         tuner.list_trials("digits", sort="nothing")
-    with pytest.raises(TunerError, match="no trial can be 'idle'"):
+    with pytest.raises(TunerError, match="'idle' is not a state or outcome of trials"):
         tuner.list_trials("digits", state="idle")
     with pytest.raises(UnknownAlias):
         tuner.alias_history("production")
@@ -199,7 +199,7 @@ def test_what_cannot_be_launched(tuner: Any, database: Database, new_study: NewS
     spec = SearchSpec.model_validate(raw | {"objective": "val_accuracy"})
     with pytest.raises(StudyExists, match="digits"):
         tuner.create_study(spec)
-    with pytest.raises(SpecError, match="name it with `on`") as unnamed:
+    with pytest.raises(SpecError, match="together with `on`") as unnamed:
         tuner.create_study(spec, workers=2)
     assert unnamed.value.problems[0].key == "workers"
     greedy = spec.model_copy(update={"resources": Resources(cpus_per_worker=100_000)})

@@ -168,8 +168,8 @@ def test_columns_that_say_nothing_are_taken_and_not_looked_at() -> None:
     ("inputs", "message"),
     [
         ([_number("x", [1.0, 1.0]), _category("y", {"a": 2})], "every column is constant"),
-        ([_number("x", [1.0, 2.0]), Input("t", "text", (), "string")], "'t' is none"),
-        ([Input("x", "number", (), "float32")], "'x' is none"),
+        ([_number("x", [1.0, 2.0]), Input("t", "text", (), "string")], "these columns do not fit: 't'"),
+        ([Input("x", "number", (), "float32")], "these columns do not fit: 'x'"),
     ],
 )
 def test_data_that_is_no_table(inputs: list[Input], message: str) -> None:

@@ -62,15 +62,15 @@ def test_every_address_is_as_the_standard_library_has_it(address) -> None:
         ("postgresql:///tuner", "at a socket of one machine"),
         ("postgresql://ann@/tuner?host=/run/postgresql", "at a socket of one machine"),
         ("mysql://ann@db.example/tuner?unix_socket=/run/mysqld.sock", "at a socket of one machine"),
-        ("postgresql://ann@[::]/tuner", "at ::, which means each machine itself"),
-        ("mysql://ann@[::1]:3306/tuner", "at ::1, which means each machine itself"),
-        ("postgresql://ann@0.0.0.0:5432/tuner", "at 0.0.0.0, which means each machine itself"),
-        ("mariadb://ann@db.localhost/tuner", "at db.localhost, which means each machine itself"),
+        ("postgresql://ann@[::]/tuner", "at [::], which on every machine means that machine itself"),
+        ("mysql://ann@[::1]:3306/tuner", "at [::1], which on every machine means that machine itself"),
+        ("postgresql://ann@0.0.0.0:5432/tuner", "at 0.0.0.0, which on every machine means that machine itself"),
+        ("mariadb://ann@db.localhost/tuner", "at db.localhost, which on every machine means that machine itself"),
         # A stand-in at localhost is another one for every worker.
-        ("postgresql://ann@/t?host=db.example:5432&host=localhost:5433", "at localhost, which means each machine"),
-        ("postgresql://ann@/t?host=db.example,127.0.0.1", "at 127.0.0.1, which means each machine"),
+        ("postgresql://ann@/t?host=db.example:5432&host=localhost:5433", "at localhost, which on every machine means"),
+        ("postgresql://ann@/t?host=db.example,127.0.0.1", "at 127.0.0.1, which on every machine means"),
         # The option is what is connected to.
-        ("postgresql://ann@db.example/t?host=localhost", "at localhost, which means each machine"),
+        ("postgresql://ann@db.example/t?host=localhost", "at localhost, which on every machine means"),
     ],
 )
 def test_databases_that_one_machine_reaches(url: str, why: str) -> None:

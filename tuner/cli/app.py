@@ -42,6 +42,9 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        except typer.BadParameter as error:
+            error.message = _without_pydantic(error.message)
+            raise
         except Exception as error:
             if _is_for_typer(error):
                 raise
@@ -52,6 +55,11 @@ class _Commands(TyperGroup):
 def _is_for_typer(error: Exception) -> bool:
     """Usage errors and exits, and the end of a pipe that nobody reads any more."""
     return isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
+
+
+def _without_pydantic(message: str) -> str:
+    """What is wrong with an argument, without the words with which pydantic begins, whose messages Typer passes on."""
+    return message.removeprefix("Value error, ").replace("Input should be ", "must be ", 1)
 
 
 class _Command(TyperCommand):
@@ -102,7 +110,7 @@ app.add_typer(storage_commands, name="storage")
 
 spec_commands = _Application(
     cls=_Commands,
-    help="Describe what a search spec may say.",
+    help="Describe the format of search specs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

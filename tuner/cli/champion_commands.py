@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 _USUAL = ExportOptions()
 
 
-def _help(name: str) -> str | None:
-    return ExportOptions.model_fields[name].description
+def _help(name: str) -> str:
+    """The description of an option, in which other options are called as the command line has them."""
+    return re.sub(r"`(\w+)`", r"--\1", ExportOptions.model_fields[name].description or "")
 
 
 def _option(name: str, **more: Any) -> Any:

@@ -170,7 +170,9 @@ def show_command(
 @app.command()
 def logs(
     study: Study,
-    trial: Annotated[int | None, typer.Argument(metavar="TRIAL", min=0, help="Number of the trial.")] = None,
+    trial: Annotated[
+        int | None, typer.Argument(metavar="TRIAL", min=0, help="Number of the trial. Omit it with --worker.")
+    ] = None,
     worker: Annotated[
         str | None,
         typer.Option(

@@ -142,7 +142,7 @@ def promote(
     ] = False,
     storage: Storage = None,
 ) -> None:
-    """Point an alias to a registered champion.
+    """Point an alias at a registered champion.
 
     The alias moves in one step. The champion that had it before no longer has it.
     """

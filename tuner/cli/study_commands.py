@@ -259,8 +259,8 @@ def stop(study: Study, storage: Storage = None) -> None:
     again to continue it. If an engine runs the workers, stopping the study a second time makes them leave at once.
     """
     state = changes.stop(study, storage=storage, on_problem=lambda line: say(f"Warning: {line}"))
-    said = "its workers leave after their epoch" if state == "stopping" else f"it is {state}"
-    say(f"study {study}: {said}{'' if state == 'finished' else '; `tuner launch` continues it'}")
+    said = f"study {study}: its workers leave after their epoch" if state == "stopping" else f"study {study} is {state}"
+    say(f"{said}{'' if state == 'finished' else '; `tuner launch` continues it'}")
 
 
 @app.command()

@@ -56,7 +56,7 @@ def structure_of(part: Any) -> tuple[str, tuple[str, ...]]:
     names = tuple(name for name, _ in _walked(part))
     inner = part.values() if isinstance(part, Mapping) else part
     if _holds_none(part):
-        raise DataError("None stands where an array is expected, in a tuple or dict of arrays")
+        raise DataError("a tuple or dict of arrays contains None; every entry must be an array")
     if any(is_nested(each) for each in inner):
         places = count()
         return json.dumps(mapped(part, lambda _: next(places))), names

@@ -179,7 +179,7 @@ def create_study(
         LaunchError: the engine is not there or cannot give what is asked for; nothing was stored, unless it says so.
     """
     if workers is not None and on is None:
-        raise SpecError("request", [Problem("workers", "are an engine's; name it with `on`")])
+        raise SpecError("request", [Problem("workers", "can be given only together with `on`, which names the engine")])
     say = on_event or ignore
     url = storage_url(storage, spec)
     launched = _with_workers(spec if engines is None else spec.model_copy(update={"launch": engines}), workers)

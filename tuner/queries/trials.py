@@ -111,7 +111,7 @@ def _fits(sort: str, value: Any) -> bool:
 
 def _check_state(state: str | None) -> None:
     if state is not None and state not in TRIAL_STATES:
-        raise TunerError(f"no trial can be {state!r}: one of {', '.join(TRIAL_STATES)}")
+        raise TunerError(f"{state!r} is not a state or outcome of trials; choose one of {', '.join(TRIAL_STATES)}")
 
 
 def show_trial(study: str, number: int, *, storage: Storage = None) -> TrialDetail:

@@ -43,6 +43,17 @@ def test_usage_errors_exit_2(arguments, tuner):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("export", "shapes", "--to", "x", "--top", "0"), "'--top': must be greater than or equal to 1"),
+        (("token", "create", "ann", "--scope", "foo"), "'--scope': 'foo' is not one of 'read', 'launch', 'admin'"),
+    ],
+)
+def test_usage_errors_are_in_plain_words(arguments, said, tuner):
+    assert f"Invalid value for {said}" in tuner(*arguments).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (("best", "shaps"), "error: no study 'shaps'; there is 'shapes'"),
         (("status", "shaps"), "error: no study 'shaps'; there is 'shapes'"),
         (("stop", "shaps"), "error: no study 'shaps'; there is 'shapes'"),
@@ -56,7 +67,10 @@ def test_usage_errors_exit_2(arguments, tuner):
             "error: the study has no 'holdout' split; it has train, validation, test",
         ),
         (("trials", "shapes", "--sort", "size"), "error: cannot sort by 'size': one of trial, value, "),
-        (("trials", "shapes", "--state", "lost"), "error: no trial can be 'lost': one of running, "),
+        (
+            ("trials", "shapes", "--state", "lost"),
+            "error: 'lost' is not a state or outcome of trials; choose one of running, ",
+        ),
     ],
 )
 def test_unknown_names_are_answered_with_the_known_ones(arguments, said, finished, tuner):

@@ -30,7 +30,7 @@ def test_a_finished_study_says_so(finished, tuner, tmp_path):
     assert (ran.code, ran.out) == (0, "")
     assert ran.complaints[0] == "Study shapes has ended: all 4 trials are done"
     assert ran.complaints[-1].startswith("best: ")
-    assert tuner("stop", "shapes", cwd=finished[0].folder).complaints == ["study shapes: it is finished"]
+    assert tuner("stop", "shapes", cwd=finished[0].folder).complaints == ["study shapes is finished"]
 
 
 @pytest.mark.parametrize(

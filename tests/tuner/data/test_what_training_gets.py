@@ -150,7 +150,7 @@ X, Y, STEPS = np.ones((COUNT, 4)), np.arange(COUNT) % 2, np.ones((COUNT, 5, 2))
         ((X, {"a": Y, "b": Y}, {"a": np.ones(COUNT)}), "the weights are a and the targets a, b: give one array of"),
         ((X, {"a": Y, "b": STEPS}, np.ones((COUNT, 5))), "one array of weights for several targets has one number"),
         ((X, STEPS, np.ones((COUNT, 4))), "have the shape (examples, 4) and y has (examples, 5, 2)"),
-        (((X, None), Y), "None stands where an array is expected"),
+        (((X, None), Y), "a tuple or dict of arrays contains None"),
         ((X, STEPS, -np.ones((COUNT, 5))), "the weight is not a number of at least 0"),
     ],
 )

@@ -17,11 +17,14 @@ from tuner.spec.sections import LaunchSettings
     "url, why",
     [
         ("sqlite:////data/tuner.db", "is a SQLite file, which is on one machine"),
-        ("postgresql://ann:secret@localhost/tuner", "is at localhost, which means each machine itself"),
-        ("postgresql://ann:secret@LOCALHOST./tuner", "which means each machine itself"),
+        (
+            "postgresql://ann:secret@localhost/tuner",
+            "is at localhost, which on every machine means that machine itself",
+        ),
+        ("postgresql://ann:secret@LOCALHOST./tuner", "which on every machine means that machine itself"),
         ("postgresql://ann:secret@127.0.0.1:5432/tuner", "is at 127.0.0.1"),
         ("mysql://ann:secret@127.8.9.1/tuner", "is at 127.8.9.1"),
-        ("postgresql://ann:secret@[::1]/tuner", "is at ::1"),
+        ("postgresql://ann:secret@[::1]/tuner", "is at [::1]"),
         ("postgresql://ann:secret@0.0.0.0/tuner", "is at 0.0.0.0"),
         ("postgresql:///tuner", "is at a socket of one machine"),
         ("postgresql://ann@/tuner?host=/run/postgresql", "is at a socket of one machine"),

@@ -141,22 +141,34 @@ def test_the_config_map_has_the_spec_without_the_database() -> None:
 REFUSED = {
     "a SQLite file": (
         {"storage": "sqlite:///tuner.db"},
-        "storage: it is a SQLite file, which is on one",
+        "storage: the database is a SQLite file, which is on one",
     ),
     "localhost": (
         {"storage": "postgresql://ann:hunter2@localhost/t"},
-        "storage: it is at localhost, which means each machine",
+        "storage: the database is at localhost, which on every machine means",
     ),
-    "loopback": ({"storage": "mysql://ann:hunter2@[::1]/t"}, "storage: it is at ::1, which means each machine"),
-    "any address": ({"storage": "postgresql://ann:hunter2@0.0.0.0/t"}, "storage: it is at 0.0.0.0, which means each"),
-    "below localhost": ({"storage": "mysql://ann:hunter2@db.localhost/t"}, "storage: it is at db.localhost, which"),
-    "a socket": ({"storage": "postgresql://ann@/t?host=/run/postgresql"}, "storage: it is at a socket of one machine"),
+    "loopback": (
+        {"storage": "mysql://ann:hunter2@[::1]/t"},
+        "storage: the database is at [::1], which on every machine means",
+    ),
+    "any address": (
+        {"storage": "postgresql://ann:hunter2@0.0.0.0/t"},
+        "storage: the database is at 0.0.0.0, which on every machine",
+    ),
+    "below localhost": (
+        {"storage": "mysql://ann:hunter2@db.localhost/t"},
+        "storage: the database is at db.localhost, which",
+    ),
+    "a socket": (
+        {"storage": "postgresql://ann@/t?host=/run/postgresql"},
+        "storage: the database is at a socket of one machine",
+    ),
     "data here": ({"data": {"kind": "npz", "path": "digits.npz"}}, "data.path: pods do not have /home/somebody/digits"),
-    "no artifacts": ({"artifacts": None}, "artifacts: what a pod keeps for itself goes with it"),
-    "artifacts here": ({"artifacts": "kept"}, "artifacts: /home/somebody/kept would go with its pod"),
+    "no artifacts": ({"artifacts": None}, "artifacts: files kept inside a pod are lost when it ends"),
+    "artifacts here": ({"artifacts": "kept"}, "artifacts: /home/somebody/kept is kept inside the pod"),
     "a part of a GPU": ({"resources": {"gpus_per_worker": 0.5}}, "resources.gpus_per_worker: Kubernetes gives whole"),
     # A folder whose name begins as the volume's does is not on it.
-    "beside the volume": ({"artifacts": "/database/kept"}, "artifacts: /database/kept would go"),
+    "beside the volume": ({"artifacts": "/database/kept"}, "artifacts: /database/kept is kept inside"),
 }
 
 
@@ -178,10 +190,10 @@ def test_every_reason_is_said_at_once() -> None:
 
 
 BAD = {
-    "namespace": ("Search", "--namespace Search: lower-case"),
-    "secret": ("Tuner storage", "'Tuner storage' is no name of a Secret"),
-    "env_secrets": (("bucket", "B"), "'B' is no name of a Secret"),
-    "image": ("two words", "--image 'two words'"),
+    "namespace": ("Search", "--namespace Search: use at most 63 lower-case"),
+    "secret": ("Tuner storage", "'Tuner storage' cannot name a Secret"),
+    "env_secrets": (("bucket", "B"), "'B' cannot name a Secret"),
+    "image": ("two words", "--image 'two words': use REGISTRY/"),
     "volumes": ((MOUNTED, Volume("other", PurePosixPath("/data"))), "--volume: /data is taken already"),
 }
 

@@ -24,25 +24,22 @@ class ExportOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     trial: int | None = Field(
-        None, ge=0, le=2**31 - 1, description="The number of the trial to export. By default the champion is chosen."
+        None, ge=0, le=2**31 - 1, description="Number of the trial to export. If omitted, the champion is chosen."
     )
     prefer: str | None = Field(
         None,
         min_length=1,
         max_length=512,
         pattern=r"^[^\x00]+$",
-        description="The objective by which the best trial of the Pareto front is exported, for a study that has "
-        "several.",
+        description="Objective whose best trial on the Pareto front is exported, if the study has several objectives.",
     )
-    top: int = Field(
-        5, ge=1, le=_MOST, description="How many of the best trials are scored again to choose the champion among them."
-    )
+    top: int = Field(5, ge=1, le=_MOST, description="Number of best trials to score again when the champion is chosen.")
     ensemble: int | None = Field(
         None,
         ge=2,
         le=_MOST,
         description="Export one model that averages at most this many of the best trials. "
-        "This cannot be combined with a trial, refit or seeds.",
+        "It cannot be combined with `trial`, `refit` or `seeds`.",
     )
     refit: bool = Field(
         False,
@@ -60,7 +57,7 @@ class ExportOptions(BaseModel):
         ALWAYS,
         min_length=1,
         max_length=10,
-        description=f"The formats to write, out of {', '.join(FORMATS)}. {' and '.join(ALWAYS)} are always written.",
+        description=f"Formats to write: {', '.join(FORMATS)}. {' and '.join(ALWAYS)} are always written.",
     )
 
     @field_validator("formats")

@@ -42,21 +42,22 @@ def _indivisible(resources: Resources) -> Iterator[str]:
 
 def _unreachable_storage(spec: SearchSpec) -> Iterator[str]:
     if spec.storage is not None and (why := why_only_here(spec.storage)) is not None:
-        advice = "name a PostgreSQL or MariaDB server that every pod reaches, or none: the Secret has the URL"
-        yield f"storage: it is {why}; {advice}"
+        advice = "Name a PostgreSQL or MariaDB server that every pod can reach, or leave the key out"
+        yield f"storage: the database is {why}. {advice}: the Secret holds the URL"
 
 
 def _unreachable_places(spec: SearchSpec, wanted: PodsWanted) -> Iterator[str]:
-    on_volumes = "(--volume CLAIM:/path, and the places as they are there)"
     for key, place in _data_places(spec):
         if not any(volume.holds(place) for volume in wanted.volumes):
-            yield f"{key}: pods do not have {place}; put the data on a volume {on_volumes}"
+            advice = "put the data on a volume (--volume CLAIM:/path) and name its path there"
+            yield f"{key}: pods do not have {place}; {advice}"
+    lasting = "Use s3://BUCKET/PREFIX or a folder on a volume (--volume CLAIM:/path)"
     if spec.artifacts is None:
-        yield f"artifacts: what a pod keeps for itself goes with it; name s3://BUCKET/PREFIX or a folder {on_volumes}"
+        yield f"artifacts: files kept inside a pod are lost when it ends. {lasting}"
     elif not spec.artifacts.startswith("s3://"):
         place = Path(spec.artifacts)
         if not any(volume.holds(place) for volume in wanted.volumes):
-            yield f"artifacts: {place} would go with its pod; name s3://BUCKET/PREFIX or a folder {on_volumes}"
+            yield f"artifacts: {place} is kept inside the pod and is lost when it ends. {lasting}"
 
 
 def _data_places(spec: SearchSpec) -> Iterator[tuple[str, Path]]:

@@ -50,19 +50,21 @@ def read_volume(text: str) -> Volume:
     """A volume of ``CLAIM:/path``. Raises LaunchError if it is none."""
     claim, _, path = text.partition(":")
     if not DNS_NAME.fullmatch(claim) or not path.startswith("/") or path == "/":
-        raise LaunchError(f"--volume {text}: CLAIM:/path, a PersistentVolumeClaim and the folder to have it at")
+        raise LaunchError(
+            f"--volume {text}: write CLAIM:/path, the name of a PersistentVolumeClaim and the path at which to mount it"
+        )
     return Volume(claim, PurePosixPath(path))
 
 
 def unusable_options(wanted: PodsWanted) -> Iterator[str]:
     """What Kubernetes would not take of the options, a line each."""
     if not DNS_LABEL.fullmatch(wanted.namespace):
-        yield f"--namespace {wanted.namespace}: lower-case letters, digits and '-', at most 63"
+        yield f"--namespace {wanted.namespace}: use at most 63 lower-case letters, digits and '-'"
     for secret in (wanted.secret, *wanted.env_secrets):
         if not DNS_NAME.fullmatch(secret):
-            yield f"{secret!r} is no name of a Secret: lower-case letters, digits, '-' and '.'"
+            yield f"{secret!r} cannot name a Secret: use lower-case letters, digits, '-' and '.'"
     if not wanted.image or wanted.image != "".join(wanted.image.split()):
-        yield f"--image {wanted.image!r}: REGISTRY/NAME:TAG"
+        yield f"--image {wanted.image!r}: use REGISTRY/NAME:TAG"
     mounts = [*(str(volume.path) for volume in wanted.volumes), *_OWN_FOLDERS]
     twice = sorted({path for path in mounts if mounts.count(path) > 1})
     if twice:

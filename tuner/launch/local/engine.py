@@ -39,8 +39,8 @@ class LocalEngine:
             raise LaunchError(f"{needs.gpus:g} GPUs per worker are requested, but this machine has {gpus}")
         if needs.gpus is not None and needs.gpus != int(needs.gpus):
             raise LaunchError(
-                f"engine local divides no GPUs among workers ({needs.gpus:g} each): resources.trials_per_gpu lets "
-                "trials of one worker share one"
+                "the local engine cannot divide a GPU among workers; set resources.trials_per_gpu so that trials of "
+                "one worker share it"
             )
         if (needs.cpus or 0) > cores:
             raise LaunchError(f"{needs.cpus} cores per worker are requested, but this machine has {cores}")
@@ -132,7 +132,7 @@ def _gpus_of_each(wanted: WorkersWanted, gpus: int) -> int | None:
 
 def _refuse_elsewhere(handle: Handle) -> None:
     if handle["host"] != socket.gethostname():
-        raise LaunchError(f"its workers are processes of {handle['host']}; run this there")
+        raise LaunchError(f"the workers run on {handle['host']}; run this command there")
 
 
 def _process(worker: dict[str, Any]) -> psutil.Process | None:

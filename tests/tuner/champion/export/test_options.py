@@ -54,6 +54,7 @@ def test_every_option_is_described_once_and_shown_everywhere() -> None:
     fields = ExportOptions.model_fields
     assert set(ExportKeywords.__annotations__) == set(fields)
     shown = CliRunner().invoke(app, ["export", "--help"], env={"COLUMNS": "100"}).output
+    assert "cannot be combined with --trial, --refit or --seeds." in " ".join(shown.split())
     words = re.sub(r"\W+", " ", shown)
     schema = create_app(ServiceSettings(storage="sqlite:///absent.db")).openapi()["components"]["schemas"][
         "ExportOptions"

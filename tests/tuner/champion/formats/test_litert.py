@@ -253,7 +253,7 @@ def test_a_model_that_knows_the_size_of_its_batch_is_refused(tmp_path: Path) -> 
         outputs = model(x, training=False)
         return {"outputs": outputs - tf.reduce_mean(outputs, axis=0, keepdims=True)}
 
-    assert "depends on the size of the batch" in _refusal(model, call, batch, tmp_path)
+    assert "changes with the size of the batch" in _refusal(model, call, batch, tmp_path)
 
 
 def test_what_raises_is_the_reason(tmp_path: Path) -> None:

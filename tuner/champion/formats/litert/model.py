@@ -82,7 +82,7 @@ def write_litert(
     """
     if find_spec("ai_edge_litert") is None:
         raise FormatRefused(
-            "LiteRT's runtime, in which a file is tried before it is kept, is missing",
+            "LiteRT's runtime is missing; it is needed to test the file",
             "pip install 'keras-champion[litert]'",
         )
     examples = _first(representative[0], _TRIED)
@@ -187,9 +187,7 @@ def _tried(file: Path, examples: Batch, quantised: _Quantised | None) -> Batch:
             raise FormatRefused(f"it gives numbers in {name} that are not finite", _ALTERNATIVE)
         expected = np.concatenate([each[name] for each in alone])
         if expected.shape != values.shape or not np.allclose(values, expected, _TOLERANCE, _TOLERANCE):
-            raise FormatRefused(
-                f"what it gives in {name} for an example depends on the size of the batch", _ALTERNATIVE
-            )
+            raise FormatRefused(f"the output {name} for an example changes with the size of the batch", _ALTERNATIVE)
     if quantised is not None:
         _check_quantised(together, quantised.exact)
     return together

@@ -96,7 +96,7 @@ def _read(field: SpecField, text: str) -> Any:
 def _limit(key: str, line: str) -> tuple[str, str]:
     match = _LIMIT.fullmatch(line.strip())
     if match is None:
-        raise SpecError("form", [Problem(key, f"a name, a comparison and a number, not {line.strip()!r}")])
+        raise SpecError("form", [Problem(key, f"write a name, a comparison and a number, not {line.strip()!r}")])
     return match["name"], match["comparison"]
 
 
