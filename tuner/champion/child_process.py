@@ -17,20 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from tuner.errors import ExportError, TunerError
 from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.processes.messages import Message
 
 # The exporting and the verifying process are alive at once and may share a GPU.
 ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 _LEAVE_SECONDS = 5.0
-
-
-class Message(BaseModel):
-    """What parent and child say; subclasses have a ``type`` that tells them apart."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Refused(Message):

@@ -14,13 +14,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from tuner.champion.child_process import Message, Refused
+from tuner.champion.child_process import Refused
 from tuner.champion.records.assessment import Scores
 from tuner.champion.records.champion_json import ChampionInput, OutputTensor
 from tuner.champion.records.ensemble import Ensemble
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.retraining import Run
 from tuner.data.prepared import TargetFacts
+from tuner.processes.messages import Message
 
 
 class ScoreTrial(Message):

@@ -1,6 +1,9 @@
 """One export in a process that the service can end: the order on standard input, what came of it on standard output.
 
 ``python -m tuner.http.export_process``
+
+It is no ``ChildProcess``: the service awaits it in its event loop and in a session of its own, keeps its last words for
+the service's log rather than in a file, and ends it by a SIGTERM that unwinds the export, so that nothing of it stays.
 """
 
 from __future__ import annotations

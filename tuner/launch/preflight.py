@@ -21,7 +21,7 @@ from tuner.trial.messages import (
     DecodeProgress,
     Listed,
     Prepared,
-    Refused,
+    StudyRefused,
 )
 
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
@@ -135,12 +135,12 @@ def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None)
             found |= message.model_dump(exclude={"type"})
         elif isinstance(message, Listed):
             return Preflight(**found, hyperparameters=message.hyperparameters, grid=message.grid)
-        elif isinstance(message, Refused):
+        elif isinstance(message, StudyRefused):
             raise _error(message, log)
     raise PreflightError("the preflight process died; its output is in preflight.log in the data cache ($TUNER_CACHE)")
 
 
-def _error(refused: Refused, log: Path) -> Exception:
+def _error(refused: StudyRefused, log: Path) -> Exception:
     if refused.traceback:
         with log.open("a") as file:
             file.write(refused.traceback)
@@ -149,7 +149,7 @@ def _error(refused: Refused, log: Path) -> Exception:
     return _ERRORS[refused.kind](refused.message + _where(refused), refused.key)
 
 
-def _where(refused: Refused) -> str:
+def _where(refused: StudyRefused) -> str:
     """The line of the user's code that failed, unless the message has it."""
     frames = [
         (file, line) for file, line in _FRAME.findall(refused.traceback or "") if not file.startswith(_NOT_THEIRS)

@@ -9,24 +9,21 @@ from __future__ import annotations
 from multiprocessing.connection import Connection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from tuner.processes.messages import Message
 from tuner.trial.outcome import Outcome
 
 Decision = Literal["continue", "prune", "finish", "stop"]
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="constants")
-
-
-class Building(_Message):
+class Building(Message):
     """The process is ready and ``build`` begins."""
 
     type: Literal["building"] = "building"
 
 
-class Suggest(_Message):
+class Suggest(Message):
     """Asks for a hyperparameter's value; ``value`` given means: record this one."""
 
     type: Literal["suggest"] = "suggest"
@@ -35,14 +32,14 @@ class Suggest(_Message):
     value: Any = None
 
 
-class Built(_Message):
+class Built(Message):
     """The model stands."""
 
     type: Literal["built"] = "built"
     parameters: int
 
 
-class EpochDone(_Message):
+class EpochDone(Message):
     """An epoch's metrics. ``epoch`` counts from 1 and on through the trial's executions; those count from 0."""
 
     type: Literal["epoch"] = "epoch"
@@ -52,7 +49,7 @@ class EpochDone(_Message):
     seconds: float
 
 
-class KeptModel(_Message):
+class KeptModel(Message):
     """The best epoch's model among the study's artifacts."""
 
     key: str
@@ -60,7 +57,7 @@ class KeptModel(_Message):
     sha256: str | None
 
 
-class Finished(_Message):
+class Finished(Message):
     """The end of the attempt, failures as data.
 
     ``cause`` is equal for equal failures, ``reason`` is for people; ``measures`` has the value of every objective and
@@ -71,8 +68,8 @@ class Finished(_Message):
     outcome: Outcome
     value: float | None = None
     best_epoch: int | None = None
-    metrics: dict[str, float] = {}
-    measures: dict[str, float] = {}
+    metrics: dict[str, float] = Field(default_factory=dict)
+    measures: dict[str, float] = Field(default_factory=dict)
     model: KeptModel | None = None
     cause: str | None = None
     reason: str | None = None
@@ -80,13 +77,13 @@ class Finished(_Message):
     ends_study: bool = False
 
 
-class Suggested(_Message):
+class Suggested(Message):
     type: Literal["suggested"] = "suggested"
     value: Any = None
     error: str | None = None
 
 
-class Verdict(_Message):
+class Verdict(Message):
     """The answer to an epoch: go on, end here as pruned, end here as complete, or keep a checkpoint and leave."""
 
     type: Literal["verdict"] = "verdict"
@@ -94,7 +91,7 @@ class Verdict(_Message):
     decision: Decision
 
 
-class Stop(_Message):
+class Stop(Message):
     """Leave now, within the current batch, with a resume checkpoint."""
 
     type: Literal["stop"] = "stop"
@@ -107,7 +104,7 @@ _FROM_TRIAL: TypeAdapter[FromTrial] = TypeAdapter(FromTrial)
 _TO_TRIAL: TypeAdapter[ToTrial] = TypeAdapter(ToTrial)
 
 
-def send(connection: Connection, message: _Message) -> None:
+def send(connection: Connection, message: Message) -> None:
     connection.send_bytes(message.model_dump_json().encode())
 
 
@@ -121,7 +118,7 @@ def receive_from_worker(connection: Connection) -> ToTrial:
     return _TO_TRIAL.validate_json(connection.recv_bytes())
 
 
-class DecodeProgress(_Message):
+class DecodeProgress(Message):
     """Examples decoded so far, while the node's cache is built."""
 
     type: Literal["decoding"] = "decoding"
@@ -129,7 +126,7 @@ class DecodeProgress(_Message):
     total: int
 
 
-class Prepared(_Message):
+class Prepared(Message):
     """The data is decoded and split: where, and what it is."""
 
     type: Literal["prepared"] = "prepared"
@@ -138,7 +135,7 @@ class Prepared(_Message):
     description: dict[str, Any]
 
 
-class Listed(_Message):
+class Listed(Message):
     """The search space: every hyperparameter, and the values of a grid if one was asked for."""
 
     type: Literal["listed"] = "listed"
@@ -146,26 +143,26 @@ class Listed(_Message):
     grid: dict[str, list[Any]] | None = None
 
 
-class Checked(_Message):
+class Checked(Message):
     """The model with default values ran a batch of each kind. ``warnings`` say what the study will lack."""
 
     type: Literal["checked"] = "checked"
     parameters: int
     metrics: dict[str, float]
-    warnings: list[str] = []
+    warnings: list[str] = Field(default_factory=list)
     class_weights: list[float] | None = None
 
 
-class Refused(_Message):
+class StudyRefused(Message):
     """Why the study cannot run; ``kind`` says which of the service's errors it is, ``key`` where in the spec."""
 
-    type: Literal["refused"] = "refused"
+    type: Literal["study_refused"] = "study_refused"
     kind: Literal["data", "space", "preflight"]
     message: str
     key: str
-    files: list[str] = []
+    files: list[str] = Field(default_factory=list)
     traceback: str | None = None
 
 
-FromPreparation = Annotated[DecodeProgress | Prepared | Listed | Checked | Refused, Field(discriminator="type")]
+FromPreparation = Annotated[DecodeProgress | Prepared | Listed | Checked | StudyRefused, Field(discriminator="type")]
 FROM_PREPARATION: TypeAdapter[FromPreparation] = TypeAdapter(FromPreparation)

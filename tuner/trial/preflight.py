@@ -26,7 +26,7 @@ from tuner.spec.data import Python
 from tuner.spec.objective import MEASURES
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.channel import tell_worker
-from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, Refused
+from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, StudyRefused
 from tuner.trial.process import redirect_output, use_scratch
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def prepare_data(spec: SearchSpec, cache: Path, say: Say) -> PreparedData:
 
 
 def run(request: Request, say: Say) -> None:
-    """Says Prepared, Listed and Checked, or Refused at the first failure."""
+    """Says Prepared, Listed and Checked, or StudyRefused at the first failure."""
     from tuner.trial.runtime import limit_threads
 
     limit_threads(os.cpu_count() or 1)
@@ -76,16 +76,16 @@ def run(request: Request, say: Say) -> None:
     except Exception as error:
         text = " ".join(str(error).split())
         message = f"{type(error).__name__}: {text}"
-        say(Refused(kind="preflight", key="space", message=message, traceback=traceback.format_exc()))
+        say(StudyRefused(kind="preflight", key="space", message=message, traceback=traceback.format_exc()))
 
 
-def refusal(error: TunerError) -> Refused:
+def refusal(error: TunerError) -> StudyRefused:
     kind = "data" if isinstance(error, DataError) else "space" if isinstance(error, SpaceError) else "preflight"
     files = list(error.files) if isinstance(error, DataError) else []
     origin = error.__cause__
     trace = "".join(traceback.format_exception(origin)) if origin else None
     key = error.key if isinstance(error, RefusedKey) else "space"
-    return Refused(kind=kind, key=key, message=str(error), files=files, traceback=trace)  # type: ignore[arg-type]
+    return StudyRefused(kind=kind, key=key, message=str(error), files=files, traceback=trace)  # type: ignore[arg-type]
 
 
 def _run(request: Request, say: Say) -> None:
@@ -274,7 +274,7 @@ def main() -> None:
 def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: str, log: str) -> None:
     """A worker's first child, which decodes the study's data into this node's cache.
 
-    Sends DecodeProgress while decoding, then Prepared or Refused.
+    Sends DecodeProgress while decoding, then Prepared or StudyRefused.
     """
     redirect_output(Path(log))
     use_scratch(scratch)
@@ -288,7 +288,7 @@ def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: st
         say(refusal(error))
     except Exception as error:
         said = f"{type(error).__name__}: {error}"
-        say(Refused(kind="data", key="data", message=said, traceback=traceback.format_exc()))
+        say(StudyRefused(kind="data", key="data", message=said, traceback=traceback.format_exc()))
     os._exit(0)
 
 

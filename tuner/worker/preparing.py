@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tuner.errors import DataError
 from tuner.spec.search_spec import SearchSpec
-from tuner.trial.messages import FROM_PREPARATION, Prepared, Refused
+from tuner.trial.messages import FROM_PREPARATION, Prepared, StudyRefused
 from tuner.trial.preflight import prepare_main
 from tuner.worker.leaving import Leaving
 from tuner.worker.trial_process import IsolatedProcess
@@ -34,7 +34,7 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
             if not process.connection.poll():
                 continue
             message = FROM_PREPARATION.validate_json(process.connection.recv_bytes())
-            if isinstance(message, Refused):
+            if isinstance(message, StudyRefused):
                 raise DataError(message.message, message.files, message.key)
             if isinstance(message, Prepared):
                 break

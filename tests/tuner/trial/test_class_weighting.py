@@ -7,7 +7,7 @@ import pytest
 
 from tests.attempts import SPACES
 from tuner.spec.choices import Space
-from tuner.trial.messages import Checked, Refused
+from tuner.trial.messages import Checked, StudyRefused
 from tuner.trial.outcome import Outcome
 from tuner.trial.preflight import Request, run
 
@@ -46,7 +46,7 @@ def check(make_spec, rare, tmp_path, monkeypatch):
         named = Space.model_validate({"name": f"{SPACES}:{space}", "way": way})
         said = []
         run(Request(spec=spec.model_copy(update={"space": named}), cache=tmp_path, log=tmp_path / "log"), said.append)
-        return next(each for each in reversed(said) if isinstance(each, Checked | Refused))
+        return next(each for each in reversed(said) if isinstance(each, Checked | StudyRefused))
 
     return check
 
@@ -72,7 +72,7 @@ def test_training_of_keras_is_weighed(check):
 def test_weights_that_are_asked_for_and_not_taken_are_refused_with_the_way_out(check, way):
     space, reason = WAYS[way]
     refused = check(space, way, "balanced")
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, StudyRefused)
     assert reason in refused.message
     assert "`training.class_weight: none` leaves the weights out" in refused.message
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.champion.child_process import Message, Say, named_reason, serve
+from tuner.champion.child_process import Say, named_reason, serve
 from tuner.champion.messages import (
     TO_EXPORTING,
     Compared,
@@ -26,6 +26,7 @@ from tuner.champion.messages import (
 )
 from tuner.champion.records.champion_json import KERAS_MODEL, SAVED_MODEL
 from tuner.champion.records.request import ExportRequest
+from tuner.processes.messages import Message
 from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 from typing_extensions import TypedDict
 
-from tuner.champion.child_process import Message, Refused
+from tuner.champion.child_process import Refused
 from tuner.champion.records.champion_json import ChampionInput
+from tuner.processes.messages import Message
 
 
 class Predict(Message):
