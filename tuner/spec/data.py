@@ -18,15 +18,17 @@ class SplitSettings(Section):
         default=0.2,
         ge=0,
         lt=1,
-        description="The share of the examples, taken from every class, that scores the trials. A fifth scores them "
-        "reliably and leaves most examples to train on. It is not used where the data names its validation split.",
+        description="The share of the examples that scores the trials. If the data has classes, it is taken from each "
+        "of them. A fifth scores the trials reliably and leaves most examples to train on. It is not used where the "
+        "data names its validation split.",
     )
     test_split: float = Field(
         default=0.0,
         ge=0,
         lt=1,
-        description="The share of the examples, taken from every class, that the search never sees. Exporting the "
-        "champion evaluates it on them. By default all examples take part in the search.",
+        description="The share of the examples that the search never sees. If the data has classes, it is taken from "
+        "each of them. Exporting the champion evaluates it on these examples. By default all examples take part in the "
+        "search.",
     )
     seed: Count = Field(
         default=0,
@@ -69,30 +71,10 @@ class SplitSettings(Section):
 class _Places(SplitSettings):
     """One place that is split here, or one for each split."""
 
-    path: ResolvedPath | None = Field(
-        default=None,
-        description="The file or folder that holds all examples and is divided into splits here. Give either `path` or "
-        "`train`.",
-        examples=["images/", "table.csv"],
-    )
-    train: ResolvedPath | None = Field(
-        default=None,
-        description="The file or folder of the training examples, if the data is divided already. `validation` and "
-        "`test` may be given beside it.",
-        examples=["images/train/", "train.csv"],
-    )
-    validation: ResolvedPath | None = Field(
-        default=None,
-        description="The file or folder of the examples that score the trials. Without it, `validation_split` takes "
-        "them from `train`.",
-        examples=["images/validation/", "validation.csv"],
-    )
-    test: ResolvedPath | None = Field(
-        default=None,
-        description="The file or folder of the examples that the search never sees and that the champion is evaluated "
-        "on.",
-        examples=["images/test/", "test.csv"],
-    )
+    path: ResolvedPath | None = None
+    train: ResolvedPath | None = None
+    validation: ResolvedPath | None = None
+    test: ResolvedPath | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -132,7 +114,34 @@ _TASK = (
 )
 
 
-class ImageDirectory(_Places):
+class _Folders(_Places):
+    """Files in one folder that is split here, or in one for each split."""
+
+    path: ResolvedPath | None = Field(
+        default=None,
+        description="The folder of all examples, which is divided into splits here. Give either `path` or `train`.",
+        examples=["my-data/"],
+    )
+    train: ResolvedPath | None = Field(
+        default=None,
+        description="The folder of the training examples, if the data is divided already. `validation` and `test` may "
+        "be given beside it.",
+        examples=["my-data/train/"],
+    )
+    validation: ResolvedPath | None = Field(
+        default=None,
+        description="The folder of the examples that score the trials. Without it, `validation_split` takes them from "
+        "`train`.",
+        examples=["my-data/validation/"],
+    )
+    test: ResolvedPath | None = Field(
+        default=None,
+        description="The folder of the examples that the search never sees and that the champion is evaluated on.",
+        examples=["my-data/test/"],
+    )
+
+
+class ImageDirectory(_Folders):
     """The examples are JPEG, PNG, BMP or GIF files in one folder per class, or in any folders without classes."""
 
     kind: Literal["image_directory"] = Field(description=_KIND)
@@ -161,7 +170,7 @@ class ImageDirectory(_Places):
         return 3 if self.color_mode == "rgb" else 1
 
 
-class TextDirectory(_Places):
+class TextDirectory(_Folders):
     """The examples are UTF-8 .txt files in one folder per class."""
 
     kind: Literal["text_directory"] = Field(description=_KIND)
@@ -179,6 +188,30 @@ class Csv(_Places):
     """
 
     kind: Literal["csv"] = Field(description=_KIND)
+    path: ResolvedPath | None = Field(
+        default=None,
+        description="The CSV or Parquet file with all examples, which is divided into splits here. Give either `path` "
+        "or `train`.",
+        examples=["table.csv"],
+    )
+    train: ResolvedPath | None = Field(
+        default=None,
+        description="The CSV or Parquet file with the training examples, if the data is divided already. `validation` "
+        "and `test` may be given beside it.",
+        examples=["train.csv"],
+    )
+    validation: ResolvedPath | None = Field(
+        default=None,
+        description="The CSV or Parquet file with the examples that score the trials. Without it, `validation_split` "
+        "takes them from `train`.",
+        examples=["validation.csv"],
+    )
+    test: ResolvedPath | None = Field(
+        default=None,
+        description="The CSV or Parquet file with the examples that the search never sees and that the champion is "
+        "evaluated on.",
+        examples=["test.csv"],
+    )
     label_column: str | None = Field(
         default=None,
         description="The column that holds what the model learns to predict. Leave it out for data without labels.",

@@ -37,7 +37,7 @@ class SearchSpec(Section):
     # Once a spec has been read, its paths are absolute.
     study: str = Field(
         description="The study's name. It has at most 100 letters, digits, dots, underscores and hyphens, and starts "
-        "with a letter or digit. `tuner launch` with the name of an existing study goes on with it.",
+        "with a letter or digit. If the study exists already, `tuner launch` continues it.",
         json_schema_extra={"pattern": f"^{STUDY_NAME.pattern}$"},
     )
     data: Annotated[DataSpec, Field(discriminator="kind")] = Field(
@@ -57,7 +57,7 @@ class SearchSpec(Section):
         default={},
         description="The limits that a trial must keep to become the champion. Each is a comparison with a number, "
         "under the name of a metric or of `parameters`, `export_bytes` or `latency_ms`.",
-        examples=[{"parameters": "<= 1e6", "val_loss": "< 0.5"}],
+        examples=[{"parameters": "<= 1e6", "val_loss": "< 0.5"}, {"val_accuracy": ">= 0.9"}],
     )
     trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = Field(
         default=30,
@@ -100,9 +100,20 @@ class SearchSpec(Section):
         description="The random seed of the sampler and of every trial. The same seed repeats a search as far as the "
         "hardware allows.",
     )
-    training: Training = Field(default=Training(), description=Training.__doc__)
-    resources: Resources = Field(default=Resources(), description=Resources.__doc__)
-    launch: LaunchSettings = Field(default=LaunchSettings(), description=LaunchSettings.__doc__)
+    training: Training = Field(
+        default=Training(),
+        description="How each trial is trained: for how long, in which batches and precision, and with which "
+        "callbacks.",
+    )
+    resources: Resources = Field(
+        default=Resources(),
+        description="The resources that trials and workers use. They may be changed whenever the study is launched.",
+    )
+    launch: LaunchSettings = Field(
+        default=LaunchSettings(),
+        description="The settings of the engines that run workers. Only those of the engine that `tuner launch --on` "
+        "names are used.",
+    )
     priority: Annotated[int, Strict(), Field(ge=-1000, le=1000)] = Field(
         default=0,
         description="The study's priority in a standing pool, from -1000 to 1000. Workers of `tuner work --any` take "

@@ -233,5 +233,11 @@ class SlurmSettings(Section):
 class LaunchSettings(Section):
     """The engines that run workers. Only the one that `tuner launch --on` names is used."""
 
-    ray: RaySettings = Field(default=RaySettings(), description=RaySettings.__doc__)
-    slurm: SlurmSettings = Field(default=SlurmSettings(), description=SlurmSettings.__doc__)
+    ray: RaySettings = Field(
+        default=RaySettings(),
+        description="The Ray cluster on which `tuner launch --on ray` starts workers.",
+    )
+    slurm: SlurmSettings = Field(
+        default=SlurmSettings(),
+        description="The job array in which `tuner launch --on slurm` starts workers.",
+    )

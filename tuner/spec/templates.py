@@ -130,7 +130,9 @@ def _lines(
             continue
         if not parent:
             yield ""
-        yield from _commented(key, f"{key.name}:", section_description(inside))
+        # What the examples are depends on their kind.
+        meaning = section_description(inside) if key.path == "data" else key.meaning
+        yield from _commented(key, f"{key.name}:", meaning)
         yield from _lines(inside, value, data, key.path)
         if not parent:
             yield ""

@@ -14,6 +14,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 _FLOAT = "tag:yaml.org,2002:float"
 # YAML 1.1, which PyYAML reads, takes it for text where there is no point, or no sign in the exponent.
 _WITH_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+_COMPARISON_SIGNS = ("<", ">", "=")
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,11 +35,20 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text in quotes that the loader would read as a number."""
+    """Writes text in quotes that the loader would read as a number, and every comparison."""
 
 
 for _each in (_Loader, _Dumper):
     _each.add_implicit_resolver(_FLOAT, _WITH_EXPONENT, list("-+.0123456789"))
+
+
+def _written_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # Only `> 1` needs quotes, but people follow the pattern of `< 1`, which is therefore in quotes too.
+    style = '"' if text.startswith(_COMPARISON_SIGNS) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _written_text)
 
 
 def parse_yaml(text: str, source: str, key: str = "") -> Any:

@@ -20,6 +20,7 @@ from tuner.spec.reading import validate_spec
 from tuner.spec.schema import schema_text, spec_schema
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.templates import TEMPLATES, template
+from tuner.spec.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = spec_schema()
@@ -48,8 +49,7 @@ def _properties() -> Iterator[tuple[str, Mapping[str, Any]]]:
     for title, described in {"": SCHEMA, **SCHEMA["$defs"]}.items():
         mapping = described if "properties" in described else described["anyOf"][1]
         for name, each in mapping["properties"].items():
-            # A section may be described where its keys are.
-            yield f"{title}.{name}", SCHEMA["$defs"][each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+            yield f"{title}.{name}", each
 
 
 def refused(raw: dict[str, Any]) -> bool:
@@ -112,6 +112,22 @@ def test_the_examples_of_keys_are_valid(path: str, value: Any) -> None:
         raw["objective"]["direction"] = "maximize"
     VALIDATOR.validate(raw)
     assert not refused(raw)
+
+
+@pytest.mark.parametrize("key", [key for key in EVERY_KEY if key.examples], ids=lambda key: key.path)
+def test_every_printed_example_can_be_copied(key: SpecKey) -> None:
+    printed = re.findall(r"`([^`]+)`", key.meaning.rpartition(" For example ")[2])
+    assert [parse_yaml(f"{key.name}: {text}", "spec.yaml") for text in printed] == [
+        {key.name: value} for value in key.examples
+    ]
+
+
+def test_examples_of_places_are_of_the_kind_that_the_data_takes() -> None:
+    for kind, data in DATA_KINDS.items():
+        for key in keys_of(data, "data"):
+            if key.name in ("path", "train", "validation", "test"):
+                assert [value.endswith("/") for value in key.examples] == [kind.endswith("_directory")], key.path
+                assert ("folder" in key.description) == kind.endswith("_directory"), key.path
 
 
 @pytest.mark.parametrize("kind", DATA_KINDS)

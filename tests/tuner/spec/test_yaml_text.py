@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,8 +66,17 @@ def test_a_merge_may_be_overridden() -> None:
     assert parse_yaml("a: &x {p: 1, q: 2}\nb: {<<: *x, p: 3}", "s")["b"] == {"p": 3, "q": 2}
 
 
-@pytest.mark.parametrize("value", ["1e3", "yes", "null", "a: b", "#", "", "\t", "é", ["1e-3", 1e-3], {"a": [1, None]}])
+@pytest.mark.parametrize(
+    "value", ["1e3", "yes", "null", "a: b", "#", "", "\t", "é", "<= 1", ">= 0.9", "=", ["1e-3", 1e-3], {"a": [1, None]}]
+)
 def test_what_is_written_is_read_again(value: Any) -> None:
     assert parse_yaml(in_one_line({"key": value}), "s") == {"key": value}
     assert parse_yaml(as_yaml({"key": value}), "s") == {"key": value}
     assert "\n" not in in_one_line(value)
+
+
+@pytest.mark.parametrize("write", [in_one_line, as_yaml])
+def test_every_comparison_is_written_in_quotes(write: Callable[[Any], str]) -> None:
+    # Of these, YAML alone asks for quotes only with >.
+    limits = {"a": "<= 1e6", "b": ">= 0.9", "c": "< 1", "d": "= 1"}
+    assert re.findall(r"\w: ([^{},\n]+)", write({"constraints": limits})) == [f'"{each}"' for each in limits.values()]

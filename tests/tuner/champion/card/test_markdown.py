@@ -190,6 +190,16 @@ def test_any_values_can_be_drawn(values: tuple[float, ...]) -> None:
     assert curves_picture([_curve(metrics={"val_accuracy": (None,) * 3})], ACCURACY) is None
 
 
+@pytest.mark.parametrize(
+    ("epochs", "times", "said"),
+    [(1, 1, "for 1 epoch, once."), (6, 1, "for 6 epochs, once."), (6, 3, "for 6 epochs, 3 times.")],
+)
+def test_the_card_says_how_often_the_champion_was_trained_again(epochs: int, times: int, said: str) -> None:
+    runs = tuple(Run(seed=seed, validation=None, test=None) for seed in range(times))
+    again = Retraining(trained_on=("train", "validation"), epochs=epochs, runs=runs, exported=True)
+    assert f"were trained again on train and validation {said}" in card(card_of(_champion(retraining=again)))
+
+
 def test_the_card_says_whose_curves_they_are() -> None:
     pictures = {"curves": "curves.svg"}
     averaged = card(card_of(_champion(), [_curve(4), _curve(7)], None, pictures))
