@@ -11,6 +11,7 @@ TunerError
 ├── VersionDrift         a study was launched with other versions, code or data than are here
 ├── PresetError          hyperparameter values to try that the search space does not have
 ├── ExportError          a champion could not be exported or verified
+├── UnknownExport        the service does not know an export, or no longer knows it
 ├── RegistryError        a champion that cannot be promoted, kept or fetched
 ├── PredictError         a model or its inputs cannot be read
 ├── ReportError          a report's file cannot be written
@@ -197,7 +198,7 @@ class ExportError(TunerError):
 
 
 class UnknownExport(TunerError):
-    """An export that the service does not know, or no more."""
+    """An export that the service does not know, or no longer knows."""
 
     def __init__(self, study: str, export: str) -> None:
         super().__init__(

@@ -14,23 +14,25 @@ class ServiceSettings(BaseModel):
     """Where a service listens, what it may do and how much it takes.
 
     Attributes:
-        storage: the database's URL; never shown.
+        storage: the database's URL, which is never shown.
+        host: the name or address at which it listens.
+        port: the TCP port at which it listens; 0 for any free one.
         allowed_hosts: further names that it is reached by. Browsers that name another one are refused on loopback.
         proxies: addresses of proxies that say by which scheme and from where a request came. Others are reached
             through them, so that this machine is not alone.
         spaces: search spaces that a spec over HTTP may name besides the built-in ones.
         data_roots: folders that its data must be in.
         launchers: engines that the service may start for a study: local, ray, slurm. Workers of the pool need none.
-        engines: what they are told; a caller decides nothing of it.
-        max_workers: that one launch over HTTP may ask for.
-        max_trials: that a study over HTTP may have.
-        max_body_bytes: of a request.
-        requests_per_minute: of one client; 0 for no limit.
-        threads: questions that are asked of the database at the same time.
-        feeds: live feeds that are open at the same time.
-        feed_seconds: how often a live feed looks.
-        answer_seconds: after which a database server that does not answer counts as away.
-        known_seconds: how long a token that was looked up counts as known, after it was revoked too.
+        engines: the settings of these engines, none of which a caller can change.
+        max_workers: largest number of workers that one launch over HTTP may ask for.
+        max_trials: largest number of trials that a study launched over HTTP may have.
+        max_body_bytes: largest size of a request's body, in bytes.
+        requests_per_minute: largest number of requests of one client in a minute; 0 for no limit.
+        threads: largest number of questions that are asked of the database at the same time.
+        feeds: largest number of live feeds that are open at the same time.
+        feed_seconds: seconds between two looks of a live feed at the database.
+        answer_seconds: seconds after which a database server that does not answer counts as unavailable.
+        known_seconds: seconds for which a token that was looked up counts as known, even if it is revoked meanwhile.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
