@@ -256,8 +256,8 @@ def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished, i
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--ensemble", "2", "--refit"), "ask for it without a trial, refit and seeds"),
-        (("--ensemble", "2", "--trial", "0"), "ask for it without a trial, refit and seeds"),
+        (("--ensemble", "2", "--refit"), "cannot be combined with a trial, refit or seeds"),
+        (("--ensemble", "2", "--trial", "0"), "cannot be combined with a trial, refit or seeds"),
     ],
 )
 def test_what_does_not_go_together_is_refused(finished, tuner, arguments, said):

@@ -172,7 +172,7 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(serving: Serve, da
         assert wrong.status_code == 422 and 'id="trial-problem"' in wrong.text and 'value="x"' in wrong.text
         assert re.search(r'value="onnx" checked', wrong.text)
         both = browser.post(path, data=typed | {"trial": "0", "ensemble": "2"})
-        assert both.status_code == 409 and "without a trial, refit and seeds" in text_of(both)
+        assert both.status_code == 409 and "cannot be combined with a trial, refit or seeds" in text_of(both)
         assert browser.post(path, data={"formats": "keras"}).status_code == 403
         done = browser.post(path, data=typed | {"trial": "0"})
         assert (done.status_code, done.headers["Location"]) == (303, path)
