@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Query
@@ -20,6 +20,10 @@ from tuner.queries.paging import USUAL_PAGE, Page
 
 router = APIRouter(prefix="/api/v1/champions", tags=["champions"])
 DIGEST_HEADER = "Champion-Digest"
+_TAR = "application/x-tar"
+_ARCHIVE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {_TAR: {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class Promotion(BaseModel):
@@ -32,7 +36,7 @@ class Promotion(BaseModel):
     unverified: bool = Field(False, description="Accept a champion even if its value was not reproduced.")
 
 
-@router.get("", response_model=Page[RegisteredChampion])
+@router.get("", response_model=Page[RegisteredChampion], summary="List champions")
 async def list_champions(
     service: Answers,
     study: Annotated[
@@ -46,7 +50,7 @@ async def list_champions(
     return await service.answer(Page[RegisteredChampion], registered.champion_page, study, limit=limit, cursor=cursor)
 
 
-@router.put("/aliases/{alias}", response_model=AliasChange | None)
+@router.put("/aliases/{alias}", response_model=AliasChange | None, summary="Point an alias at a champion")
 async def promote(
     service: Answers, alias: Alias, promotion: Promotion, caller: Annotated[Caller, Depends(needs("launch"))]
 ) -> Response:
@@ -62,13 +66,13 @@ async def promote(
     )
 
 
-@router.get("/aliases/{alias}", response_model=list[AliasChange])
+@router.get("/aliases/{alias}", response_model=list[AliasChange], summary="List the changes of an alias")
 async def alias_history(service: Answers, alias: Alias) -> Response:
     """Lists every change of an alias, the newest first."""
     return await service.answer(list[AliasChange], registered.alias_history, alias)
 
 
-@router.get("/{reference}/download", response_class=Response)
+@router.get("/{reference}/download", response_class=Response, responses=_ARCHIVE, summary="Download a champion")
 async def download(service: Answers, reference: Reference) -> Response:
     """Downloads a champion's files as a tar archive that contains one folder.
 
@@ -80,4 +84,4 @@ async def download(service: Answers, reference: Reference) -> Response:
         DIGEST_HEADER: found.digest,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.folder, safe='')}.tar",
     }
-    return await streamed(service, lambda: found.pieces, "application/x-tar", headers)
+    return await streamed(service, lambda: found.pieces, _TAR, headers)

@@ -15,7 +15,7 @@ from tuner.queries.charts import USUAL_POINTS, ParameterChart, TrialCurve
 router = APIRouter(prefix="/api/v1/studies/{study}/charts", tags=["charts"])
 
 
-@router.get("/history", response_model=Points)
+@router.get("/history", response_model=Points, summary="Fetch the optimisation history")
 async def history(
     service: Answers,
     study: Study,
@@ -25,7 +25,7 @@ async def history(
     return await service.answer(Points, charts.history_chart, study, points)
 
 
-@router.get("/curves", response_model=list[TrialCurve])
+@router.get("/curves", response_model=list[TrialCurve], summary="Fetch learning curves")
 async def curves(
     service: Answers,
     study: Study,
@@ -38,13 +38,13 @@ async def curves(
     return await service.answer(list[TrialCurve], charts.curves_chart, study, tuple(trial))
 
 
-@router.get("/importances", response_model=dict[str, dict[str, float]])
+@router.get("/importances", response_model=dict[str, dict[str, float]], summary="Fetch hyperparameter importances")
 async def importances(service: Answers, study: Study) -> Response:
     """Returns how much each hyperparameter mattered to each objective; empty with too few complete trials."""
     return await service.answer(dict[str, dict[str, float]], charts.importances_chart, study)
 
 
-@router.get("/parameters", response_model=ParameterChart)
+@router.get("/parameters", response_model=ParameterChart, summary="Fetch trials by their hyperparameters")
 async def parameters(service: Answers, study: Study) -> Response:
     """Returns the complete trials with their hyperparameters, for charts of parallel coordinates and slices."""
     return await service.answer(ParameterChart, charts.parameters_chart, study)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
 from tuner.http.parameters import Answers, Study
 
 router = APIRouter(prefix="/api/v1/studies/{study}", tags=["events"])
+_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 
 
-@router.get("/events", response_class=Response)
+@router.get("/events", response_class=Response, responses=_STREAM, summary="Follow a study")
 async def events(service: Answers, study: Study) -> Response:
     """Streams what happens in a study as server-sent events (`text/event-stream`).
 

@@ -26,7 +26,7 @@ async def begun(service: Service, study: str, options: ExportOptions, who: str) 
     return service.exports.begin(study, options, who)
 
 
-@router.post("", response_model=ExportView, status_code=202)
+@router.post("", response_model=ExportView, status_code=202, summary="Start an export")
 async def begin(service: Answers, study: Study, options: ExportOptions, caller: Launcher) -> Response:
     """Starts an export of the study's champion, which is proven and registered as by `tuner export`.
 
@@ -35,13 +35,13 @@ async def begin(service: Answers, study: Study, options: ExportOptions, caller: 
     return _answer(await begun(service, study, options, caller.name), 202)
 
 
-@router.get("", response_model=list[ExportView])
+@router.get("", response_model=list[ExportView], summary="List exports")
 async def list_exports(service: Answers, study: Study) -> Response:
     """Lists the study's exports since the service was started, the newest first."""
     return Response(as_json(list[ExportView], service.exports.of(study)), media_type="application/json")
 
 
-@router.get("/{export}", response_model=ExportView)
+@router.get("/{export}", response_model=ExportView, summary="Show an export")
 async def show(
     service: Answers,
     study: Study,
@@ -54,7 +54,7 @@ async def show(
     return _answer(await service.exports.ended(study, export, wait))
 
 
-@router.delete("/{export}", response_model=ExportView)
+@router.delete("/{export}", response_model=ExportView, summary="Cancel an export")
 async def cancel(service: Answers, study: Study, export: ExportId, caller: Launcher) -> Response:
     """Cancels an export that is waiting or running. Nothing of it is kept."""
     return _answer(await service.exports.cancel(study, export, caller.name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from tuner.http.metrics import CONTENT_TYPE
 from tuner.http.parameters import Answers
@@ -11,7 +11,7 @@ from tuner.http.parameters import Answers
 router = APIRouter(tags=["metrics"])
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=PlainTextResponse, summary="Fetch metrics")
 async def metrics(service: Answers) -> Response:
     """Returns metrics about requests and the states of the studies, in the format that Prometheus reads."""
     text = await service.reads.ask("metrics", lambda: service.metrics.text(service.database))

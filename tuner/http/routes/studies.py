@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from storage.lease_list import LeaseView
 from storage.progress import StudyOverview, StudyStatus
@@ -59,13 +59,13 @@ class Resuming(BaseModel):
 _AS_IT_WAS = Resuming()
 
 
-@router.get("", response_model=Page[StudyOverview])
+@router.get("", response_model=Page[StudyOverview], summary="List studies")
 async def list_studies(service: Answers, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
     """Lists the studies, the newest first, page by page."""
     return await service.answer(Page[StudyOverview], queries.study_page, limit=limit, cursor=cursor)
 
 
-@router.post("", response_model=StudyStatus, status_code=201, dependencies=_LAUNCHING)
+@router.post("", response_model=StudyStatus, status_code=201, dependencies=_LAUNCHING, summary="Create a study")
 async def create_study(
     service: Answers,
     spec: Annotated[UncheckedSpec, Body()],
@@ -85,7 +85,12 @@ async def create_study(
     return Response(created, 201, media_type="application/json")
 
 
-@spaces.post("", response_model=list[dict[str, Any]], dependencies=_LAUNCHING)
+@spaces.post(
+    "",
+    response_model=list[dict[str, Any]],
+    dependencies=_LAUNCHING,
+    summary="List the hyperparameters of a search space",
+)
 async def search_space(service: Answers, spec: Annotated[UncheckedSpec, Body()]) -> Response:
     """Lists the hyperparameters of a spec's search space without creating a study.
 
@@ -99,13 +104,15 @@ async def search_space(service: Answers, spec: Annotated[UncheckedSpec, Body()])
     return Response(await service.launching(listed), media_type="application/json")
 
 
-@router.get("/{study}", response_model=StudyStatus)
+@router.get("/{study}", response_model=StudyStatus, summary="Show a study")
 async def study_status(service: Answers, study: Study) -> Response:
     """Returns a study's progress, its running trials and its workers."""
     return await service.answer(StudyStatus, queries.study_status, study)
 
 
-@router.delete("/{study}", response_model=dict[str, str], dependencies=[Depends(needs("admin"))])
+@router.delete(
+    "/{study}", response_model=dict[str, str], dependencies=[Depends(needs("admin"))], summary="Delete a study"
+)
 async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Response:
     """Deletes a study with its trials and champions. This cannot be undone. No worker may be working on the study."""
     await service.reads.run(
@@ -120,14 +127,14 @@ async def delete_study(service: Answers, study: Study, deletion: Deletion) -> Re
     return JSONResponse({"deleted": study})
 
 
-@router.post("/{study}/stop", response_model=dict[str, str], dependencies=_LAUNCHING)
+@router.post("/{study}/stop", response_model=dict[str, str], dependencies=_LAUNCHING, summary="Stop a study")
 async def stop(service: Answers, study: Study) -> Response:
     """Asks every worker to leave after its current epoch, and returns the study's state."""
     state = await service.reads.run(partial(changes.stop, study, storage=service.database))
     return JSONResponse({"state": state})
 
 
-@router.post("/{study}/resume", response_model=StudyStatus, dependencies=_LAUNCHING)
+@router.post("/{study}/resume", response_model=StudyStatus, dependencies=_LAUNCHING, summary="Resume a study")
 async def resume(service: Answers, study: Study, resuming: Resuming = _AS_IT_WAS) -> Response:
     """Resumes a stopped study, which runs as soon as a worker joins it.
 
@@ -137,14 +144,14 @@ async def resume(service: Answers, study: Study, resuming: Resuming = _AS_IT_WAS
     return await service.done(StudyStatus, changes.resume, study, trials=resuming.trials)
 
 
-@router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING)
+@router.post("/{study}/scale", response_model=LaunchView, dependencies=_LAUNCHING, summary="Scale a study's workers")
 async def scale(service: Answers, study: Study, scaling: Scaling) -> Response:
     """Changes how many workers an engine runs. Surplus workers leave in an orderly way."""
     done = await service.launching(lambda: as_json(LaunchView, scaled(service, study, scaling.workers)))
     return Response(done, media_type="application/json")
 
 
-@router.post("/{study}/enqueue", response_model=Enqueued, dependencies=_LAUNCHING)
+@router.post("/{study}/enqueue", response_model=Enqueued, dependencies=_LAUNCHING, summary="Enqueue a configuration")
 async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, Any], Body()]) -> Response:
     """Enqueues a configuration to be tried next.
 
@@ -157,31 +164,31 @@ async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, An
     return Response(await service.launching(enqueued), media_type="application/json")
 
 
-@router.get("/{study}/spec", response_model=dict[str, Any])
+@router.get("/{study}/spec", response_model=dict[str, Any], summary="Fetch a study's spec")
 async def study_spec(service: Answers, study: Study) -> Response:
     """Returns the spec that a study was launched with."""
     return await service.answer(dict[str, Any], queries.stored_spec, study)
 
 
-@router.get("/{study}/leases", response_model=Page[LeaseView])
+@router.get("/{study}/leases", response_model=Page[LeaseView], summary="List a study's leases")
 async def list_leases(service: Answers, study: Study, limit: Limit = USUAL_PAGE, cursor: Cursor = None) -> Response:
     """Lists the leases of a study, one for each trial of its budget, page by page."""
     return await service.answer(Page[LeaseView], queries.lease_page, study, limit=limit, cursor=cursor)
 
 
-@router.get("/{study}/workers", response_model=list[WorkerView])
+@router.get("/{study}/workers", response_model=list[WorkerView], summary="List a study's workers")
 async def list_workers(service: Answers, study: Study) -> Response:
     """Lists every worker that has ever worked on a study, in the order in which they started."""
     return await service.answer(list[WorkerView], queries.list_workers, study)
 
 
-@router.get("/{study}/workers/{worker}/log", response_class=Response)
+@router.get("/{study}/workers/{worker}/log", response_class=PlainTextResponse, summary="Fetch a worker's log")
 async def worker_log(service: Answers, study: Study, worker: WorkerName) -> Response:
     """Returns the log of a worker."""
     return await streamed(service, partial(queries.worker_log, study, worker, storage=service.database), "text/plain")
 
 
-@router.get("/{study}/launches", response_model=list[LaunchView])
+@router.get("/{study}/launches", response_model=list[LaunchView], summary="List a study's launches")
 async def list_launches(service: Answers, study: Study) -> Response:
     """Lists the launches of a study on engines, with the states of their workers."""
     return await service.answer(list[LaunchView], queries.list_launches, study)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from storage.leaderboard import TrialDetail, TrialSummary
 from tuner import queries
@@ -17,7 +17,7 @@ from tuner.queries.paging import USUAL_PAGE, Page
 router = APIRouter(prefix="/api/v1/studies/{study}", tags=["trials"])
 
 
-@router.get("/trials", response_model=Page[TrialSummary])
+@router.get("/trials", response_model=Page[TrialSummary], summary="List trials")
 async def list_trials(
     service: Answers,
     study: Study,
@@ -49,19 +49,19 @@ async def list_trials(
     )
 
 
-@router.get("/trials/{number}", response_model=TrialDetail)
+@router.get("/trials/{number}", response_model=TrialDetail, summary="Show a trial")
 async def show_trial(service: Answers, study: Study, number: Number) -> Response:
     """Returns everything known about one trial, including its learning curves."""
     return await service.answer(TrialDetail, queries.show_trial, study, number)
 
 
-@router.get("/trials/{number}/log", response_class=Response)
+@router.get("/trials/{number}/log", response_class=PlainTextResponse, summary="Fetch a trial's log")
 async def trial_log(service: Answers, study: Study, number: Number) -> Response:
     """Returns the log of a trial, one attempt after another."""
     return await streamed(service, partial(queries.trial_log, study, number, storage=service.database), "text/plain")
 
 
-@router.get("/best", response_model=list[TrialSummary])
+@router.get("/best", response_model=list[TrialSummary], summary="List the best trials")
 async def best_trials(
     service: Answers,
     study: Study,
