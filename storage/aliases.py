@@ -33,10 +33,11 @@ class AliasChange:
     """One change of an alias.
 
     Attributes:
+        alias: the alias that was changed.
         before: the study and version that it pointed to before; None for the first change.
-        now: the study and version that it points to since then.
+        now: the study and version that it has pointed to since then.
         who: the user and host that made the change.
-        at: when it was made: aware, UTC, by the database's clock.
+        at: when the change was made: aware, UTC, by the database's clock.
     """
 
     alias: str

@@ -68,7 +68,14 @@ SORT_COLUMNS = tuple(_COLUMNS)
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch: its metrics, how long it took, and when it ended (UTC). Plain Optuna studies have neither time."""
+    """One epoch of a trial. Plain Optuna studies have neither of its times.
+
+    Attributes:
+        epoch: number of the epoch, from 1.
+        metrics: metrics that the epoch logged, by name.
+        seconds: duration of the epoch, in seconds.
+        at: when the epoch ended, UTC.
+    """
 
     epoch: int
     metrics: dict[str, float]
@@ -81,16 +88,23 @@ class TrialDetail:
     """Everything known about one trial.
 
     Attributes:
-        summary: as in the listings.
-        curve: its epochs, in order.
-        started_at: UTC.
-        ended_at: UTC; None while it has not ended.
+        summary: the trial as the listings show it.
+        curve: epochs of the trial, in order.
+        started_at: when the trial started, UTC; None if that is not known.
+        ended_at: when the trial ended, UTC; None while it has not ended.
+        cause: what failures of the same kind have in common; None unless the trial failed.
+        reason: why the trial ended as it did, in words; None if there is no special reason.
+        traceback: Python traceback of the failure; None if there is none.
         best_epoch: the epoch of the summary's value and metrics.
-        parameters: the model's parameter count.
-        checkpoint: the location of its kept model, with its size in bytes and its SHA-256 in hexadecimal.
-        attempts: how often it was started. Like ``worker`` and ``preset``, it is None for plain Optuna studies.
-        worker: the worker that runs it, or ran it last.
-        preset: hyperparameter values that were enqueued for it.
+        parameters: number of the model's parameters; None before the model was built.
+        checkpoint: location of the model that is kept of the trial; None if none is kept.
+        checkpoint_size: size of that model's file in bytes.
+        checkpoint_sha256: SHA-256 of that file, in hexadecimal.
+        log: location of the trial's log; None if there is none.
+        attempts: how often the trial was started. Like ``worker`` and ``preset``, this is None for plain Optuna
+            studies.
+        worker: the worker that runs the trial, or ran it last.
+        preset: hyperparameter values that were enqueued for the trial.
     """
 
     summary: TrialSummary

@@ -18,12 +18,14 @@ class LeaseView:
     """A lease: one unit of a study's budget, that is, one trial.
 
     Attributes:
-        ordinal: counts the study's leases from 0.
-        state: ``open``, ``held``, ``expired`` (any worker may continue its trial) or ``closed``.
-        trial: the number of its trial; None before it has begun.
-        attempts: how often a worker has acquired it.
-        worker: the worker that holds it, or held it last.
-        preset: hyperparameter values that were enqueued for its trial.
+        ordinal: number of the lease within its study, from 0.
+        state: state of the lease: ``open``, ``held``, ``expired`` (any worker may continue its trial) or ``closed``.
+        trial: number of the lease's trial; None before the trial has begun.
+        attempts: how often a worker has acquired the lease.
+        worker: the worker that holds the lease, or held it last; None if there is none.
+        acquired_at: when a worker last acquired the lease, UTC; None if none has.
+        expires_at: when the lease expires unless its worker renews it, UTC; None if no worker holds it.
+        preset: hyperparameter values that were enqueued for the trial.
     """
 
     ordinal: int

@@ -36,8 +36,9 @@ class RunningTrial:
     """A running trial.
 
     Attributes:
-        worker: the worker that runs it; None for plain Optuna studies.
-        epoch: the last epoch reported; None before the first.
+        trial: number of the trial.
+        worker: the worker that runs the trial; None for plain Optuna studies.
+        epoch: number of the last epoch reported; None before the first.
         metrics: the metrics of that epoch.
         started_at: when the trial began, UTC.
         seconds: seconds since then, at least 0 (MySQL rounds Optuna's times to seconds).
@@ -56,15 +57,25 @@ class StudyStatus:
     """The state of a study at one moment: always ``budget == complete + pruned + failed + running + open``.
 
     Attributes:
-        state: a ``StudyState``; ``"optuna"`` for a plain Optuna study, whose budget is the trials it has.
+        study: name of the study.
+        state: state of the study: ``running``, ``stopping``, ``stopped``, ``finished`` or ``failed``; ``optuna`` for a
+            plain Optuna study, whose budget is the trials it has.
+        reason: why the study ended or was stopped, in words; None if there is no special reason.
+        budget: number of trials that the study tries.
+        complete: number of trials that are complete.
+        pruned: number of trials that were ended early.
+        failed: number of trials that failed.
         running: number of trials that a worker holds now.
         open: number of trials that are still to be begun or continued.
         outcomes: number of ended trials by outcome.
         best_value: value of the best trial that keeps the constraints, by the leading objective if there are several.
-        objectives: ``{"metric", "direction"}`` each, the leading one first; empty for plain Optuna studies.
-        training_share: how much of its workers' slot time the stored epochs took, from 0 to 1; None before a
-            worker has come. Epochs that were lost and trained again count once, the time of both counts.
-        priority: standing workers take the studies with the highest priority first.
+        best_trial: number of that trial; None if there is none yet.
+        running_trials: trials that are running now.
+        workers: workers of the study.
+        objectives: metric and direction of each objective, the leading one first; empty for plain Optuna studies.
+        training_share: share of the workers' slot time that the stored epochs took, from 0 to 1; None before a worker
+            has come. Epochs that were lost and trained again count once, the time of both counts.
+        priority: the study's priority. Standing workers take the studies with the highest priority first.
     """
 
     study: str
@@ -88,7 +99,17 @@ class StudyStatus:
 
 @dataclass(frozen=True)
 class StudyOverview:
-    """A summary of a study, of whose ``budget`` trials ``done`` have ended."""
+    """A summary of a study.
+
+    Attributes:
+        study: name of the study.
+        state: state of the study.
+        done: number of trials that have ended.
+        budget: number of trials that the study tries.
+        best_value: value of the best trial; None if there is none yet.
+        best_trial: number of the best trial; None if there is none yet.
+        created_at: when the study was created, UTC; None if that is not known.
+    """
 
     study: str
     state: str

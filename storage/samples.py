@@ -19,9 +19,10 @@ class Point:
     """A trial as a point of the optimisation history.
 
     Attributes:
+        trial: number of the trial.
         value: value of the leading objective; for a trial that is not complete, the best value that it reached.
-        ended: its outcome, or its state where it has none.
-        keeps: whether it is complete and keeps the constraints.
+        ended: the trial's outcome, or its state if it has no outcome.
+        keeps: whether the trial is complete and keeps the constraints.
     """
 
     trial: int
@@ -35,8 +36,10 @@ class Points:
     """The points of an optimisation history.
 
     Attributes:
-        maximize: whether more is better.
-        every: each point is the best of this many trials.
+        metric: name of the leading objective.
+        maximize: whether higher values of the metric are better.
+        every: number of neighbouring trials of which each point is the best.
+        points: points of the history, in the order of the trials.
     """
 
     metric: str

@@ -20,8 +20,14 @@ class StandingPool:
     """A live standing worker: the process of a pool on one node.
 
     Attributes:
-        studies: the pattern that the names of the studies it serves match.
-        study: the study that it is working on or about to work on; None if there is none.
+        name: name of the standing worker.
+        host: name of the machine that it runs on.
+        pid: process id.
+        studies: pattern that the names of the studies it serves match.
+        version: version of keras-champion that it runs.
+        started_at: when it started, UTC.
+        seen_seconds: seconds since it was last seen, by the database's clock.
+        study: name of the study that it is working on or about to work on; None if there is none.
     """
 
     name: str

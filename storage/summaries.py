@@ -43,17 +43,17 @@ class TrialSummary:
     """One trial.
 
     Attributes:
-        trial: its number.
+        trial: number of the trial.
         value: value of the objective; for a trial that is not complete, the best value that it reached.
         state: ``complete``, ``pruned``, ``failed``, ``running``, or ``waiting`` to be continued.
-        outcome: how exactly it ended; None while it has not ended, and for plain Optuna studies.
-        params: hyperparameters by their public names.
+        outcome: how exactly the trial ended; None while it has not ended, and for plain Optuna studies.
+        params: values of the hyperparameters by their public names.
         metrics: metrics of the best epoch.
         epochs: number of trained epochs (for plain Optuna studies: of reported steps).
         seconds: wall time of training (for plain Optuna studies: from start to end).
         measures: the value of every objective and constraint by name; empty for one objective without constraints.
-        violation: how far it is beyond the constraints, in shares of their bounds; 0 if it keeps them, None if there
-            are none.
+        violation: how far the trial is beyond the constraints, in shares of their bounds; 0 if it keeps them, None if
+            there are none.
     """
 
     trial: int

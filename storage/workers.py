@@ -23,13 +23,21 @@ class Worker:
     """One worker process.
 
     Attributes:
-        gpus: its devices, as it named them.
-        version: of this software, on its machine.
-        versions: of everything that decides what its trials compute, as ``StudyRecord.versions``; None of workers
-            that an older version of this software registered.
-        trials: numbers of the trials that it has now.
-        seen_seconds: how long ago it was last seen, by the database's clock.
-        live: it has not left, and was seen recently.
+        id: id of the worker.
+        study_id: number of the study in the database.
+        host: name of the machine that the worker runs on.
+        pid: process id of the worker.
+        slots: number of trials that the worker can run at a time.
+        gpus: the worker's GPUs, as it named them.
+        version: version of keras-champion that the worker runs.
+        versions: versions of everything that decides what the worker's trials compute, by name; None for workers that
+            an older version of keras-champion registered.
+        started_at: when the worker started, UTC.
+        seen_at: when the worker was last seen, UTC.
+        left_at: when the worker left, UTC; None if it has not left in an orderly way.
+        trials: numbers of the trials that the worker is running now.
+        seen_seconds: seconds since the worker was last seen, by the database's clock.
+        live: whether the worker has not left and was seen recently.
     """
 
     id: str

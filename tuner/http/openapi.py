@@ -1,7 +1,9 @@
-"""Describes the HTTP API for its OpenAPI document: what the API is for, its groups of routes, and its answers."""
+"""Describes the HTTP API for its OpenAPI document: what the API is for, its groups of routes, answers and schemas."""
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -23,7 +25,10 @@ _TAGS = {
     "metrics": "Fetch the service's metrics for Prometheus.",
     "health": "Check whether the service is running and whether it can answer.",
 }
-_TEXT = {"type": "string"}
+_WHERE = {
+    "key": {"type": "string", "description": "The key that is wrong."},
+    "message": {"type": "string", "description": "What is wrong with it."},
+}
 _FAILED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "The request failed. `error` says why, and `where` names the keys that are wrong.",
@@ -35,15 +40,17 @@ _FAILED: dict[int | str, dict[str, Any]] = {
                     "properties": {
                         "error": {
                             "type": "object",
+                            "description": "Why the request failed.",
                             "required": ["code", "message"],
                             "properties": {
-                                "code": _TEXT,
-                                "message": _TEXT,
+                                "code": {"type": "string", "description": "The class of the error."},
+                                "message": {"type": "string", "description": "What is wrong, and what to do."},
                                 "where": {
                                     "type": "array",
-                                    "items": {"type": "object", "properties": {"key": _TEXT, "message": _TEXT}},
+                                    "description": "The keys that are wrong.",
+                                    "items": {"type": "object", "properties": _WHERE},
                                 },
-                                "details": {},
+                                "details": {"description": "The details of the error, by name."},
                             },
                         }
                     },
@@ -54,6 +61,9 @@ _FAILED: dict[int | str, dict[str, Any]] = {
 }
 # FastAPI describes every success by the same two words, which it takes per route only.
 _UNDESCRIBED = "Successful Response"
+# The parts of a docstring, whose first lines say what the class is; and one attribute with its description.
+_SECTION = re.compile(r"\n+(Attributes|Raises):\n")
+_ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 
 
 class DescribedApi(FastAPI):
@@ -78,4 +88,34 @@ class DescribedApi(FastAPI):
                 for answer in operation["responses"].values():
                     if answer["description"] == _UNDESCRIBED:
                         answer["description"] = "The request succeeded."
+        _describe(document["components"]["schemas"])
         return document
+
+
+def _describe(schemas: dict[str, Any]) -> None:
+    """Gives the properties their descriptions, which pydantic leaves in the docstrings of the classes."""
+    for schema in schemas.values():
+        about, *sections = _SECTION.split(schema.get("description", ""))
+        attributes = dict(zip(sections[::2], sections[1::2], strict=True)).get("Attributes", "")
+        described = {name: _plain(text) for name, text in _ATTRIBUTE.findall(attributes)}
+        if about:
+            schema["description"] = _plain(about)
+        for name, property_ in schema.get("properties", {}).items():
+            if name in described:
+                property_["description"] = described[name]
+            elif "$ref" in property_:
+                referred = schemas[property_["$ref"].rpartition("/")[2]]
+                property_.setdefault("description", referred.get("description", ""))
+    # A class has the properties of the one that it extends, whose docstring describes them.
+    parts = [schema.get("properties", {}) for schema in schemas.values()]
+    for part, base in itertools.permutations(parts, 2):
+        if base.keys() <= part.keys():
+            for name, property_ in base.items():
+                part[name].setdefault("description", property_.get("description", ""))
+
+
+def _plain(text: str) -> str:
+    """A part of a docstring as readers of JSON expect it."""
+    said = re.sub(r"\bNone\b", "null", text.replace("``", "`"))
+    lines = re.sub(r"\n +", " ", said).strip()
+    return lines[:1].upper() + lines[1:]

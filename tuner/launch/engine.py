@@ -102,10 +102,11 @@ class EngineWorker:
     """One worker of a launch.
 
     Attributes:
-        name: as ``WorkersWanted.worker_name`` made it.
-        state: ``finished`` if it left by itself in an orderly way, ``stopped`` if it was told to leave.
-        node: the node that it runs or ran on; None while it is queued.
-        said: why it failed, on one line.
+        name: the worker's name in its launch, for example w1-0.
+        state: state of the worker: ``queued``, ``running``, ``failed``, ``finished`` if it left by itself in an orderly
+            way, or ``stopped`` if it was told to leave.
+        node: the node that the worker runs or ran on; None while it is queued.
+        said: why the worker failed, on one line; None if it did not fail.
     """
 
     name: str

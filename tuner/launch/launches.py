@@ -36,8 +36,12 @@ class LaunchView:
     """One launch of a study on an engine, as the engine reports it now.
 
     Attributes:
-        workers: its workers in the order of their start; empty if the engine cannot report them.
-        problem: why the engine cannot report them; None if it can.
+        number: number of the launch within its study.
+        engine: name of the engine: ``local``, ``ray`` or ``slurm``.
+        started_at: when the launch was started, UTC.
+        stopped_at: when the launch was stopped, UTC; None if it was not stopped.
+        workers: workers of the launch in the order of their start; empty if the engine cannot report them.
+        problem: why the engine cannot report the workers; None if it can.
     """
 
     number: int

@@ -21,7 +21,12 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Enqueued:
-    """An enqueued configuration: its values, and how many others will be tried ``before`` it."""
+    """An enqueued configuration.
+
+    Attributes:
+        values: values of its hyperparameters, by name.
+        before: number of enqueued configurations that will be tried before it.
+    """
 
     values: dict[str, Any]
     before: int

@@ -24,7 +24,10 @@ class TrialCurve:
     """The metrics of a trial by epoch.
 
     Attributes:
-        ended: its outcome, or its state where it has none.
+        trial: number of the trial.
+        ended: the trial's outcome, or its state if it has no outcome.
+        epochs: numbers of the epochs, in order.
+        metrics: metrics of each of these epochs, by name.
     """
 
     trial: int
@@ -38,8 +41,9 @@ class Dimension:
     """A hyperparameter as an axis.
 
     Attributes:
-        log: it is searched on a logarithmic scale.
-        choices: of a categorical one, in order; None for numbers.
+        name: public name of the hyperparameter.
+        log: whether it is searched on a logarithmic scale.
+        choices: the choices of a categorical hyperparameter, in order; None for numbers.
     """
 
     name: str
@@ -49,7 +53,13 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Dot:
-    """A complete trial with the values of its hyperparameters by their public names."""
+    """A complete trial with the values of its hyperparameters.
+
+    Attributes:
+        trial: number of the trial.
+        value: value of the leading objective.
+        params: values of the hyperparameters by their public names.
+    """
 
     trial: int
     value: float
@@ -61,6 +71,9 @@ class ParameterChart:
     """Trials by their hyperparameters, for parallel coordinates and slices.
 
     Attributes:
+        metric: name of the leading objective.
+        maximize: whether higher values of the metric are better.
+        dimensions: the hyperparameters, one for each axis.
         dots: the complete trials; an even selection of them if there are too many to draw.
     """
 

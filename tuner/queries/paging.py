@@ -24,7 +24,12 @@ _MOST = 2**31
 
 @dataclass(frozen=True)
 class Page(Generic[_Item]):
-    """A page of a list. ``cursor`` leads to the next page and is None on the last one."""
+    """A page of a list.
+
+    Attributes:
+        items: items of the page, in order.
+        cursor: ``cursor`` of the request that fetches the next page; None on the last page.
+    """
 
     items: list[_Item]
     cursor: str | None

@@ -28,11 +28,19 @@ class WorkerView:
     """A worker of a study.
 
     Attributes:
-        gpus: its GPUs, as it named them; empty if it has none.
-        trials: numbers of the trials that it is running now.
-        seen_seconds: seconds since it was last seen, by the database's clock.
-        state: ``live``, ``left``, or ``lost`` if it disappeared without leaving.
-        drift: how its versions, code or data differ from those of the study's launch, in words.
+        worker: id of the worker.
+        host: name of the machine that the worker runs on.
+        pid: process id of the worker.
+        gpus: the worker's GPUs, as it named them; empty if it has none.
+        slots: number of trials that the worker can run at a time.
+        trials: numbers of the trials that the worker is running now.
+        seen_seconds: seconds since the worker was last seen, by the database's clock.
+        version: version of keras-champion that the worker runs.
+        state: state of the worker: ``live``, ``left``, or ``lost`` if it disappeared without leaving.
+        started_at: when the worker started, UTC.
+        seen_at: when the worker was last seen, UTC.
+        left_at: when the worker left, UTC; None if it has not left in an orderly way.
+        drift: how the worker's versions, code or data differ from those of the study's launch, in words.
     """
 
     worker: str
@@ -58,7 +66,11 @@ def list_workers(study: str, *, storage: Storage = None) -> list[WorkerView]:
 
 @dataclass(frozen=True)
 class LiveWorker(WorkerView):
-    """A live worker, and the study that it is working on."""
+    """A live worker, and the study that it is working on.
+
+    Attributes:
+        study: name of the study that the worker is working on.
+    """
 
     study: str
 

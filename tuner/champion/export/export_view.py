@@ -14,7 +14,13 @@ ExportState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 @dataclass(frozen=True)
 class ExportFault:
-    """Why an export failed: the class of the error, its message and its details."""
+    """Why an export failed.
+
+    Attributes:
+        code: class of the error.
+        message: the error's message.
+        details: the error's details, by name.
+    """
 
     code: str
     message: str
@@ -26,10 +32,12 @@ class ExportEnd:
     """The result of an export: a version of the study's champion, or an error.
 
     Attributes:
+        version: version of the champion; None if the export did not give one.
         violated: the study's constraints that the trial breaks, in words.
-        unassessed: why its score could not be computed again to choose among the best trials.
-        refused: formats that cannot represent the model, with the reason.
-        cancelled: whether it was cancelled; the fault says by whom.
+        unassessed: why the trial's score could not be computed again to choose among the best trials; None if it could.
+        refused: formats that cannot represent the model, each with the reason.
+        fault: why the export failed; None if it did not.
+        cancelled: whether the export was cancelled; the fault says by whom.
     """
 
     version: int | None = None
@@ -48,7 +56,18 @@ class ExportEnd:
 
 @dataclass(frozen=True)
 class ExportView:
-    """The state of an export. ``end`` is set once it is neither waiting nor running."""
+    """The state of an export.
+
+    Attributes:
+        id: id of the export.
+        study: name of the study.
+        options: which model is exported, and in which formats.
+        who: name of the caller that started the export.
+        state: state of the export: ``waiting``, ``running``, ``done``, ``failed`` or ``cancelled``.
+        begun_at: when the export was requested, UTC.
+        ended_at: when the export ended, UTC; None while it has not ended.
+        end: result of the export; None while it is waiting or running.
+    """
 
     id: str
     study: str

@@ -36,14 +36,17 @@ class RegisteredChampion:
     """A registered export of a study, with its aliases.
 
     Attributes:
-        version: counts the study's exports from 1.
-        trial: the trial's number.
-        value: the value of the metric that the study recorded.
+        study: name of the study.
+        version: version of the champion; it counts the study's exports from 1.
+        trial: number of the exported trial.
+        metric: name of the metric that the champion was chosen by; None if it is not known.
+        value: value of that metric as the study recorded it.
         verified: whether the exported model reproduced that value.
-        aliases: in alphabetical order.
-        size: size of its files in the study's artifacts in bytes; None if only ``path`` has them.
-        digest: SHA-256 over the hashes of its files; None if only ``path`` has them.
-        path: the folder on the machine that exported it; None if it went only to the artifacts.
+        aliases: aliases of the champion, in alphabetical order.
+        created_at: when the champion was registered, UTC.
+        size: size of the champion's files in the study's artifacts, in bytes; None if only ``path`` has them.
+        digest: SHA-256 over the hashes of the champion's files; None if only ``path`` has them.
+        path: folder on the machine that exported the champion; None if it went only to the artifacts.
     """
 
     study: str
