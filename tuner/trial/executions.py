@@ -87,7 +87,9 @@ def execute(
         returns_result=has_own_fit(attempt.space),
     )
     try:
-        recorder.set_model(network)
+        # A `fit` of the space need not pass callbacks on.
+        for each in (scored, recorder):
+            each.set_model(network)
         if resumed is not None:
             recorder.catch_up(assignment.recorded)
         if recorder.is_done(spec.training.epochs):
