@@ -71,7 +71,7 @@ class Epoch:
     """One epoch of a trial. Plain Optuna studies have neither of its times.
 
     Attributes:
-        epoch: number of the epoch, from 1.
+        epoch: number of the epoch, from 1; for plain Optuna studies, the reported step.
         metrics: metrics that the epoch logged, by name.
         seconds: duration of the epoch, in seconds.
         at: when the epoch ended, UTC.
@@ -96,7 +96,7 @@ class TrialDetail:
         reason: why the trial ended as it did, in words; None if there is no special reason.
         traceback: Python traceback of the failure; None if there is none.
         best_epoch: the epoch of the summary's value and metrics.
-        parameters: number of the model's parameters; None before the model was built.
+        parameters: number of the model's parameters; None before the trial has ended, and if no model was built.
         checkpoint: location of the model that is kept of the trial; None if none is kept.
         checkpoint_size: size of that model's file in bytes.
         checkpoint_sha256: SHA-256 of that file, in hexadecimal.

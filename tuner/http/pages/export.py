@@ -22,7 +22,7 @@ from tuner.http.service import Service
 
 router = APIRouter(prefix="/studies/{study}/export", include_in_schema=False)
 _USUAL = ExportOptions()
-_HELP = {name: field.description for name, field in ExportOptions.model_fields.items()}
+_HELP = {name: (field.description or "").replace("`", "") for name, field in ExportOptions.model_fields.items()}
 _NUMBERS = ("trial", "top", "ensemble", "seeds")
 
 
