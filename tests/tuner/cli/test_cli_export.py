@@ -338,6 +338,6 @@ def test_an_export_that_could_not_be_registered_stays_and_is_registered_later(fi
     record = json.loads((folder / "champion.json").read_text())
     (folder / "champion.json").write_text(json.dumps(record | {"data_fingerprint": "0" * 64}))
     ran = tuner("champions", "add", folder, cwd=place.folder)
-    assert ran.complaints == [f"error: {folder} is of another study shapes: its data is not this study's"]
+    assert ran.complaints == [f"error: {folder} belongs to another study shapes: its data is not this study's"]
     (folder / "model.keras").unlink()
     assert "model.keras is missing" in tuner("champions", "add", folder, cwd=place.folder).err

@@ -42,7 +42,7 @@ def test_workers_that_come_at_once_create_one_study_and_may_be_replaced_until_it
     assert ended.code == 0, ended.err
     assert "Metrics: http://127.0.0.1:" in ended.err
     assert 'tuner_trials_total{outcome="complete"} 2.0' in (place.folder / "tuner.prom").read_text(encoding="utf-8")
-    assert re.search(r"^training +\d+% of the time", place.run("status", "shapes").out, re.MULTILINE)
+    assert re.search(r"^training +\d+% of its workers' slot time", place.run("status", "shapes").out, re.MULTILINE)
     now = api.study_status("shapes", storage=place.storage)
     assert (now.state, now.complete, now.budget) == ("finished", 2, 2)
 
