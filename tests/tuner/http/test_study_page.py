@@ -162,7 +162,7 @@ def test_what_forms_do(serving: Serve, tmp_path: Path) -> None:
         lower = client.post(f"{address}/resume", data={"csrf": csrf, "trials": "5"})
         assert lower.status_code == 409 and "can be raised, not lowered" in lower.text
         wrong = client.post(f"{address}/delete", data={"csrf": csrf, "confirm": "odd"})
-        assert wrong.status_code == 409 and "confirm the deletion with the study's name" in wrong.text
+        assert wrong.status_code == 409 and "confirm the deletion with the study&#39;s name" in wrong.text
         deleted = client.post(f"{address}/delete", data={"csrf": csrf, "confirm": ODD})
         assert (deleted.status_code, deleted.headers["Location"]) == (303, "/")
         assert client.get(address).status_code == 404
