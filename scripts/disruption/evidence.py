@@ -17,6 +17,7 @@ from storage.database import Database
 from storage.leaderboard import TrialDetail
 from storage.studies import StudyRecord
 from storage.tables import LeaseRow
+from tuner.worker.patience import MEANWHILE
 
 _RUN = re.compile(r"run-(\d+)")
 _BEGIN = re.compile(r"^--- trial \d+, attempt (\d+)")
@@ -104,7 +105,7 @@ def said(log: str) -> Iterator[tuple[float, str]]:
 
 def outages_said(log: str) -> list[float]:
     """When a worker said that the database is away."""
-    return [at for at, words in said(log) if "trials go on" in words]
+    return [at for at, words in said(log) if MEANWHILE in words]
 
 
 def starts_in(worker: str, log: str) -> list[Start]:

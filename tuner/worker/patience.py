@@ -23,6 +23,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
+# What the log says of an outage while trials run.
+MEANWHILE = "trials continue, and their results wait"
+
 
 class Patience:
     """Repeats database work until the database answers or the worker is told to leave.
@@ -37,7 +40,7 @@ class Patience:
     def __init__(
         self,
         leaving: threading.Event,
-        meanwhile: str = "trials continue, and their results wait",
+        meanwhile: str = MEANWHILE,
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._leaving = leaving
