@@ -116,7 +116,7 @@ def test_nor_where_the_users_code_has_switched_the_safe_mode_off(tmp_path: Path,
 import sys
 from pathlib import Path
 import keras
-from tuner.champion.subject import load_trained
+from tuner.champion.model.subject import load_trained
 keras.config.enable_unsafe_deserialization()
 load_trained("trial 4", Path(sys.argv[1]))
 """
