@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -95,6 +95,10 @@ class StudyStatus:
     objectives: list[dict[str, str]] = field(default_factory=list)
     training_share: float | None = None
     priority: int = 0
+
+
+# What is told how a study stands.
+OnStatus = Callable[[StudyStatus], None]
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,6 @@ def export(
         value=recorded[spec.objective.metric],
         metrics=recorded,
         params={"batch_size": 8},
-        class_names=prepared.class_names,
         data_fingerprint=prepared.fingerprint,
         cache=folder / "cache",
     )

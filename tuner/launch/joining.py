@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage.progress import StudyStatus
+from storage.progress import OnStatus, StudyStatus
 from tuner.launch.opening import OnEvent, check_versions, ignore, join_or_create
 from tuner.launch.pool import Pool, PoolOrders
-from tuner.launch.working import OnStatus, standing_by, work_on, worker_orders
+from tuner.launch.working import standing_by, work_on, worker_orders
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.locations import new_study_artifacts, storage_url
 from tuner.study.open_study import OpenStudy

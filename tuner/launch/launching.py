@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.launches import Launch
-from storage.progress import StudyStatus
+from storage.progress import OnStatus, StudyStatus
 from storage.progress import status as status_of
 from tuner.errors import LaunchError, Problem, SpecError
 from tuner.launch import cross_machine, launches
@@ -16,7 +16,7 @@ from tuner.launch.engine import Engine
 from tuner.launch.engines import LOCAL, engine_of
 from tuner.launch.launches import LaunchView
 from tuner.launch.opening import Event, OnEvent, create, ignore, open_or_create
-from tuner.launch.working import OnStatus, Watch, standing_by, watch_launch, work_on, worker_orders
+from tuner.launch.working import Watch, standing_by, watch_launch, work_on, worker_orders
 from tuner.spec.reading import load_spec
 from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import LaunchSettings

@@ -13,7 +13,7 @@ from storage import progress, studies, workers
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
 from storage.errors import DatabaseUnavailable, StorageError
-from storage.progress import StudyStatus
+from storage.progress import OnStatus, StudyStatus
 from tuner.launch.launches import LaunchWatch
 from tuner.launch.local.worker import LocalWorker
 from tuner.launch.opening import Event, OnEvent
@@ -21,7 +21,6 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.worker.settings import WorkerSettings
 
-OnStatus = Callable[[StudyStatus], None]
 LOOK_SECONDS = 0.5
 
 

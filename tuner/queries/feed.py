@@ -11,10 +11,9 @@ from storage import leaderboard, progress
 from storage.database import Database
 from storage.errors import DatabaseUnavailable
 from storage.leaderboard import TrialSummary
-from storage.progress import StudyStatus
+from storage.progress import OnStatus, StudyStatus
 from tuner.study.storage_access import Storage, open_storage
 
-OnStatus = Callable[[StudyStatus], None]
 LOOK_SECONDS = 0.5
 # Trials that ended beyond so many between two looks are seen in the listings.
 _MOST_TRIALS = 50

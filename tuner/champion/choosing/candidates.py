@@ -108,7 +108,6 @@ def export_request(study: OpenStudy, trial: TrialDetail) -> Iterator[ExportReque
             value=(summary.metrics or {}).get(f"{spec.objective.metric}_best", summary.value),
             metrics=summary.metrics,
             params=summary.params,
-            class_names=tuple(study.record.summary["class_names"]),
             data_fingerprint=study.record.fingerprint,
             cache=study.cache,
             history=(TrialCurve.of(trial, spec.objective),),

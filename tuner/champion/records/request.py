@@ -28,7 +28,6 @@ class ExportRequest(BaseModel):
         value: the objective on that split.
         metrics: all metrics recorded with it.
         params: the trial's hyperparameters.
-        class_names: label ``i`` is ``class_names[i]``.
         data_fingerprint: of the data that the study was run on.
         cache: the folder that holds this node's prepared data.
         assessment: how the trial was chosen; None where its score cannot be computed again.
@@ -47,7 +46,6 @@ class ExportRequest(BaseModel):
     value: float
     metrics: dict[str, float]
     params: dict[str, Any]
-    class_names: tuple[str, ...]
     data_fingerprint: str
     cache: Path
     split: Literal["validation", "test"] = "validation"
