@@ -99,7 +99,7 @@ def test_a_launch_whose_workers_are_all_gone_says_so(place, gated):
 def test_an_engine_that_there_is_not_and_an_option_that_it_has_not(place, raw_spec):
     spec = place.write_spec(raw_spec())
     (said,) = place.run("launch", spec, "--on", "pbs").complaints
-    assert said.startswith("error: no engine 'pbs'; one of local")
+    assert said.startswith("error: there is no engine 'pbs'; use one of local")
     wrong = place.run("launch", spec, "--on", "slurm", "--launch", "partiton=gpu")
     assert wrong.code == 1 and "launch.slurm.partiton: unknown key; did you mean partition?" in wrong.err
     many = place.run("launch", spec, "--gpus", "64", "--workers", "2")

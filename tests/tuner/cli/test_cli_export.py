@@ -275,7 +275,7 @@ def test_a_champion_is_registered_promoted_and_fetched_whole_or_not_at_all(expor
     assert newest["verified"] and newest["aliases"] == [] and newest["size"] > 0
     assert "has no champion 99" in tuner("promote", "shapes", 99, "--as", "production", cwd=place.folder).err
     ran = tuner("promote", "shapes", version, "--as", "production", cwd=place.folder)
-    assert ran.complaints == [f"production is shapes@{version} now"]
+    assert ran.complaints == [f"production now points to shapes@{version}"]
     assert "already" in tuner("promote", "shapes", version, "--as", "production", cwd=place.folder).err
     (change,) = tuner("champions", "history", "production", "--format", "json", cwd=place.folder).json
     assert (change["from"], change["to"]) == (None, f"shapes@{version}") and "@" in change["who"]

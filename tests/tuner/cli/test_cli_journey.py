@@ -84,7 +84,7 @@ def launch_from_the_form(tab: Any, address: str, images: Path, photograph: Calla
         tab.fill(f"[name='{name}']:visible", value)
     tab.select_option("[name='data.color_mode']:visible", "grayscale")
     tab.click("button:text-is('Check'):not(.hidden)")
-    tab.wait_for_selector("text=This will be launched")
+    tab.wait_for_selector("text=Spec that will be launched")
     tab.wait_for_selector("text=1 standing worker is available now")
     photograph(tab, "launch-checked")
     tab.click("button:text-is('Launch')")

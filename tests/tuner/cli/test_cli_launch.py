@@ -198,14 +198,15 @@ def test_a_second_interruption_ends_at_once_and_leaves_no_process(place, raw_spe
 def test_an_interruption_leaves_a_study_running_that_others_work_on(database, create_study, make_spec):
     from storage import workers
     from tuner.launch.working import _note_interrupted
+    from tuner.study.open_study import OpenStudy
 
     record = create_study(make_spec())
     for name, pid in (("mine", 1), ("theirs", 2)):
         described = {"host": "here", "slots": 1, "gpus": [], "version": "0"}
         workers.register(database, name, record.study_id, pid=pid, **described)
-    _note_interrupted(database, record, 1)
+    _note_interrupted(OpenStudy(database, record), 1)
     assert studies.load_study(database, record.name).state == "running"
     workers.leave(database, "theirs")
-    _note_interrupted(database, record, 1)
+    _note_interrupted(OpenStudy(database, record), 1)
     stopped = studies.load_study(database, record.name)
     assert (stopped.state, stopped.reason) == ("stopped", "interrupted")

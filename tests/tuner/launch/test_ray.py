@@ -25,6 +25,7 @@ from tuner.launch.launches import log_of, needs_of
 from tuner.launch.ray import cluster
 from tuner.launch.ray.records import LaunchRecords
 from tuner.spec.sections import LaunchSettings, RaySettings, Resources
+from tuner.study.open_study import OpenStudy
 from tuner.worker.settings import WorkerSettings
 
 PASSWORD = "not-to-be-shown"
@@ -205,7 +206,7 @@ def test_how_a_queued_worker_ended_and_kept_logs_need_no_cluster(
     LaunchRecords(handle["artifacts"], spec.study, 1, "ray-lost").keep_log("w1-0", 1, b"what it printed\n")
     launch = stored.begin(database, record.study_id, "ray")
     stored.note(database, launch, wanted={"launch": LaunchSettings().model_dump(mode="json")}, handle=lost)
-    assert b"".join(log_of(database, record, "w1-0")) == b"what it printed\n"
+    assert b"".join(log_of(OpenStudy(database, record), "w1-0")) == b"what it printed\n"
     with pytest.raises(LaunchError, match="no Ray cluster at"):
         engine.workers(lost)
 
