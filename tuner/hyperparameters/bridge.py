@@ -74,10 +74,36 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
         duplicate._preset_used, duplicate._suggested = self._preset_used, dict(self._suggested)
         return duplicate
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> TrialHyperParameters:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The trial cannot go along.
+        return keras_tuner.HyperParameters.from_config, (self.get_config(),)
+
+    def __copy__(self) -> TrialHyperParameters:
+        duplicate = TrialHyperParameters(self._suggest)
+        vars(duplicate).update(vars(self))
+        return duplicate
+
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> keras_tuner.HyperParameters:
         """Plain hyperparameters with these values: a trial is not part of a configuration."""
         return keras_tuner.HyperParameters.from_config(config)
+
+    @classmethod
+    def from_proto(cls, proto: Any) -> keras_tuner.HyperParameters:
+        """Plain hyperparameters, as ``from_config`` gives them."""
+        return keras_tuner.HyperParameters.from_proto(proto)
+
+    def ensure_active_values(self) -> None:
+        """Asks for what has become active since it was declared, and forgets what no longer is."""
+        for hyperparameter in self.space:
+            name = hyperparameter.name
+            if not self.is_active(name):
+                self.values.pop(name, None)
+            elif self.is_active(hyperparameter) and name not in self.values:
+                self.values[name] = self._value(hyperparameter)
 
     def _register(self, hyperparameter: HyperParameter, overwrite: bool = False) -> Any:
         known = hyperparameter.name in self.values
@@ -86,10 +112,12 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
             return value
         if not self.is_active(hyperparameter):
             return None
+        self.values[hyperparameter.name] = self._value(hyperparameter)
+        return self.values[hyperparameter.name]
+
+    def _value(self, hyperparameter: HyperParameter) -> Any:
         declared = declared_from(hyperparameter)
-        if declared.kind != "fixed":
-            self.values[declared.name] = self._ask(declared)
-        return self.values[declared.name]
+        return hyperparameter.default if declared.kind == "fixed" else self._ask(declared)
 
     def _ask(self, declared: Declared) -> Any:
         name, encoding = declared.optuna_name, encoding_of(declared)
