@@ -83,7 +83,7 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
 
     def __copy__(self) -> TrialHyperParameters:
         duplicate = TrialHyperParameters(self._suggest)
-        vars(duplicate).update(vars(self))
+        duplicate.__dict__.update(self.__dict__)
         return duplicate
 
     @classmethod
