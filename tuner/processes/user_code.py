@@ -19,7 +19,7 @@ _OURS = Path(__file__).resolve().parents[1]
 
 
 def find_object(name: str, what: str, error_type: type[DataError | SpaceError]) -> Any:
-    """What ``package.module:attribute`` or ``path/to/file.py:attribute`` names.
+    """What ``package.module:attribute`` or ``path/to/file.py:attribute`` names; ``attribute.of_it`` too.
 
     Args:
         what: the key of the spec that names it.
@@ -36,9 +36,13 @@ def find_object(name: str, what: str, error_type: type[DataError | SpaceError]) 
     except Exception as error:
         said = f"{what} {name}: {place} cannot be imported: {type(error).__name__}: {error}"
         raise error_type(said, key=what) from error
-    if not hasattr(module, attribute):
-        raise error_type(f"{what} {name}: {place} has no {attribute!r}", key=what)
-    return getattr(module, attribute)
+    found: Any = module
+    for number, part in enumerate(attribute.split(".")):
+        if not hasattr(found, part):
+            owner = ".".join(attribute.split(".")[:number]) or place
+            raise error_type(f"{what} {name}: {owner} has no {part!r}", key=what)
+        found = getattr(found, part)
+    return found
 
 
 def user_frames(error: BaseException) -> str:

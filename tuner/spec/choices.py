@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import (
@@ -11,14 +11,17 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     JsonValue,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tuner.spec.field_types import PositiveInt, Section, or_short_form, resolve
+from tuner.spec.field_types import CODE, PositiveInt, Section, or_short_form, resolve_code
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
@@ -77,15 +80,27 @@ class Space(_Named):
     """The models that are tried: a name, or a name with options of the search space."""
 
     name: str = Field(
-        description="`image`, `text` or `structured`, or a class of your own: `package.module:HyperModelClass` or "
-        "`path/to/file.py:HyperModelClass`.",
-        json_schema_extra={"pattern": rf"^({'|'.join(SPACES)}|.*:[A-Za-z_]\w*)$"},
+        description="`image`, `text` or `structured`, or a hypermodel of your own: `package.module:HyperModelClass` or "
+        "`path/to/file.py:HyperModelClass`. A function of `hp`, and a method such as `path/to/file.py:maker.build`, "
+        "will do as well.",
+        json_schema_extra={"pattern": rf"^({'|'.join(SPACES)}|{CODE})$"},
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        return {key: _with_tuples(each) for key, each in value.items()} if isinstance(value, Mapping) else value
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        # JSON has only lists.
+        return written | _without_tuples(self.options) if info.mode == "json" else written
 
     @field_validator("name")
     @classmethod
     def _place(cls, name: str, info: ValidationInfo) -> str:
-        place, colon, attribute = name.rpartition(":")
+        _, colon, attribute = name.rpartition(":")
         if not colon:
             if name not in SPACES:
                 raise ValueError(
@@ -93,9 +108,31 @@ class Space(_Named):
                     "package.module:HyperModelClass or path/to/file.py:HyperModelClass"
                 )
             return name
-        if not attribute.isidentifier():
+        if not all(part.isidentifier() for part in attribute.split(".")):
             raise ValueError(f"{attribute!r} after the colon is not a class name")
-        return f"{resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
+        return resolve_code(name, info)
+
+
+_TUPLE = "tuple"
+
+
+def _with_tuples(value: Any) -> Any:
+    """An option as Python has it, of one as JSON and YAML write it: ``{"tuple": [1, 2]}`` is ``(1, 2)``."""
+    if isinstance(value, Mapping):
+        only = value.get(_TUPLE) if len(value) == 1 else None
+        if isinstance(only, list | tuple):
+            return tuple(map(_with_tuples, only))
+        return {key: _with_tuples(each) for key, each in value.items()}
+    return type(value)(map(_with_tuples, value)) if type(value) in (list, tuple) else value
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_tuples(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        listed = list(map(_without_tuples, value))
+        return {_TUPLE: listed} if isinstance(value, tuple) else listed
+    return value
 
 
 class WarmStart(Section):

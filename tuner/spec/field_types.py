@@ -50,9 +50,14 @@ _WrittenComparison = Annotated[str, Field(pattern=f"^{COMPARISON.pattern}$")]
 Comparison = Annotated[str, BeforeValidator(normal_comparison, json_schema_input_type=_WrittenComparison)]
 
 
-def _resolve_code(name: str, info: ValidationInfo) -> str:
+# What names an object of the user's code, which may be an attribute of one of the module's.
+CODE = r".*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+
+
+def resolve_code(name: str, info: ValidationInfo) -> str:
+    """The name of an object of the user's code, with an absolute path. Raises ValueError for anything else."""
     place, colon, attribute = name.rpartition(":")
-    if not colon or not attribute.isidentifier():
+    if not colon or not all(part.isidentifier() for part in attribute.split(".")):
         raise ValueError("must be written as package.module:function or path/to/file.py:function")
     return f"{resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
 
@@ -61,7 +66,7 @@ def _resolve_code(name: str, info: ValidationInfo) -> str:
 _RULES = ("type", "enum", "pattern", "minLength")
 
 # A function of the user's.
-CodePlace = Annotated[str, AfterValidator(_resolve_code), Field(json_schema_extra={"pattern": r"^.*:[A-Za-z_]\w*$"})]
+CodePlace = Annotated[str, AfterValidator(resolve_code), Field(json_schema_extra={"pattern": f"^{CODE}$"})]
 
 
 class Section(BaseModel):

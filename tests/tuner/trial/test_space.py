@@ -10,11 +10,13 @@ import pytest
 from search_spaces.base import SearchSpace
 from search_spaces.image import ImageSpace
 from tuner.errors import SpaceError
+from tuner.spec.choices import Space
 from tuner.spec.reading import validate_spec
 from tuner.trial.space import load_space
 
 FILE = """
 import functools
+from collections.abc import Sequence
 import keras_tuner
 from search_spaces.base import SearchSpace
 
@@ -34,9 +36,34 @@ class Plain(keras_tuner.HyperModel):
 def function(hp): return "built"
 
 class Maker:
-    def build(self, hp): return "built"
+    def __init__(self, what="built"): self.what = what
+    def build(self, hp): return self.what
+    def __call__(self, hp): return self.what
+    @classmethod
+    def of_the_class(cls, hp): return "built"
+    @staticmethod
+    def of_nobody(hp): return "built"
 
+class Nested:
+    maker = Maker()
+
+class Nothing: ...
+
+maker = Maker()
 bound = Maker().build
+hypermodel = keras_tuner.HyperModel()
+
+def function_with_options(hp, shape, units=(1, 2), *, either=None):
+    return shape, units, either
+
+class Shapes(keras_tuner.HyperModel):
+    def __init__(
+        self, input_shape, kernel=(3, 3), pools=((1, 1), (2, 2)), filters=[8], annotated: tuple[int, ...] | None = None,
+        sequence: Sequence[int] = (), pairs: list[tuple[int, int]] = (), plain=None,
+    ):
+        super().__init__()
+        self.given = dict(locals())
+    def build(self, hp): ...
 partial = functools.partial(lambda built, hp: built, "built")
 number = 3
 """
@@ -79,9 +106,63 @@ def test_a_function_of_hp(load):
     assert load("json.py:function").build(keras_tuner.HyperParameters()) == "built"
 
 
-def test_a_bound_method_and_any_callable_are_functions_of_hp(load):
-    for name in ("bound", "partial"):
-        assert load(f"json.py:{name}").build(keras_tuner.HyperParameters()) == "built"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bound",
+        "partial",
+        "maker",
+        "maker.build",
+        "Nested.maker.build",
+        "Maker",
+        "Maker.build",
+        "Maker.of_the_class",
+        "Maker.of_nobody",
+    ],
+)
+def test_a_bound_method_and_any_callable_are_functions_of_hp(load, name):
+    assert load(f"json.py:{name}").build(keras_tuner.HyperParameters()) == "built"
+
+
+def test_options_go_to_whatever_makes_the_function(load):
+    hp = keras_tuner.HyperParameters()
+    assert load("json.py:Maker.build", what="said").build(hp) == "said"
+    assert load("json.py:Maker", what="said").build(hp) == "said"
+    assert load("json.py:function_with_options", shape=[2, 3], either=[1]).build(hp) == ((2, 3), (1, 2), [1])
+
+
+def test_lists_of_a_spec_are_tuples_where_tuples_are_taken(load):
+    options = {
+        "input_shape": [8, 8, 1],
+        "kernel": [5, 5],
+        "pools": [[1, 2], [3, 4], [5, 6]],
+        "filters": [16],
+        "annotated": [1],
+        "sequence": [1],
+        "pairs": [[1, 2]],
+        "plain": [1],
+    }
+    given = load("json.py:Shapes", **options).given
+    assert {name: given[name] for name in options} == {
+        "input_shape": (8, 8, 1),
+        "kernel": (5, 5),
+        "pools": ((1, 2), (3, 4), (5, 6)),
+        "filters": [16],
+        "annotated": (1,),
+        "sequence": [1],
+        "pairs": [(1, 2)],
+        "plain": [1],
+    }
+
+
+def test_a_tuple_may_be_written_as_such_and_stays_one_in_a_stored_spec(load):
+    written = {"input_shape": [1], "plain": {"tuple": [1, {"tuple": [2]}]}}
+    assert load("json.py:Shapes", **written).given["plain"] == (1, (2,))
+    options = {"plain": (1, [(2,)]), "filters": {"deep": ({"deeper": ()},)}}
+    space = Space.model_validate({"name": "a:B", **options})
+    again = Space.model_validate_json(space.model_dump_json())
+    assert again.options == space.options == options
+    assert json.loads(space.model_dump_json())["plain"] == {"tuple": [1, [{"tuple": [2]}]]}
 
 
 def test_a_file_named_like_a_library_does_not_replace_it(load):
@@ -93,6 +174,8 @@ def test_a_file_named_like_a_library_does_not_replace_it(load):
     ("name", "said"),
     [
         ("json.py:Missing", "has no 'Missing'"),
+        ("json.py:maker.number", "maker has no 'number'"),
+        ("json.py:Nothing", "neither a keras_tuner.HyperModel nor a function"),
         ("json.py:number", "neither a keras_tuner.HyperModel nor a function"),
         ("nowhere.py:Space", "cannot be imported: FileNotFoundError"),
         ("no.such.module:Space", "cannot be imported: ModuleNotFoundError"),
@@ -103,6 +186,12 @@ def test_what_cannot_be_loaded_is_said(load, name, said):
         load(name)
 
 
-def test_an_unknown_option_is_said(load):
+@pytest.mark.parametrize("name", ["Plain", "function", "Maker.build"])
+def test_an_unknown_option_is_said(load, name):
     with pytest.raises(SpaceError, match=r"cannot be constructed.*unexpected keyword argument 'wings'"):
-        load("json.py:Plain", wings=2)
+        load(f"json.py:{name}", wings=2)
+
+
+def test_options_for_what_is_constructed_already_are_refused(load):
+    with pytest.raises(SpaceError, match="takes no options; name its class"):
+        load("json.py:hypermodel", wings=2)
