@@ -27,6 +27,7 @@ _WHOLE = "spec"
 _MORE = {
     "data.kind": "Data",
     "space": "Search spaces",
+    "hyperparameters.entries": "Overriding hyperparameters",
     "objective": "Several objectives, constraints",
     "constraints": "Several objectives, constraints",
     "sampler": "Samplers",
@@ -60,7 +61,7 @@ def _spec_keys(section: type[BaseModel], path: str = "") -> Iterator[SpecKey]:
             continue
         yield key
         if key.section is not None and not key.is_choice:
-            yield from _spec_keys(key.section, key.path)
+            yield from _spec_keys(key.section, key.path_inside)
 
 
 def _data_keys(kind: type[BaseModel]) -> Iterator[SpecKey]:

@@ -55,11 +55,12 @@ def spec_keys(model: type[BaseModel], data: type[BaseModel], prefix: str = "") -
         if section is None or name in _LEAVES:
             yield f"{prefix}{name}"
         else:
-            yield from spec_keys(section, data, f"{prefix}{name}.")
+            inside = f"{name}.NAME" if get_origin(field.annotation) is dict else name
+            yield from spec_keys(section, data, f"{prefix}{inside}.")
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
-    return get_args(annotation) if get_origin(annotation) in (Union, UnionType, tuple) else (annotation,)
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType, tuple, dict) else (annotation,)
 
 
 def _is_section(annotation: Any) -> bool:

@@ -1,8 +1,20 @@
 """KerasTuner's define-by-run calls answered by an Optuna trial: the only bridge between the two."""
 
-from tuner.hyperparameters.bridge import Suggest, TrialHyperParameters
+from tuner.hyperparameters.bridge import Suggest, TrialHyperParameters, default_of
 from tuner.hyperparameters.declared import Condition, Declared
 from tuner.hyperparameters.explore import explore
 from tuner.hyperparameters.grid import grid
+from tuner.hyperparameters.overrides import RefusedEntry, check_entries, reachable
 
-__all__ = ["Condition", "Declared", "Suggest", "TrialHyperParameters", "explore", "grid"]
+__all__ = [
+    "Condition",
+    "Declared",
+    "RefusedEntry",
+    "Suggest",
+    "TrialHyperParameters",
+    "check_entries",
+    "default_of",
+    "explore",
+    "grid",
+    "reachable",
+]

@@ -12,12 +12,22 @@ from optuna.distributions import BaseDistribution
 
 from tuner.hyperparameters.declared import Declared, declared_from
 from tuner.hyperparameters.encoding import Encoding, encoding_of, single
+from tuner.hyperparameters.overrides import overridden
+from tuner.spec.hyperparameters import Hyperparameters
+
+AS_DECLARED = Hyperparameters()
 
 Suggest = Callable[[str, BaseDistribution, Any], Any]
 """Asks the study for a parameter: name, distribution, and the value to record, or None to sample.
 
 Returns the value that the trial has: on a resumed trial the one stored before, whatever was asked.
 """
+
+
+def default_of(name: str, distribution: BaseDistribution, value: Any) -> Any:
+    """Answers hyperparameters that take their defaults, or presets: a ``Suggest`` without a study."""
+    # What follows from a value is asked for without one: its range is that value.
+    return distribution.low if value is None else value  # type: ignore[attr-defined]
 
 
 class TrialHyperParameters(keras_tuner.HyperParameters):
@@ -36,6 +46,7 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
             nothing asks for are in ``unused_preset``.
         use_defaults: record the default of every hyperparameter that has no preset: the first
             trial of a study.
+        spec: what it has otherwise than the space declares it.
     """
 
     def __init__(
@@ -43,8 +54,10 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
         suggest: Suggest,
         preset: Mapping[str, Any] = MappingProxyType({}),
         use_defaults: bool = False,
+        spec: Hyperparameters = AS_DECLARED,
     ) -> None:
         super().__init__()
+        self._spec = spec
         self._suggest = suggest
         self._preset = dict(preset)
         self._use_defaults = use_defaults
@@ -69,7 +82,7 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
     def copy(self) -> TrialHyperParameters:
         """A copy that the same trial answers: what is asked for in it is suggested too."""
         plain = super().copy()
-        duplicate = TrialHyperParameters(self._suggest, self._preset, self._use_defaults)
+        duplicate = TrialHyperParameters(self._suggest, self._preset, self._use_defaults, self._spec)
         duplicate._hps, duplicate._space, duplicate.values = plain._hps, plain._space, plain.values
         duplicate._preset_used, duplicate._suggested = self._preset_used, dict(self._suggested)
         return duplicate
@@ -106,6 +119,7 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
                 self.values[name] = self._value(hyperparameter)
 
     def _register(self, hyperparameter: HyperParameter, overwrite: bool = False) -> Any:
+        hyperparameter = overridden(hyperparameter, self._spec)
         known = hyperparameter.name in self.values
         value = super()._register(hyperparameter, overwrite)
         if known and not overwrite:

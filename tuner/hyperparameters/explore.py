@@ -9,8 +9,10 @@ from typing import Any
 
 import keras_tuner
 
-from tuner.hyperparameters.bridge import TrialHyperParameters
+from tuner.hyperparameters.bridge import AS_DECLARED, TrialHyperParameters, default_of
 from tuner.hyperparameters.declared import Condition, Declared
+from tuner.hyperparameters.overrides import RefusedEntry
+from tuner.spec.hyperparameters import Hyperparameters
 
 Build = Callable[[keras_tuner.HyperParameters], object]
 
@@ -55,7 +57,7 @@ class _Agenda:
         return queue.popleft() if queue else None
 
 
-def explore(build: Build, limit: int = 100) -> tuple[Declared, ...]:
+def explore(build: Build, limit: int = 100, spec: Hyperparameters = AS_DECLARED) -> tuple[Declared, ...]:
     """Every hyperparameter of a search space.
 
     ``build`` runs with the defaults, then with one value changed at a time: every value of each
@@ -67,6 +69,7 @@ def explore(build: Build, limit: int = 100) -> tuple[Declared, ...]:
     Args:
         build: a hypermodel's ``build``, or anything that asks for the same hyperparameters.
         limit: runs ``build`` at most so many times.
+        spec: what it has otherwise than the space declares it.
 
     Returns:
         Everything declared. Where a hyperparameter was met under some values only and no
@@ -74,34 +77,32 @@ def explore(build: Build, limit: int = 100) -> tuple[Declared, ...]:
         ``discovered``.
 
     Raises:
+        RefusedEntry: the spec and the space do not go together.
         Exception: whatever ``build`` raises with the defaults. Other configurations may fail.
     """
     runs: list[_Run] = []
     agenda = _Agenda()
     chosen: dict[str, Any] | None = {}
     while chosen is not None and len(runs) < limit:
-        run = _run(build, chosen, may_fail=bool(runs))
+        run = _run(build, chosen, spec, may_fail=bool(runs))
         runs.append(run)
         agenda.plan(run)
         chosen = agenda.next()
     return _with_discovered_conditions(runs)
 
 
-def _run(build: Build, chosen: Mapping[str, Any], may_fail: bool) -> _Run:
-    hp = TrialHyperParameters(_recorded, chosen, use_defaults=True)
+def _run(build: Build, chosen: Mapping[str, Any], spec: Hyperparameters, may_fail: bool) -> _Run:
+    hp = TrialHyperParameters(default_of, chosen, use_defaults=True, spec=spec)
     complete = True
     try:
         build(hp)
+    except RefusedEntry:
+        raise
     except Exception:
         if not may_fail:
             raise
         complete = False
     return _Run({each.optuna_name: each for each in hp.declared}, dict(hp.suggested), complete)
-
-
-def _recorded(name: str, distribution: Any, value: Any) -> Any:
-    # Every value is chosen or a default, but for those that follow from one: their range is that value.
-    return distribution.low if value is None else value
 
 
 def _alternatives(declared: Declared) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -37,4 +37,6 @@ def exactly_even(values: Sequence[float], step: float) -> bool:
     Programs compare choices by equality, so floats that are a rounding apart will not do.
     """
     binary = [values[0] + index * step for index in range(len(values))]
-    return list(values) == binary == _decimal_steps(values[0], step, len(values))
+    # Optuna cuts off the last value where the step does not divide the range in decimals: 0.01 and 0.1.
+    divides = Decimal(str(values[0])) + (len(values) - 1) * Decimal(str(step)) == Decimal(str(values[-1]))
+    return divides and list(values) == binary == _decimal_steps(values[0], step, len(values))

@@ -102,3 +102,8 @@ def section_in(annotation: Any) -> type[BaseModel] | None:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind
     return None
+
+
+def has_names(annotation: Any) -> bool:
+    """Whether the keys of a key's mapping are names of the user's own."""
+    return any(get_origin(kind) is dict for kind in kinds_of(annotation))

@@ -12,12 +12,13 @@ from pydantic.fields import FieldInfo
 
 from tuner.spec.choices import WarmStart
 from tuner.spec.data import SplitSettings
-from tuner.spec.field_types import fields_by_key, section_in
+from tuner.spec.field_types import fields_by_key, has_names, section_in
+from tuner.spec.hyperparameters import Entry
 from tuner.spec.objective import Objective
 from tuner.spec.yaml_text import in_one_line
 
 # They have a short form, which is how they are usually written.
-_WRITTEN_SHORT = (Objective, WarmStart)
+_WRITTEN_SHORT = (Entry, Objective, WarmStart)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class SpecKey:
     @property
     def name(self) -> str:
         return self.path.rpartition(".")[2]
+
+    @property
+    def path_inside(self) -> str:
+        """The dotted key of what its own keys are in, with a word for a name of the user's."""
+        return f"{self.path}.NAME" if has_names(self.info.annotation) else self.path
 
     @property
     def is_choice(self) -> bool:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
 from tuner.errors import Problem
-from tuner.spec.field_types import fields_by_key, section_in
+from tuner.spec.field_types import fields_by_key, has_names, section_in
 
 # pydantic puts the tried type of a union and the names of validators among the keys.
 _NOT_A_KEY = re.compile(r"function-.*|constrained-.*|literal\[.*\]|int|float|str|bool")
@@ -173,12 +173,16 @@ def _allowed(place: Sequence[str], spec: SpecModel) -> list[str]:
 def _section(place: Sequence[str], spec: SpecModel) -> type[BaseModel] | None:
     """The part of the spec that a path leads to."""
     section: type[BaseModel] | None = spec.model
+    of_names = False
     for number, part in enumerate(place):
+        if of_names:
+            of_names = False
+            continue
         if number == 1 and part in spec.kinds:
             section = spec.kinds[part]
             continue
         info = fields_by_key(section).get(part) if section else None
         if info is None:
             return None
-        section = section_in(info.annotation)
-    return section
+        section, of_names = section_in(info.annotation), has_names(info.annotation)
+    return None if of_names else section

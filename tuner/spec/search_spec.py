@@ -20,6 +20,7 @@ from tuner.spec.choices import ONE_OBJECTIVE, SPACES, Pruner, Sampler, Space, Wa
 from tuner.spec.constraints import Constraint, parse_comparison
 from tuner.spec.data import DataSpec
 from tuner.spec.field_types import Comparison, Count, Duration, PositiveInt, Section, resolve
+from tuner.spec.hyperparameters import Hyperparameters
 from tuner.spec.objective import MEASURES, MetricName, Objective, infer_direction
 from tuner.spec.problems import contradiction
 from tuner.spec.sections import LaunchSettings, Resources, Training
@@ -99,6 +100,11 @@ class SearchSpec(Section):
         default=0,
         description="The random seed of the sampler and of every trial. The same seed repeats a search as far as the "
         "hardware allows.",
+    )
+    hyperparameters: Hyperparameters = Field(
+        default=Hyperparameters(),
+        description="The hyperparameters that are otherwise than the search space declares them: fixed, narrowed or "
+        "overridden.",
     )
     training: Training = Field(
         default=Training(),

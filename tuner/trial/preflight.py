@@ -32,8 +32,10 @@ from tuner.trial.process import redirect_output, use_scratch
 if TYPE_CHECKING:
     import keras_tuner
 
+    from search_spaces.base import StagedModel
     from tuner.data.cache import PreparedData
     from tuner.data.prepared import TargetFacts
+    from tuner.hyperparameters import TrialHyperParameters
 
 Say = Callable[[Any], None]
 
@@ -98,20 +100,36 @@ def _run(request: Request, say: Say) -> None:
     # Not before: what is wrong with the data is said at once.
     import_keras()
     from tuner.data.pipeline_options import leave_autotuning_off
-    from tuner.hyperparameters import explore, grid
+    from tuner.hyperparameters import (
+        RefusedEntry,
+        TrialHyperParameters,
+        check_entries,
+        default_of,
+        explore,
+        grid,
+        reachable,
+    )
+    from tuner.trial.model import has_own_fit
     from tuner.trial.space import load_space
 
     leave_autotuning_off()
     space = load_space(spec, summary_of(data))
+    hp = TrialHyperParameters(default_of, use_defaults=True, spec=spec.hyperparameters)
     if request.check:
-        say(_check(spec, space, data))
-    wants_grid = spec.sampler.name == "grid"
-    if not (request.explore or wants_grid or _declares(space)):
+        say(_check(spec, space, data, hp))
+    wants_grid, changes = spec.sampler.name == "grid", spec.hyperparameters.changes_something
+    if not (request.explore or wants_grid or changes or _declares(space)):
         say(Listed(hyperparameters=[]))
         return
     try:
-        declared = explore(getattr(space, "declare", space.build))
+        listed = explore(getattr(space, "declare", space.build), spec=spec.hyperparameters)
+        # A `fit` of the space's own declares some too, which only the check has met.
+        if request.check or not has_own_fit(space):
+            check_entries(spec.hyperparameters, (*listed, *hp.declared))
+        declared = reachable(listed)
         values = grid(declared, spec.sampler.options.get("search_space", {})) if wants_grid else None
+    except RefusedEntry:
+        raise
     except Exception as error:
         raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
     say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values))
@@ -124,7 +142,7 @@ def _declares(space: keras_tuner.HyperModel) -> bool:
     return isinstance(space, SearchSpace) and type(space).declare is not SearchSpace.declare
 
 
-def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> Checked:
+def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters) -> Checked:
     """One model with default values, one training and one validation batch."""
     from tuner.trial.class_weighting import class_weighting
     from tuner.trial.fitting import check_targets
@@ -132,7 +150,7 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) 
     from tuner.trial.losses import label_forms, learned_targets
     from tuner.trial.model import learners_of, parameters_of
 
-    hp, model = _default_model(spec, space, data)
+    model = _default_model(spec, space, data, hp)
     learned_by = learners_of(model, data)
     forms = label_forms(space, learned_by, data)
     check_targets(data, learned_by, forms)
@@ -177,17 +195,18 @@ def _check_names(spec: SearchSpec, metrics: Mapping[str, float]) -> None:
             raise PreflightError(f"{key}: no epoch logs {name!r}; logged are {logged}", key)
 
 
-def _default_model(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData) -> tuple[Any, Any]:
-    import keras_tuner
-
+def _default_model(
+    spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters
+) -> StagedModel:
     from tuner.trial.failure import Infeasible
     from tuner.trial.model import build_model
 
-    hp = keras_tuner.HyperParameters()
     # A default model above max_parameters is one infeasible trial; smaller ones may fit.
     unlimited = spec.model_copy(update={"training": spec.training.model_copy(update={"max_parameters": None})})
     try:
-        return hp, build_model(space, hp, unlimited, data)
+        return build_model(space, hp, unlimited, data)
+    except TunerError:
+        raise
     except Infeasible as error:
         raise PreflightError(f"the model with default values cannot be built: {error}") from error.__cause__
     except Exception as error:
@@ -221,6 +240,8 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
         callbacks = [*others, witness]
         fitting = Fitting(space, hp, model.network, training, epochs=1, callbacks=callbacks, verbose=2, most_epochs=1)
         result = fitting.run()
+    except TunerError:
+        raise
     except Exception as error:
         where = "validation batch, after a training batch" if witness.has_trained else "batch"
         what = (

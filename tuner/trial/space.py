@@ -80,7 +80,7 @@ def _construct(
     # A model that is constructed with hp is a function of it.
     if callable(found) and (not inspect.isclass(found) or issubclass(found, keras.Model)):
         return _BuildFunction(_with_options(found, options))
-    if inspect.isclass(found) and any("__call__" in vars(each) for each in found.__mro__):
+    if isinstance(found, type) and any("__call__" in vars(each) for each in found.__mro__):
         return _BuildFunction(found(**as_taken_by(found, options)))
     raise SpaceError(f"space {name}: {found!r} is neither a keras_tuner.HyperModel nor a function of hp")
 

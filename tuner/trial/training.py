@@ -44,7 +44,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         channel,
         artifacts,
         load_space(spec, summary_of(data)),
-        TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults),
+        TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults, spec.hyperparameters),
         data,
         ResumeWriter(artifacts, assignment.number, assignment.run),
     )

@@ -172,6 +172,12 @@ def test_fixed_is_a_value_and_no_parameter(answers: Answers) -> None:
     assert study.trials[0].params == {}
 
 
+@pytest.mark.parametrize("values", [[0.1, 0.01], [1e-2, 1e-4], [0.3, 0.1], [0.7, 0.1, 0.4]])
+def test_every_number_of_a_choice_is_tried(study: optuna.Study, answers: Answers, values: list[float]) -> None:
+    seen = {TrialHyperParameters(answers(study.ask())).Choice("rate", values) for _ in range(40)}
+    assert seen == set(values)
+
+
 def test_asking_twice_gives_the_same_value(answers: Answers) -> None:
     study = optuna.create_study()
     hp = TrialHyperParameters(answers(study.ask()))

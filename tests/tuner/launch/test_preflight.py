@@ -76,3 +76,24 @@ def test_a_model_that_cannot_be_saved_is_a_warning(make_spec, cache, tmp_path, i
     (warning,) = found.warnings
     said = "no model will be kept, because this one cannot be saved: NotImplementedError: Object Gan"
     assert warning.startswith(said)
+
+
+def test_entries_are_held_against_the_space_and_its_fit(make_spec, cache, tmp_path):
+    entries = {"units": {"values": [3, 5]}, "in_fit": 2}
+    spec = make_spec("Fast", hyperparameters={"entries": entries})
+    named = spec.space.model_validate(f"{MODELS}:AsksInFit")
+    found = preflight(spec.model_copy(update={"space": named}), cache, tmp_path / "preflight.log")
+    (units,) = found.hyperparameters
+    assert (units["name"], units["values"]) == ("units", [3, 5])
+
+
+@pytest.mark.parametrize(
+    ("entries", "key", "said"),
+    [
+        ({"unit": 3}, "unit", "the search space has no hyperparameter 'unit'; did you mean units or in_fit?"),
+        ({"in_fit": {"min_value": 3.5}}, "in_fit", "3.5 is not an integer, and the search space gives it 1, 2"),
+    ],
+)
+def test_an_entry_that_does_not_fit_is_refused_at_its_key(make_spec, cache, tmp_path, entries, key, said):
+    found = refusal(make_spec, cache, tmp_path, "AsksInFit", hyperparameters={"entries": entries})
+    assert found == (f"hyperparameters.entries.{key}", f"hyperparameters.entries.{key}: {said}")

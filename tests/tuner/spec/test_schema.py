@@ -38,7 +38,7 @@ def _every_key(section: Any, path: str = "") -> Iterator[SpecKey]:
         yield key
         for inside in DATA_KINDS.values() if key.path == "data" else (key.section,):
             if inside is not None:
-                yield from _every_key(inside, key.path)
+                yield from _every_key(inside, key.path_inside)
 
 
 EVERY_KEY = list(_every_key(SearchSpec))

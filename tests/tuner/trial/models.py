@@ -396,3 +396,23 @@ class RareFit(Rare):
             return {"val_accuracy": float(sum(len(y) for _, y in args[0]))}
         positive = hp.get("class_weight") if self._way == "hyperparameter" else 9.0
         return model.fit(*args, class_weight={0: 1.0, 1: positive}, **kwargs)
+
+
+class AsksInFit(keras_tuner.HyperModel):
+    """Has hyperparameters in its ``fit`` too."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        model = keras.Sequential(
+            [
+                keras.layers.Input(SHAPE),
+                keras.layers.Flatten(),
+                keras.layers.Dense(hp.Int("units", 2, 9)),
+                keras.layers.Dense(3, "softmax"),
+            ]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        assert hp.Choice("in_fit", [1, 2])
+        return model.fit(*args, **kwargs)

@@ -7,6 +7,7 @@ import pytest
 from tests.prepared_arrays import write_several
 from tuner.data.batches import BatchFormat, evaluation_batches
 from tuner.data.cache import prepare
+from tuner.trial.messages import Built, Suggest
 from tuner.trial.outcome import Outcome
 
 EPOCHS = 3
@@ -106,6 +107,16 @@ def test_what_fit_returns_is_the_objective_where_no_epoch_logs_it(attempts, pass
     if not passes:
         trial.run()
         assert [epoch.epoch for epoch in trial.desk.epochs] == [1]
+
+
+def test_a_trial_has_what_the_spec_has_for_its_hyperparameters(attempts):
+    entries = {"units": 3, "in_fit": {"values": [1, 2], "default": 2}}
+    trial = attempts("AsksInFit", hyperparameters={"entries": entries}, training=TRAINING | {"epochs": 1})
+    assert trial.run().outcome is Outcome.COMPLETE
+    asked = {message.name: message.value for message in trial.desk.said if isinstance(message, Suggest)}
+    assert asked == {"in_fit": 2}
+    built = next(message for message in trial.desk.said if isinstance(message, Built))
+    assert built.parameters == (64 + 1) * 3 + (3 + 1) * 3
 
 
 def test_a_fit_that_gives_no_objective_is_refused(attempts):

@@ -94,7 +94,7 @@ def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, w
     keras.utils.clear_session()
     begin(spec, seed)
     space = load_space(spec, summary_of(data))
-    hp = TrialHyperParameters(known_value, request.params)
+    hp = TrialHyperParameters(known_value, request.params, spec=spec.hyperparameters)
     model = build_model(space, hp, spec, data)
     form = batch_format(space, hp, spec, data, model)
     training = TrainingData(data, form, batch_size_of(hp, spec), seed, validates=False)
