@@ -100,7 +100,8 @@ def spread_of_retraining(metric: str, retraining: Retraining) -> Iterator[str]:
     """How the trial did when it was trained again, in sentences."""
     name, on = metric.removeprefix("val_"), " and ".join(retraining.trained_on)
     times = f"{len(retraining.runs)} times" if len(retraining.runs) > 1 else "once"
-    yield f"trained again {times}, on {on}, for {retraining.epochs} epochs"
+    epochs = f"{retraining.epochs} epoch{'' if retraining.epochs == 1 else 's'}"
+    yield f"trained again {times}, on {on}, for {epochs}"
     if retraining.exported and retraining.runs[0].test is not None:
         yield f"test {name} of what is exported: {_interval(retraining.runs[0].test)}"
     for split, spread in (("validation", retraining.validation), ("test", retraining.test)):
