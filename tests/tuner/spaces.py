@@ -43,6 +43,12 @@ class Fast(keras_tuner.HyperModel):
         return small_model(units, rate, dropout=0.2 if dropped else 0.0)
 
 
+class Forgets(Fast):
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Int("forgotten", 1, 2)
+        return super().build(hp)
+
+
 class Ranked(keras_tuner.HyperModel):
     """A metric ``score`` that is a hyperparameter and sinks with every step: what a pruner decides is known."""
 

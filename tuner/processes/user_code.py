@@ -50,9 +50,14 @@ def user_frames(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not _LIBRARY.search(frame.filename) and _OURS not in Path(frame.filename).resolve().parents
+        if not is_of_a_library(frame.filename) and _OURS not in Path(frame.filename).resolve().parents
     ]
     return "".join(traceback.format_list(frames)).rstrip()
+
+
+def is_of_a_library(file: str) -> bool:
+    """Whether a file of code is Python's own, or an installed package's."""
+    return _LIBRARY.search(file) is not None
 
 
 def _module_of_file(path: Path) -> ModuleType:

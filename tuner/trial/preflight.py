@@ -41,6 +41,8 @@ Say = Callable[[Any], None]
 
 # A Python source that is read in less is read twice.
 _CHEAP_SECONDS = 15.0
+# A model that is built in less is built again, to see what its hyperparameters change.
+_QUICK_SECONDS = 3.0
 
 
 class Request(BaseModel):
@@ -149,12 +151,19 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, 
     from tuner.trial.keeping import why_not_saved
     from tuner.trial.losses import label_forms, learned_targets
     from tuner.trial.model import learners_of, parameters_of
+    from tuner.trial.reads import ReadValues
+    from tuner.trial.space import is_built_in
+    from tuner.trial.space_effects import effect_warning
 
+    started = time.monotonic()
     model = _default_model(spec, space, data, hp)
+    is_quick = time.monotonic() - started < _QUICK_SECONDS
     learned_by = learners_of(model, data)
     forms = label_forms(space, learned_by, data)
     check_targets(data, learned_by, forms)
+    hp.values = values = ReadValues(hp.values)
     metrics = _one_batch(spec, space, hp, model, data)
+    read = frozenset(values.read)
     _check_names(spec, metrics)
     obstacle = why_not_saved(model.network)
     if obstacle is not None and "export_bytes" in spec.wanted:
@@ -162,12 +171,13 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, 
         raise PreflightError(f"export_bytes cannot be measured, because the model cannot be saved: {obstacle}", key)
     learned = learned_targets(data, learned_by, forms, inferred=getattr(spec.data, "task", "auto") == "auto")
     weighting = class_weighting(space, hp, spec, data, model.network, learned)
+    idle = effect_warning(spec, space, data, read) if is_quick and not is_built_in(spec) else None
     unsaved = f"no model will be kept, because this one cannot be saved: {obstacle}" if obstacle else None
     return Checked(
         parameters=parameters_of(model.network),
         metrics=metrics,
         warnings=[
-            *(warning for warning in (unsaved, weighting.left_out) if warning),
+            *(warning for warning in (unsaved, weighting.left_out, idle) if warning),
             *_otherwise_learned(data, learned),
         ],
         class_weights=None if weighting.weights is None else list(weighting.weights),
@@ -228,7 +238,7 @@ def _one_batch(spec: SearchSpec, space: keras_tuner.HyperModel, hp: Any, model: 
     from tuner.trial.user_callbacks import CallbackContext, user_callbacks
 
     epochs, folder = spec.training.epochs, Path(tempfile.mkdtemp())
-    context = CallbackContext(spec.study, 0, 0, dict(hp.values), epochs, spec.objective.metric, folder)
+    context = CallbackContext(spec.study, 0, 0, hp.values, epochs, spec.objective.metric, folder)
     others = user_callbacks(spec, context)
     witness, objective = BatchWitness(), spec.objective.metric
     refuse_other_keys()

@@ -24,7 +24,12 @@ _BUILT_IN = {
 }
 
 
-class _BuildFunction(keras_tuner.HyperModel):
+def is_built_in(spec: SearchSpec) -> bool:
+    """Whether ``spec.space`` is one of this project's."""
+    return spec.space.name in _BUILT_IN
+
+
+class BuildFunction(keras_tuner.HyperModel):
     """Whatever can be called with ``hp`` as a hypermodel, as KerasTuner takes it too."""
 
     def __init__(self, function: Callable[[keras_tuner.HyperParameters], Any]) -> None:
@@ -49,7 +54,7 @@ def load_space(spec: SearchSpec, data: DataSummary) -> keras_tuner.HyperModel:
         method_of = _class_of_method(name)
         if method_of is not None:
             maker = method_of(**as_taken_by(method_of, options))
-            return _BuildFunction(getattr(maker, name.rpartition(".")[2]))
+            return BuildFunction(getattr(maker, name.rpartition(".")[2]))
         return _construct(found, name, spec, data, options)
     except (TypeError, ValueError) as error:
         raise SpaceError(f"space {name} with options {options} cannot be constructed: {error}") from error
@@ -79,9 +84,9 @@ def _construct(
         return found
     # A model that is constructed with hp is a function of it.
     if callable(found) and (not inspect.isclass(found) or issubclass(found, keras.Model)):
-        return _BuildFunction(_with_options(found, options))
+        return BuildFunction(_with_options(found, options))
     if isinstance(found, type) and any("__call__" in vars(each) for each in found.__mro__):
-        return _BuildFunction(found(**as_taken_by(found, options)))
+        return BuildFunction(found(**as_taken_by(found, options)))
     raise SpaceError(f"space {name}: {found!r} is neither a keras_tuner.HyperModel nor a function of hp")
 
 

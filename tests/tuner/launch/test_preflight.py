@@ -10,11 +10,15 @@ from tuner.errors import PreflightError, SpaceError
 from tuner.launch.preflight import preflight
 
 
-def test_a_default_model_above_max_parameters_is_not_the_end_of_the_study(make_spec, cache, tmp_path):
-    spec = make_spec("Fast", training={"epochs": 1, "batch_size": 16, "max_parameters": 1})
+def test_a_large_default_model_and_an_idle_hyperparameter_are_not_the_end_of_the_study(make_spec, cache, tmp_path):
+    spec = make_spec("Forgets", training={"epochs": 1, "batch_size": 16, "max_parameters": 1})
     found = preflight(spec, cache, tmp_path / "preflight.log")
     assert found.parameters > 1
     assert set(found.metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert found.warnings == [
+        "the following hyperparameter has no effect on the model, its optimizer, its data or fit in the configurations that "
+        "were tried: forgotten, with 1 and 2"
+    ]
 
 
 MODELS = Path(__file__).parents[1] / "trial" / "models.py"
