@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,15 @@ class Attempts:
     """Builds configurations, as long as there is time.
 
     Args:
-        has_time: asked before every build.
+        seconds: from now on, and again from when it is renewed, that no build begins after.
     """
 
-    def __init__(self, build: Build, has_time: Callable[[], bool]) -> None:
-        self._build, self._has_time = build, has_time
+    def __init__(self, build: Build, seconds: float) -> None:
+        self._build, self._seconds = build, seconds
+        self.renew()
+
+    def renew(self) -> None:
+        self._deadline = time.monotonic() + self._seconds
 
     def of(self, values: Values) -> Built:
         """With some values, and defaults beside them. Raises OutOfTime."""
@@ -63,7 +68,7 @@ class Attempts:
         return self._attempt(TrialHyperParameters(_drawn_from(random.Random(seed))))
 
     def _attempt(self, hp: TrialHyperParameters) -> Built:
-        if not self._has_time():
+        if time.monotonic() >= self._deadline:
             raise OutOfTime
         made = self._build(hp)
         return Built(made, {each.optuna_name: each for each in hp.declared}, dict(hp.suggested))
@@ -103,6 +108,7 @@ def without_effect(attempts: Attempts, exempt: Callable[[Declared], bool]) -> di
         others = [] if exempt(declared) else other_values(declared, value)
         if others and not any(attempts.of({**default.values, name: other}).differs(default) for other in others):
             suspects[name] = [value, *others]
+    attempts.renew()
     for around in _surroundings(default, attempts, tuple(suspects)) if suspects else ():
         for name in _effective(attempts, around, list(suspects)):
             del suspects[name]

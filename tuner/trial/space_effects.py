@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -22,7 +21,7 @@ from tuner.trial.fingerprint import Comparison, TooMuch
 from tuner.trial.model import build_model, has_own_fit, parameters_of
 from tuner.trial.reads import strings_in
 
-# What a launch may take longer.
+# What a launch may take longer, and once more where something seems to have no effect.
 _SECONDS = 10.0
 _MOST_PARAMETERS = 20_000_000
 # Every training looks at these by itself.
@@ -39,10 +38,9 @@ def effect_warning(
     Args:
         read: the hyperparameters at which ``fit`` and callbacks looked.
     """
-    deadline = time.monotonic() + _SECONDS
     exempt = _exempt(spec, space, read)
     try:
-        found = without_effect(Attempts(_making(spec, space, data), lambda: time.monotonic() < deadline), exempt)
+        found = without_effect(Attempts(_making(spec, space, data), _SECONDS), exempt)
     except OutOfTime:
         print("whether every hyperparameter has an effect was not found out: that takes too long", flush=True)
         return None

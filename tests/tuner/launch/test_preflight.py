@@ -16,8 +16,8 @@ def test_a_large_default_model_and_an_idle_hyperparameter_are_not_the_end_of_the
     assert found.parameters > 1
     assert set(found.metrics) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert found.warnings == [
-        "the following hyperparameter has no effect on the model, its optimizer, its data or fit in the configurations that "
-        "were tried: forgotten, with 1 and 2"
+        "the following hyperparameter has no effect on the model, its optimizer, its data or fit in the configurations "
+        "that were tried: forgotten, with 1 and 2"
     ]
 
 
