@@ -10,8 +10,9 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from tuner.hyperparameters import Declared, Suggest, TrialHyperParameters, as_given
+from tuner.hyperparameters import Declared, Suggest, TrialHyperParameters, default_of
 from tuner.hyperparameters.encoding import encoding_of
+from tuner.spec.hyperparameters import Hyperparameters
 
 Values = Mapping[str, Any]
 
@@ -50,10 +51,11 @@ class Attempts:
 
     Args:
         seconds: from now on, and again from when it is renewed, that no build begins after.
+        spec: what the study's spec has otherwise than the space declares it.
     """
 
-    def __init__(self, build: Build, seconds: float) -> None:
-        self._build, self._seconds = build, seconds
+    def __init__(self, build: Build, seconds: float, spec: Hyperparameters) -> None:
+        self._build, self._seconds, self._spec = build, seconds, spec
         self.renew()
 
     def renew(self) -> None:
@@ -61,11 +63,11 @@ class Attempts:
 
     def of(self, values: Values) -> Built:
         """With some values, and defaults beside them. Raises OutOfTime."""
-        return self._attempt(TrialHyperParameters(as_given, values, use_defaults=True))
+        return self._attempt(TrialHyperParameters(default_of, values, use_defaults=True, spec=self._spec))
 
     def at_random(self, seed: int) -> Built:
         """Raises OutOfTime."""
-        return self._attempt(TrialHyperParameters(_drawn_from(random.Random(seed))))
+        return self._attempt(TrialHyperParameters(_drawn_from(random.Random(seed)), spec=self._spec))
 
     def _attempt(self, hp: TrialHyperParameters) -> Built:
         if time.monotonic() >= self._deadline:

@@ -40,7 +40,7 @@ def effect_warning(
     """
     exempt = _exempt(spec, space, read)
     try:
-        found = without_effect(Attempts(_making(spec, space, data), _SECONDS), exempt)
+        found = without_effect(Attempts(_making(spec, space, data), _SECONDS, spec.hyperparameters), exempt)
     except OutOfTime:
         print("whether every hyperparameter has an effect was not found out: that takes too long", flush=True)
         return None

@@ -318,6 +318,11 @@ def test_what_has_no_effect_is_named_with_the_values_tried(case, warning):
 
 
 @pytest.mark.usefixtures("few")
+def test_what_the_spec_fixes_is_not_judged(warning):
+    assert warning(printed, hyperparameters={"entries": {"width": 64}}) is None
+
+
+@pytest.mark.usefixtures("few")
 def test_all_are_named_in_one_sentence(warning):
     def build(hp: Any) -> keras.Model:
         return network(units=hp.Int("units", 2, 8) + 0 * hp.Int("a", 1, 2) + 0 * hp.Boolean("b"))
