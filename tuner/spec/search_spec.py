@@ -213,6 +213,19 @@ class SearchSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _compiled_once(self) -> Self:
+        """What built-in spaces compile goes with the output layer and the schedule that they choose."""
+        for part in ("optimizer", "loss", "metrics"):
+            if self.space.name in SPACES and getattr(self.training, part) is not None:
+                raise contradiction(
+                    f"the search space {self.space.name} chooses optimizer, loss and metrics itself, with the output "
+                    "layer and the learning rate that go with them; leave it out, or use a search space of your own",
+                    f"training.{part}",
+                    "space",
+                )
+        return self
+
     @property
     def objective(self) -> Objective:
         """The leading objective: it decides about early stopping, the best epoch, pruning and the target."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, field_validator, model_validator
 
+from tuner.spec.compilation import LossNames, MetricNames, OptimizerName
 from tuner.spec.field_types import CodePlace, Count, Duration, Memory, PositiveInt, Section
 from tuner.spec.problems import contradiction
 
@@ -87,6 +88,26 @@ class Training(Section):
         default=1,
         description="The number of times that each trial is trained, each time from another seed. The trial's value "
         "is the mean, which is more reliable but multiplies the time that a trial takes.",
+    )
+    optimizer: OptimizerName | None = Field(
+        default=None,
+        description="The optimizer in place of the search space's, by its name in Keras or as `keras.optimizers."
+        "serialize` gives it. Every model is compiled again with it, so that a learning rate of the search space has "
+        "no effect. Built-in spaces choose their own.",
+        examples=["adam", {"class_name": "AdamW", "config": {"learning_rate": 0.001}}],
+    )
+    loss: LossNames | None = Field(
+        default=None,
+        description="The loss in place of the search space's, by its name in Keras or as `keras.losses.serialize` "
+        "gives it; of several outputs a list, or a mapping by their names. Built-in spaces choose their own.",
+        examples=["mse", {"class_name": "CategoricalCrossentropy", "config": {"label_smoothing": 0.1}}],
+    )
+    metrics: MetricNames | None = Field(
+        default=None,
+        description="The metrics in place of the search space's, as `model.compile` takes them: names, or what "
+        "`keras.metrics.serialize` gives. The objective must be among them, or a loss. Built-in spaces choose their "
+        "own.",
+        examples=[["accuracy"], [{"class_name": "F1Score", "config": {"average": "macro"}}]],
     )
     run_eagerly: bool = Field(
         default=False,

@@ -15,6 +15,7 @@ from tuner.data.cache import PreparedData
 from tuner.data.model_columns import columns_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.class_weighting import class_weighting
+from tuner.trial.compilation import compile_as_asked
 from tuner.trial.failure import Infeasible
 from tuner.trial.losses import Learner, label_forms, learned_targets, learners
 
@@ -31,6 +32,7 @@ def build_model(
         Infeasible: the space refused the configuration with a ValueError, or the model has too many parameters.
         TypeError: what ``build`` returned is not a Keras model, or neither compiled nor trained by a ``fit`` of the
             space's own.
+        SpaceError: it cannot be compiled with what the spec asks for.
     """
     try:
         built = space.build(hp)
@@ -43,10 +45,11 @@ def build_model(
     model = staged.network
     if not isinstance(model, keras.Model):
         raise TypeError(f"build returned {type(model).__name__}, not a keras.Model")
+    compile_as_asked(model, spec.training)
     if not model.compiled and not has_own_fit(space):
         raise TypeError(
-            "build returned a model that is not compiled; call model.compile(...) in build, "
-            "or train it in a fit of the space's own"
+            "build returned a model that is not compiled; call model.compile(...) in build, give training.loss in the "
+            "spec, or train it in a fit of the space's own"
         )
     if not model.built and _has_own(model, "call"):
         _call_once(staged, data)

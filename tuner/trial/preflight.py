@@ -111,11 +111,13 @@ def _run(request: Request, say: Say) -> None:
         grid,
         reachable,
     )
+    from tuner.trial.compilation import check_compilation
     from tuner.trial.model import has_own_fit
     from tuner.trial.space import load_space
 
     leave_autotuning_off()
     space = load_space(spec, summary_of(data))
+    check_compilation(spec.training)
     hp = TrialHyperParameters(default_of, use_defaults=True, spec=spec.hyperparameters)
     if request.check:
         say(_check(spec, space, data, hp))

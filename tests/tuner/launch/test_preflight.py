@@ -82,6 +82,16 @@ def test_a_model_that_cannot_be_saved_is_a_warning(make_spec, cache, tmp_path, i
     assert warning.startswith(said)
 
 
+def test_a_metric_of_the_spec_is_there_and_one_that_keras_does_not_know_is_refused(make_spec, cache, tmp_path):
+    training = {"epochs": 1, "batch_size": 16, "loss": "categorical_crossentropy", "metrics": [{"class_name": "AUC"}]}
+    spec = make_spec("Fast", training=training, objective="val_auc")
+    found = preflight(spec, cache, tmp_path / "preflight.log")
+    assert set(found.metrics) == {"loss", "auc", "val_loss", "val_auc"}
+    key, message = refusal(make_spec, cache, tmp_path, "Plain", training=training | {"metrics": ["acuracy"]})
+    assert key == "training.metrics"
+    assert message.startswith("training.metrics: Keras cannot make the metric 'acuracy'; did you mean")
+
+
 def test_entries_are_held_against_the_space_and_its_fit(make_spec, cache, tmp_path):
     entries = {"units": {"values": [3, 5]}, "in_fit": 2}
     spec = make_spec("Fast", hyperparameters={"entries": entries})

@@ -108,6 +108,8 @@ def _with(path: str, value: Any) -> dict[str, Any]:
 )
 def test_the_examples_of_keys_are_valid(path: str, value: Any) -> None:
     raw = _with(path, value)
+    if path in ("training.optimizer", "training.loss", "training.metrics"):
+        raw["space"] = "my_space.py:MySpace"
     if path == "objective.metric":
         raw["objective"]["direction"] = "maximize"
     VALIDATOR.validate(raw)
