@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import keras
 import keras_tuner
 
 from search_spaces import structured_hyperparameters as ask
-from search_spaces.base import DataSummary, SearchSpace, StagedModel
+from search_spaces.base import DataSummary, SearchSpace, StagedModel, Target
+from search_spaces.boosted_trees import capacity_of, network_of
+from search_spaces.families import only_for
 from search_spaces.optimization import compile_model
 from search_spaces.structured_columns import table_of
 from search_spaces.structured_config import FAMILIES, Family, StructuredConfig
 from search_spaces.structured_layers import assemble
-from search_spaces.structured_preprocessing import preprocessing_of
-from search_spaces.targets import labels_of
+from search_spaces.structured_preprocessing import preprocessing_for_trees, preprocessing_of
+from search_spaces.targets import compile_options, labels_of
+
+# Each iteration grows a tree for every one of them.
+_MOST_OUTPUTS_OF_TREES = 40
 
 
 class StructuredSpace(SearchSpace):
@@ -25,8 +32,9 @@ class StructuredSpace(SearchSpace):
 
     Args:
         data: the data's summary; every input has statistics.
-        families: which kinds of network to try: ``"mlp"``, ``"residual"``, ``"wide_and_deep"``, ``"cross"``,
-            ``"linear"``; the first is that of the first trial. By default all but ``"linear"``.
+        families: which kinds of model to try: ``"boosted"`` (trees), and of networks ``"mlp"``, ``"residual"``,
+            ``"wide_and_deep"``, ``"cross"``, ``"linear"``; the first is that of the first trial. By default all but
+            ``"linear"``, and without ``"boosted"`` where the target has more than 40 classes, labels or numbers.
         epochs: the length of a full training, which learning-rate schedules span.
         batch_size: the smallest batch size.
 
@@ -46,19 +54,27 @@ class StructuredSpace(SearchSpace):
         super().__init__(data, epochs=epochs, batch_size=batch_size)
         _check_target(data)
         self.labels = labels_of(data.target)
-        self.families = _families(families)
+        self.families = _families(families, data.target)
         self.table = table_of(data.inputs)
 
     def configure(self, hp: keras_tuner.HyperParameters) -> StructuredConfig:
         """Asks for every hyperparameter; builds nothing."""
         families = self.families
         family = ask.ask_family(hp, families)
+        ask.ask_class_weight(hp, self.data.target)
+        if family == "boosted":
+            with only_for(hp, ["boosted"], families):
+                return StructuredConfig(family, boosting=ask.ask_boosting(hp, self.table.columns))
+        with only_for(hp, [each for each in families if each != "boosted"], families):
+            numbers = ask.ask_numbers(hp, self.table)
+            categories = ask.ask_categories(hp, self.table)
+            optimization = ask.ask_optimization(hp, self.data.target, self.data.examples["train"], self.batch_size)
         return StructuredConfig(
             family=family,
-            numbers=ask.ask_numbers(hp, self.table),
-            categories=ask.ask_categories(hp, self.table, family, families),
+            numbers=numbers,
+            categories=ask.ask_crosses(hp, categories, self.table, family, families),
             network=ask.ask_network(hp, family, families),
-            optimization=ask.ask_optimization(hp, self.data.target, self.data.examples["train"], self.batch_size),
+            optimization=optimization,
         )
 
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
@@ -69,10 +85,28 @@ class StructuredSpace(SearchSpace):
 
     def build_config(self, config: StructuredConfig) -> StagedModel:
         """The model of a configuration, its network compiled."""
+        target = self.data.target
+        if config.boosting is not None:
+            model = preprocessing_for_trees(self.data.inputs, self.table)
+            network = network_of(self.table.columns, capacity_of(config.boosting, target), target, config.family)
+            # There are no gradients, so the optimizer says nothing.
+            network.compile("sgd", jit_compile=False, **compile_options(target))
+            return StagedModel(network, model)
+        assert config.optimization is not None
         preprocessing = preprocessing_of(self.data.inputs, self.table, config.numbers, config.categories)
-        network = assemble(config, preprocessing, self.data.target)
-        compile_model(network, self.data.target, config.optimization, self.data.examples["train"], self.epochs)
+        network = assemble(config, preprocessing, target)
+        compile_model(network, target, config.optimization, self.data.examples["train"], self.epochs)
         return StagedModel(network, preprocessing.model)
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        """Trains a network as Keras does; boosted trees by adding some in every epoch."""
+        boosting = self.configure(hp).boosting
+        if boosting is None:
+            return super().fit(hp, model, *args, **kwargs)
+        # It loads scikit-learn.
+        from search_spaces.boosted_fit import fit_boosted
+
+        return fit_boosted(model, boosting, self.data.target, self.epochs, *args, **kwargs)
 
 
 def _check_target(data: DataSummary) -> None:
@@ -84,9 +118,11 @@ def _check_target(data: DataSummary) -> None:
         raise ValueError(f"the structured space needs at least two classes, not {data.num_classes}")
 
 
-def _families(families: Sequence[str] | None) -> tuple[Family, ...]:
+def _families(families: Sequence[str] | None, target: Target) -> tuple[Family, ...]:
     if families is None:
-        return tuple(each for each in FAMILIES if each != "linear")
+        outputs = max(1, len(target.class_names), *target.shape)
+        left_out = {"linear"} if outputs <= _MOST_OUTPUTS_OF_TREES else {"linear", "boosted"}
+        return tuple(each for each in FAMILIES if each not in left_out)
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families or isinstance(families, str):
         raise ValueError(f"families must be a list of {', '.join(FAMILIES)}; it is {families!r}")

@@ -69,6 +69,10 @@ class Table:
     numbers: tuple[NumberColumn, ...]
     categories: tuple[CategoryColumn, ...]
 
+    @property
+    def columns(self) -> int:
+        return len(self.numbers) + len(self.categories)
+
 
 def table_of(inputs: tuple[Input, ...]) -> Table:
     """The columns with something to say.

@@ -7,8 +7,8 @@ from typing import Literal
 
 from search_spaces.optimization import Optimization
 
-Family = Literal["mlp", "residual", "wide_and_deep", "cross", "linear"]
-FAMILIES: tuple[Family, ...] = ("mlp", "residual", "wide_and_deep", "cross", "linear")
+Family = Literal["boosted", "mlp", "residual", "wide_and_deep", "cross", "linear"]
+FAMILIES: tuple[Family, ...] = ("boosted", "mlp", "residual", "wide_and_deep", "cross", "linear")
 
 NumberEncoding = Literal["standard", "log", "quantile", "piecewise", "binned"]
 LargeVocabularies = Literal["frequent", "hashed"]
@@ -71,11 +71,35 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Boosting:
+    """How boosted trees grow.
+
+    Attributes:
+        rate: what of a tree's prediction is added.
+        leaves: of a tree, at most.
+        least_examples: training examples of a leaf, at least.
+        l2: regularization of leaves.
+        columns_share: of the columns, those that a node may choose from, at random.
+    """
+
+    rate: float
+    leaves: int
+    least_examples: int
+    l2: float
+    columns_share: float
+
+
+@dataclass(frozen=True)
 class StructuredConfig:
-    """One configuration; ``numbers`` or ``categories`` where the data has such columns, ``network`` unless linear."""
+    """One configuration.
+
+    Boosted trees have ``boosting`` alone. Networks have ``optimization``, ``numbers`` or ``categories`` where the data
+    has such columns, and ``network`` unless they are linear.
+    """
 
     family: Family
-    numbers: Numbers | None
-    categories: Categories | None
-    network: Network | None
-    optimization: Optimization
+    numbers: Numbers | None = None
+    categories: Categories | None = None
+    network: Network | None = None
+    optimization: Optimization | None = None
+    boosting: Boosting | None = None

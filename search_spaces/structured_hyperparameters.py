@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras_tuner
 
@@ -10,7 +11,7 @@ from search_spaces.base import Target
 from search_spaces.families import only_for
 from search_spaces.optimization import Optimization
 from search_spaces.structured_columns import CategoryColumn, Table
-from search_spaces.structured_config import Categories, Family, LargeVocabularies, Network, Numbers
+from search_spaces.structured_config import Boosting, Categories, Family, LargeVocabularies, Network, Numbers
 from search_spaces.targets import imbalanced
 
 _BINS = (8, 16, 32)
@@ -24,6 +25,7 @@ _MOST_VALUES = (100, 1000, 10_000)
 _CROSSES = (0, 3, 10)
 _UNITS = (32, 64, 128, 256, 512)
 _LARGEST_BATCH = 4096
+_BATCH_OF_TREES = 1024
 # An epoch has about so many steps in the first trial: of large tables, small batches are slow and no better.
 _STEPS = 100
 
@@ -47,9 +49,7 @@ def ask_numbers(hp: keras_tuner.HyperParameters, table: Table) -> Numbers | None
     return Numbers(encoding, hp.get("bins") if "bins" in hp else (bins or _BINS)[0])
 
 
-def ask_categories(
-    hp: keras_tuner.HyperParameters, table: Table, family: Family, families: Sequence[Family]
-) -> Categories | None:
+def ask_categories(hp: keras_tuner.HyperParameters, table: Table) -> Categories | None:
     """Asks how categories are encoded, as far as the vocabularies leave a choice; None without categories."""
     columns = table.categories
     if not columns:
@@ -60,12 +60,22 @@ def ask_categories(
     embedding_size = _EMBEDDING_SIZES[1]
     if largest > _ONE_HOT_UP_TO[0]:
         embedding_size = hp.Choice("embedding_size", list(_EMBEDDING_SIZES), default=embedding_size)
-    crosses = 0
-    if len(columns) > 1 and "wide_and_deep" in families:
-        with only_for(hp, ["wide_and_deep"], families):
-            hp.Choice("crosses", list(_CROSSES), default=0)
-        crosses = hp.get("crosses") if family == "wide_and_deep" else 0
-    return Categories(one_hot_up_to, embedding_size, most_values, large, crosses)
+    return Categories(one_hot_up_to, embedding_size, most_values, large)
+
+
+def ask_crosses(
+    hp: keras_tuner.HyperParameters,
+    categories: Categories | None,
+    table: Table,
+    family: Family,
+    families: Sequence[Family],
+) -> Categories | None:
+    """Asks which categories are crossed, where there are any to cross."""
+    if categories is None or len(table.categories) < 2 or "wide_and_deep" not in families:
+        return categories
+    with only_for(hp, ["wide_and_deep"], families):
+        hp.Choice("crosses", list(_CROSSES), default=0)
+    return replace(categories, crosses=hp.get("crosses")) if family == "wide_and_deep" else categories
 
 
 def _ask_vocabulary(hp: keras_tuner.HyperParameters, largest: int) -> tuple[int, LargeVocabularies]:
@@ -92,7 +102,7 @@ def _ask_one_hot(hp: keras_tuner.HyperParameters, columns: Sequence[CategoryColu
 
 def ask_network(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Network | None:
     """Asks for the networks of all ``families``; gives that of ``family``, None if it is linear."""
-    deep = [each for each in families if each != "linear"]
+    deep = [each for each in families if each not in ("linear", "boosted")]
     if not deep:
         return None
     with only_for(hp, deep, families):
@@ -110,8 +120,31 @@ def ask_network(hp: keras_tuner.HyperParameters, family: Family, families: Seque
     return Network(layers, units, normalization, activation, dropout, crossed)
 
 
+def ask_boosting(hp: keras_tuner.HyperParameters, columns: int) -> Boosting:
+    """Asks how boosted trees grow; the defaults are scikit-learn's.
+
+    Args:
+        columns: how many there are.
+    """
+    # Batches do nothing but show how good the trees are.
+    hp.Fixed("batch_size", _BATCH_OF_TREES)
+    return Boosting(
+        rate=hp.Float("boosting_rate", 0.03, 0.3, sampling="log", default=0.1),
+        leaves=hp.Choice("leaves", [8, 16, 31, 63], default=31),
+        least_examples=hp.Choice("least_examples", [5, 10, 20, 50, 100], default=20),
+        l2=hp.Choice("leaf_l2", [0.0, 0.1, 1.0, 10.0], default=0.0),
+        columns_share=hp.Choice("columns_share", [0.3, 0.5, 0.75, 1.0], default=1.0) if columns > 3 else 1.0,
+    )
+
+
+def ask_class_weight(hp: keras_tuner.HyperParameters, target: Target) -> None:
+    """Asks for ``class_weight`` if one of two classes is rare; it is read where the weights of examples are made."""
+    if imbalanced(target.class_counts):
+        hp.Choice("class_weight", ["none", "sqrt", "balanced"], default="sqrt")
+
+
 def ask_optimization(hp: keras_tuner.HyperParameters, target: Target, examples: int, batch_size: int) -> Optimization:
-    """Asks for the optimizer and everything around it, ``class_weight`` included if one of two classes is rare.
+    """Asks for the optimizer and everything around it.
 
     Args:
         examples: the number of training examples.
@@ -125,9 +158,6 @@ def ask_optimization(hp: keras_tuner.HyperParameters, target: Target, examples: 
         hp.Float("learning_rate", 1e-3, 1e-1, sampling="log", default=1e-2)
         hp.Float("weight_decay", 1e-5, 1e-2, sampling="log", default=5e-4)
         hp.Float("momentum", 0.8, 0.95, sampling="reverse_log", default=0.9)
-    if imbalanced(target.class_counts):
-        # Read where the weights of examples are made.
-        hp.Choice("class_weight", ["none", "sqrt", "balanced"], default="sqrt")
     smoothing = 0.0
     if target.task != "regression":
         smoothing = hp.Float("label_smoothing", 0.0, 0.2, step=0.05, default=0.0)

@@ -31,6 +31,8 @@ _NARROW = 1e-36
 _SHARING = 20
 # Columns with more values are not crossed, and a cross has no more codes: examples of each would be few.
 _CROSSED_VALUES, _CROSS_CODES = 100, 1000
+# The most frequent values that trees tell apart; those beyond share codes.
+_ORDERED_VALUES = 1000
 # Inside this range of standard deviations, their squares are well within float32.
 _PLAIN_UNITS = (1e-4, 1e6)
 
@@ -71,6 +73,44 @@ def preprocessing_of(
         numbers: how numbers are encoded; None where the table has none.
         categories: likewise of categories.
     """
+    codes: dict[str, int] = {}
+
+    def features(columns: Mapping[str, Any]) -> dict[str, Any]:
+        found, sizes = _features(columns, table, numbers, categories)
+        codes.update(sizes)
+        return found
+
+    return Preprocessing(_stage(inputs, table, features), codes)
+
+
+def preprocessing_for_trees(inputs: Sequence[Input], table: Table) -> keras.Model:
+    """The stage for boosted trees, which compare and do not compute.
+
+    Returns:
+        a model from a dict of raw columns, as of ``Preprocessing``, to ``floats``, float32 (batch, columns): numbers
+        and integers as they are, strings as their place among the training examples' strings, the most frequent
+        first; NaN where a value is missing.
+    """
+
+    def features(columns: Mapping[str, Any]) -> dict[str, Any]:
+        numbers = [columns[each.name] for each in table.numbers]
+        categories = [_ordinal(columns[each.name], each) for each in table.categories]
+        return {"floats": ops.stack([*numbers, *categories], axis=1)}
+
+    return _stage(inputs, table, features)
+
+
+def _ordinal(x: Any, column: CategoryColumn) -> Any:
+    if column.integers:
+        return ops.where(ops.equal(x, INTEGER_MISSING), math.nan, ops.cast(x, "float32"))
+    codes = ops.cast(_lookup(column, _ORDERED_VALUES)(x), "float32")
+    return ops.where(ops.equal(codes, 0.0), math.nan, codes) if column.missing else codes
+
+
+def _stage(
+    inputs: Sequence[Input], table: Table, features: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> keras.Model:
+    """From all columns to the features of those that the table looks at."""
     used = {each.name for each in table.numbers} | {each.name for each in table.categories}
     keys = {each.name: f"column_{index}" for index, each in enumerate(inputs) if each.name in used}
     columns = {
@@ -78,12 +118,11 @@ def preprocessing_of(
         for each in inputs
         if each.name in used
     }
-    features, codes = _features(columns, table, numbers, categories)
     # A model within the model: a column may be called "stack", and no two layers of one model have the same name.
-    inner = keras.Model({keys[name]: tensor for name, tensor in columns.items()}, features, name="columns")
+    inner = keras.Model({keys[name]: tensor for name, tensor in columns.items()}, features(columns), name="columns")
     raw = _raw(inputs)
     outputs = inner({keys[name]: raw[name] for name in columns})
-    return Preprocessing(keras.Model(raw, outputs, name=PREPROCESSING), codes)
+    return keras.Model(raw, outputs, name=PREPROCESSING)
 
 
 def _raw(inputs: Sequence[Input]) -> dict[str, Any]:

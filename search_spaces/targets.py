@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from search_spaces.base import Target
 
@@ -36,14 +38,43 @@ def output_layers(target: Target, features: Any) -> Any:
     Raises:
         ValueError: the data has no labels, or numbers of more than one dimension.
     """
-    if target.task == "classification" and len(target.class_names) > 2:
-        return keras.layers.Dense(len(target.class_names), "softmax", dtype="float32", name="probabilities")(features)
-    if target.task == "classification":
-        return keras.layers.Dense(1, "sigmoid", dtype="float32", name="probability")(features)
-    if target.task == "multi_label":
-        return keras.layers.Dense(len(target.class_names), "sigmoid", dtype="float32", name="probabilities")(features)
+    if target.task == "regression":
+        scaled = keras.layers.Dense(outputs_of(target), dtype="float32", name="scaled")(features)
+        return _in_own_unit(target, scaled)
+    name, activation = _activation(target)
+    return keras.layers.Dense(outputs_of(target), activation, dtype="float32", name=name)(features)
+
+
+def outputs_of(target: Target) -> int:
+    """How many numbers a prediction has: ``n`` of what ``output_layers`` returns, (batch, n)."""
+    if target.task == "regression":
+        return len(_moments(target)[0])
+    return 1 if target.task == "classification" and len(target.class_names) == 2 else len(target.class_names)
+
+
+def predictions(target: Target, scores: Any) -> Any:
+    """What ``output_layers`` returns, from scores (batch, n): logits, or numbers of mean 0 and variance 1."""
+    if target.task == "regression":
+        return _in_own_unit(target, scores)
+    name, activation = _activation(target)
+    return keras.layers.Activation(activation, dtype="float32", name=name)(scores)
+
+
+def standardized(target: Target, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Numbers of a regression, (batch, n), in the unit of ``predictions``' scores."""
     mean, variance = _moments(target)
-    scaled = keras.layers.Dense(len(mean), dtype="float32", name="scaled")(features)
+    return (numbers.astype(np.float64) - mean) / np.sqrt(variance)
+
+
+def _activation(target: Target) -> tuple[str, str]:
+    """The name of the layer that gives probabilities, and what makes them."""
+    if target.task == "classification" and len(target.class_names) > 2:
+        return "probabilities", "softmax"
+    return ("probability" if target.task == "classification" else "probabilities"), "sigmoid"
+
+
+def _in_own_unit(target: Target, scaled: Any) -> Any:
+    mean, variance = _moments(target)
     deviation = [value**0.5 for value in variance]
     return keras.layers.Rescaling(deviation, mean, dtype="float32", name="numbers")(scaled)
 

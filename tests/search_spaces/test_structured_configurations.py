@@ -13,9 +13,10 @@ import pytest
 from search_spaces.base import DataSummary, Input, Target
 from search_spaces.statistics import CategoryStatistics, NumberStatistics
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import FAMILIES
+from search_spaces.structured_config import FAMILIES, Boosting, StructuredConfig
 from search_spaces.structured_hyperparameters import batch_sizes
 
+NETWORKS = FAMILIES[1:-1]
 NUMBER = NumberStatistics(0, 1000, 0.0, 1.0, tuple(index / 100 for index in range(101)))
 
 
@@ -35,12 +36,27 @@ def _choices(hp: keras_tuner.HyperParameters, name: str) -> list[Any]:
 
 def _asked(data: DataSummary, **options: Any) -> keras_tuner.HyperParameters:
     hp = keras_tuner.HyperParameters()
-    StructuredSpace(data, **options).configure(hp)
+    StructuredSpace(data, **{"families": NETWORKS} | options).configure(hp)
     return hp
 
 
-def test_the_first_trial() -> None:
-    config = StructuredSpace(_summary(vocabularies=(3, 30))).configure(keras_tuner.HyperParameters())
+def test_the_first_trial_is_of_trees_as_scikit_learn_grows_them() -> None:
+    hp = keras_tuner.HyperParameters()
+    config = StructuredSpace(_summary(vocabularies=(3, 30))).configure(hp)
+    assert config == StructuredConfig("boosted", boosting=Boosting(0.1, 31, 20, 0.0, 1.0))
+    assert hp.values["family"] == "boosted"
+    assert not {"numbers", "optimizer", "units"} & set(hp.values)
+
+
+def test_many_classes_have_no_trees_unless_they_are_asked_for() -> None:
+    data = _summary(counts=(2,) * 41)
+    assert StructuredSpace(data).families == ("mlp", "residual", "wide_and_deep", "cross")
+    assert StructuredSpace(data, families=["boosted", "mlp"]).families == ("boosted", "mlp")
+    assert StructuredSpace(_summary(counts=(2,) * 40)).families[0] == "boosted"
+
+
+def test_the_first_trial_of_networks() -> None:
+    config = StructuredSpace(_summary(vocabularies=(3, 30)), families=NETWORKS).configure(keras_tuner.HyperParameters())
     assert config.family == "mlp"
     assert config.numbers is not None
     assert config.numbers.encoding == "quantile"
@@ -48,6 +64,7 @@ def test_the_first_trial() -> None:
     assert (config.categories.one_hot_up_to, config.categories.crosses) == (16, 0)
     assert config.network is not None
     assert (config.network.layers, config.network.units) == (2, 128)
+    assert config.optimization is not None
     assert config.optimization.optimizer == "adamw"
     assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 32
 
@@ -109,7 +126,7 @@ def test_declaring_asks_for_what_building_asks_for() -> None:
         ({"structure": "single"}, "takes a dict of named columns"),
         ({"targets": ()}, "needs a label column"),
         ({"targets": (Target("", "classification", (), "int64", ("a",), (3,)),)}, "at least two classes, not 1"),
-        ({"families": ["mlp", "tree"]}, "families must be a list of mlp, residual"),
+        ({"families": ["mlp", "tree"]}, "families must be a list of boosted, mlp, residual"),
         ({"families": []}, "families must be a list of"),
         ({"families": "mlp"}, "families must be a list of"),
     ],
@@ -137,8 +154,10 @@ def test_every_configuration_can_be_asked_for(vocabularies: tuple[int, ...]) -> 
         again.values = dict(hp.values)
         config = space.configure(again)
         families.add(config.family)
-        assert (config.network is None) == (config.family == "linear")
+        assert (config.network is None) == (config.family in ("linear", "boosted"))
+        assert (config.boosting is None) == (config.family != "boosted") == (config.optimization is not None)
         assert config.network is None or (config.network.cross_layers > 0) == (config.family == "cross")
         assert config.categories is None or config.categories.crosses == 0 or config.family == "wide_and_deep"
-        assert (config.optimization.momentum is None) == (config.optimization.optimizer == "adamw")
+        if config.optimization is not None:
+            assert (config.optimization.momentum is None) == (config.optimization.optimizer == "adamw")
     assert families == set(FAMILIES)

@@ -28,6 +28,7 @@ Table = Callable[..., PreparedData]
 TASKS = ["two classes", "three classes", "labels", "regression"]
 # Every way of encoding stands beside a family.
 GIVEN: dict[str, dict[str, Any]] = {
+    "boosted": {"leaves": 8, "boosting_rate": 0.3, "least_examples": 5},
     "mlp": {"numbers": "standard", "normalization": "layer"},
     "residual": {"numbers": "piecewise", "one_hot_up_to": 4},
     "wide_and_deep": {"numbers": "log", "crosses": 3},
@@ -36,10 +37,18 @@ GIVEN: dict[str, dict[str, Any]] = {
 }
 
 
-def _build(data: PreparedData, **values: Any) -> StagedModel:
+def _hp(**values: Any) -> keras_tuner.HyperParameters:
     hp = keras_tuner.HyperParameters()
-    hp.values = {"units": 32, "layers": 1, **values}
-    return StructuredSpace(summary_of(data), families=FAMILIES, epochs=1).build(hp)
+    hp.values = {"family": "mlp", "units": 32, "layers": 1, **values}
+    return hp
+
+
+def _space(data: PreparedData) -> StructuredSpace:
+    return StructuredSpace(summary_of(data), families=FAMILIES, epochs=1)
+
+
+def _build(data: PreparedData, **values: Any) -> StagedModel:
+    return _space(data).build(_hp(**values))
 
 
 def _raw(data: PreparedData, split: str = "validation") -> dict[str, Any]:
@@ -64,13 +73,14 @@ UNKNOWN = {
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_model_trains_and_is_the_same_from_raw_columns(family: str, task: str, table: Table) -> None:
     data = table(task)
-    model = _build(data, family=family, **GIVEN[family])
+    hp = _hp(family=family, **GIVEN[family])
+    model = _space(data).build(hp)
     # One task of each family is compiled by XLA, where nothing in the network may stand in its way; a graph for each of
     # the others would be most of the test's time.
     compiled = task == "two classes"
     model.network.jit_compile, model.network.run_eagerly = compiled, not compiled
     form = _form(data, model)
-    history = model.network.fit(TrainingBatches(data, 20, 0, form).dataset, verbose=0).history
+    history = _space(data).fit(hp, model.network, TrainingBatches(data, 20, 0, form).dataset, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values()), history
     whole = model.end_to_end()
     assert set(whole.input) == set(UNKNOWN)
@@ -122,7 +132,20 @@ def test_every_layer_is_one_of_keras(table: Table) -> None:
         assert modules == {"keras"}
 
 
-WEIRD = ["a b", "a/b", "a_b", "mlp", "preprocessing", "columns", "stack", "", "x" * 500, "%{'\"\n", "column_1"]
+WEIRD = [
+    "a b",
+    "a/b",
+    "a_b",
+    "mlp",
+    "boosted",
+    "preprocessing",
+    "columns",
+    "stack",
+    "",
+    "x" * 500,
+    "%{'\"\n",
+    "column_1",
+]
 
 
 def test_names_of_every_kind(table_data: Callable[..., PreparedData], table: Table, tmp_path: Path) -> None:
@@ -132,6 +155,7 @@ def test_names_of_every_kind(table_data: Callable[..., PreparedData], table: Tab
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = _build(data).end_to_end()
+        _build(data, family="boosted").end_to_end()
     row = {name: tf.constant([1.0, 2.0]) for name in WEIRD}
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
@@ -154,7 +178,8 @@ def test_mixed_precision_keeps_probabilities_and_large_numbers_in_float32(table:
     assert np.isfinite(predicted).all()
 
 
-def test_the_default_learns(table_data: Callable[..., PreparedData], table: Table) -> None:
+@pytest.mark.parametrize("family", ["boosted", "mlp"])
+def test_the_default_learns(family: str, table_data: Callable[..., PreparedData], table: Table) -> None:
     from sklearn.datasets import load_breast_cancer
 
     cancer = load_breast_cancer()
@@ -162,9 +187,12 @@ def test_the_default_learns(table_data: Callable[..., PreparedData], table: Tabl
     columns = {name: cancer.data[order, i].astype("float32") for i, name in enumerate(cancer.feature_names)}
     data = table_data(columns, cancer.target[order], table().targets[0])
     keras.utils.set_random_seed(0)
-    model = StructuredSpace(summary_of(data), epochs=8).build(keras_tuner.HyperParameters())
+    space, hp = StructuredSpace(summary_of(data), families=[family], epochs=8), keras_tuner.HyperParameters()
+    model = space.build(hp)
     form = _form(data, model)
-    history = model.network.fit(
+    history = space.fit(
+        hp,
+        model.network,
         TrainingBatches(data, 32, 0, form).dataset,
         validation_data=evaluation_batches(data, 256, form),
         epochs=8,

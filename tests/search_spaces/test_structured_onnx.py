@@ -15,6 +15,7 @@ from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured import StructuredSpace
 from search_spaces.structured_config import FAMILIES
 from tuner.champion.formats.onnx.model import write_onnx
+from tuner.data.batches import BatchFormat, TrainingBatches
 from tuner.data.prepared import PreparedData
 from tuner.data.summary import summary_of
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 # Every way of encoding numbers, and every activation, stands beside a family.
 GIVEN: dict[str, dict[str, Any]] = {
+    "boosted": {"leaves": 8, "boosting_rate": 0.3, "least_examples": 5},
     "mlp": {"numbers": "standard", "normalization": "layer", "activation": "silu"},
     "residual": {"numbers": "piecewise", "one_hot_up_to": 4},
     "wide_and_deep": {"numbers": "log", "crosses": 3},
@@ -43,7 +45,13 @@ def test_a_file_gives_what_keras_gives(family: str, table: Callable[..., Prepare
 
     hp = keras_tuner.HyperParameters()
     hp.values = {"units": 32, "layers": 1, "family": family, **GIVEN[family]}
-    model = StructuredSpace(summary_of(table("three classes")), families=FAMILIES, epochs=1).build(hp).end_to_end()
+    data = table("three classes")
+    space = StructuredSpace(summary_of(data), families=FAMILIES, epochs=1)
+    staged = space.build(hp)
+    if family == "boosted":
+        batches = TrainingBatches(data, 100, 0, BatchFormat(space.labels, staged.preprocessing)).dataset
+        space.fit(hp, staged.network, batches, verbose=0)
+    model = staged.end_to_end()
     draw = np.random.default_rng(0)
     for weights in model.trainable_weights:
         weights.assign(draw.normal(0, 0.3, weights.shape))

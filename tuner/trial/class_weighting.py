@@ -17,8 +17,8 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.spec.sections import ClassWeight
 
 _STEPS = ("fit", "make_train_function", "train_step", "compute_loss")
-# Packages whose losses take weights of examples.
-_KNOWN_LOSSES = ("keras", "search_spaces")
+# Packages whose losses and trainings take weights of examples, and log what they say.
+_KNOWN = ("keras", "keras_tuner", "search_spaces")
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def class_weighting(
 
 def own_training(space: keras_tuner.HyperModel, network: keras.Model) -> str | None:
     """What of the training neither Keras nor this project has written; None where all of it is theirs."""
-    if type(space).fit is not keras_tuner.HyperModel.fit:
+    if has_own_fit(space):
         return "the search space has a `fit` of its own"
     for name in _STEPS:
         if getattr(type(network), name) is not getattr(keras.Model, name):
@@ -79,11 +79,20 @@ def own_training(space: keras_tuner.HyperModel, network: keras.Model) -> str | N
     return None
 
 
+def has_own_fit(space: keras_tuner.HyperModel) -> bool:
+    """Whether somebody else's space trains its models in its own way, and says by what it returns how good they are."""
+    return not _is_ours(type(space).fit)
+
+
 def _is_known(loss: Any) -> bool:
     if loss is None or isinstance(loss, str):
         return True
     kind = loss if hasattr(loss, "__name__") else type(loss)
-    return str(kind.__module__).partition(".")[0] in _KNOWN_LOSSES
+    return _is_ours(kind)
+
+
+def _is_ours(code: Any) -> bool:
+    return str(getattr(code, "__module__", "")).partition(".")[0] in _KNOWN
 
 
 def class_weights(weighting: ClassWeight, data: PreparedData) -> tuple[float, ...] | None:

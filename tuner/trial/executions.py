@@ -19,8 +19,9 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import Assignment
 from tuner.trial.callbacks import DivergenceGuard, Recorder, StopListener
 from tuner.trial.channel import Channel
+from tuner.trial.class_weighting import has_own_fit
 from tuner.trial.failure import Interrupted
-from tuner.trial.model import batch_format, build_by_shapes, can_be_evaluated, has_own_fit
+from tuner.trial.model import batch_format, build_by_shapes, can_be_evaluated
 from tuner.trial.resume import Ended, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.scored_weights import ScoredWeights

@@ -14,7 +14,7 @@ from tuner.data.batches import BatchFormat, evaluation_batches, inputs_of
 from tuner.data.cache import PreparedData
 from tuner.data.model_columns import columns_of
 from tuner.spec.search_spec import SearchSpec
-from tuner.trial.class_weighting import class_weighting
+from tuner.trial.class_weighting import class_weighting, has_own_fit
 from tuner.trial.compilation import compile_as_asked
 from tuner.trial.failure import Infeasible
 from tuner.trial.losses import Learner, label_forms, learned_targets, learners
@@ -116,11 +116,6 @@ def build_by_shapes(model: keras.Model, batch: Any) -> None:
         model._symbolic_build(data_batch=batch)
 
     model._maybe_symbolic_build = build
-
-
-def has_own_fit(space: keras_tuner.HyperModel) -> bool:
-    """Whether the space trains its models in a way of its own, and says by what it returns how good they are."""
-    return type(space).fit is not keras_tuner.HyperModel.fit
 
 
 def _has_own(model: keras.Model, method: str) -> bool:

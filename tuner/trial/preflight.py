@@ -111,8 +111,8 @@ def _run(request: Request, say: Say) -> None:
         grid,
         reachable,
     )
+    from tuner.trial.class_weighting import has_own_fit
     from tuner.trial.compilation import check_compilation
-    from tuner.trial.model import has_own_fit
     from tuner.trial.space import load_space
 
     leave_autotuning_off()

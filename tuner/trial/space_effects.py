@@ -16,9 +16,10 @@ from tuner.errors import SpaceError
 from tuner.hyperparameters import Declared
 from tuner.processes.user_code import find_object
 from tuner.spec.search_spec import SearchSpec
+from tuner.trial.class_weighting import has_own_fit
 from tuner.trial.effects import Attempts, OutOfTime, without_effect
 from tuner.trial.fingerprint import Comparison, TooMuch
-from tuner.trial.model import build_model, has_own_fit, parameters_of
+from tuner.trial.model import build_model, parameters_of
 from tuner.trial.reads import strings_in
 
 # What a launch may take longer, and once more where something seems to have no effect.

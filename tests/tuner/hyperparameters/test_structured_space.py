@@ -47,8 +47,11 @@ def test_a_study_asks_for_nothing_that_the_listing_lacks(
 
 def test_names_say_when_a_hyperparameter_is_active(space: StructuredSpace) -> None:
     names = [each.optuna_name for each in explore(space.declare)]
-    assert {"crosses[family=wide_and_deep]", "cross_layers[family=cross]", "numbers", "class_weight"} <= set(names)
-    assert {"embedding_size", "large_vocabularies[most_values=100]", "batch_size"} <= set(names)
+    assert {"crosses[family=wide_and_deep]", "cross_layers[family=cross]", "family", "class_weight"} <= set(names)
+    assert {"leaves[family=boosted]", "boosting_rate[family=boosted]"} <= set(names)
+    networks = "family=mlp|residual|wide_and_deep|cross|linear"
+    assert {f"numbers[{networks}]", f"embedding_size[{networks}]", f"batch_size[{networks}]"} <= set(names)
+    assert f"large_vocabularies[{networks},most_values=100]" in names
     assert any(name.startswith("units[family=") and "linear" not in name for name in names)
-    assert any(name.startswith("bins[numbers=") for name in names)
+    assert any(name.startswith(f"bins[{networks},numbers=") for name in names)
     assert len(names) == len(set(names))

@@ -24,6 +24,7 @@ from search_spaces.structured import StructuredSpace
 from search_spaces.structured_config import FAMILIES
 from tuner.champion.formats.litert.model import FILES, FLOAT, FLOAT16, INT8, SIGNATURE, write_litert
 from tuner.champion.formats.refusal import FormatRefused
+from tuner.data.batches import BatchFormat, TrainingBatches
 from tuner.data.prepared import PreparedData, TargetFacts
 from tuner.data.summary import summary_of
 
@@ -71,7 +72,12 @@ def _rows(count: int = 33) -> Batch:
 def _structured(data: PreparedData, **values: Any) -> keras.Model:
     hp = keras_tuner.HyperParameters()
     hp.values = {"units": 64, "layers": 1, **values}
-    return StructuredSpace(summary_of(data), families=FAMILIES, epochs=1).build(hp).end_to_end()
+    space = StructuredSpace(summary_of(data), families=FAMILIES, epochs=1)
+    model = space.build(hp)
+    if values["family"] == "boosted":
+        batches = TrainingBatches(data, 1000, 0, BatchFormat(space.labels, model.preprocessing)).dataset
+        space.fit(hp, model.network, batches, verbose=0)
+    return model.end_to_end()
 
 
 def _on_rows(model: keras.Model) -> Callable[..., dict[str, tf.Tensor]]:
@@ -138,6 +144,7 @@ def _check(
 @pytest.mark.parametrize(
     "values",
     [
+        {"family": "boosted", "leaves": 8, "boosting_rate": 0.2, "least_examples": 5},
         {"family": "mlp", "numbers": "standard", "normalization": "layer"},
         {"family": "residual", "numbers": "piecewise", "one_hot_up_to": 4},
         {"family": "wide_and_deep", "numbers": "log", "crosses": 3},
@@ -148,8 +155,8 @@ def _check(
 )
 def test_tables(values: dict[str, Any], table_data: Callable[..., PreparedData], tmp_path: Path) -> None:
     model = _structured(_table(table_data), **values)
-    # A linear model of five columns has nothing to narrow to 8 bits.
-    formats = (FLOAT, FLOAT16) if values["family"] == "linear" else (FLOAT, FLOAT16, INT8)
+    # A linear model of five columns has nothing to narrow to 8 bits, and of numbers in 8 bits trees can tell few apart.
+    formats = (FLOAT, FLOAT16) if values["family"] in ("linear", "boosted") else (FLOAT, FLOAT16, INT8)
     _check(model, _on_rows(model), _rows(), tmp_path, formats=formats)
 
 
