@@ -4,7 +4,7 @@ from tuner.hyperparameters.bridge import Suggest, TrialHyperParameters, default_
 from tuner.hyperparameters.declared import Condition, Declared
 from tuner.hyperparameters.explore import explore
 from tuner.hyperparameters.grid import grid
-from tuner.hyperparameters.overrides import RefusedEntry, check_entries, reachable
+from tuner.hyperparameters.overrides import RefusedEntry, check_entries, reachable, unknown_entries
 
 __all__ = [
     "Condition",
@@ -17,4 +17,5 @@ __all__ = [
     "explore",
     "grid",
     "reachable",
+    "unknown_entries",
 ]

@@ -54,15 +54,19 @@ def _entry(declared: Declared, spec: Hyperparameters) -> tuple[str, Entry | None
 def check_entries(spec: Hyperparameters, declared: Iterable[Declared]) -> None:
     """Raises RefusedEntry for an entry that is none of the space's hyperparameters."""
     listed = list(declared)
-    known = {name for each in listed for name in (each.name, each.optuna_name)}
-    for name in spec.entries:
-        if name not in known:
-            names = list(dict.fromkeys(each.name for each in listed))
-            has = f"; it has {', '.join(names)}" if names else ""
-            raise RefusedEntry(
-                f"{_ENTRIES}.{name}: the search space has no hyperparameter {name!r}{_meant(name, names) or has}",
-                f"{_ENTRIES}.{name}",
-            )
+    for name in unknown_entries(spec, listed):
+        names = list(dict.fromkeys(each.name for each in listed))
+        has = f"; it has {', '.join(names)}" if names else ""
+        raise RefusedEntry(
+            f"{_ENTRIES}.{name}: the search space has no hyperparameter {name!r}{_meant(name, names) or has}",
+            f"{_ENTRIES}.{name}",
+        )
+
+
+def unknown_entries(spec: Hyperparameters, declared: Iterable[Declared]) -> list[str]:
+    """The entries that are none of these hyperparameters."""
+    known = {name for each in declared for name in (each.name, each.optuna_name)}
+    return [name for name in spec.entries if name not in known]
 
 
 def _meant(name: str, names: Iterable[str]) -> str:

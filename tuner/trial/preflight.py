@@ -110,6 +110,7 @@ def _run(request: Request, say: Say) -> None:
         explore,
         grid,
         reachable,
+        unknown_entries,
     )
     from tuner.trial.class_weighting import has_own_fit
     from tuner.trial.compilation import check_compilation
@@ -121,8 +122,10 @@ def _run(request: Request, say: Say) -> None:
     hp = TrialHyperParameters(default_of, use_defaults=True, spec=spec.hyperparameters)
     if request.check:
         say(_check(spec, space, data, hp))
-    wants_grid, changes = spec.sampler.name == "grid", spec.hyperparameters.changes_something
-    if not (request.explore or wants_grid or changes or _declares(space)):
+    wants_grid = spec.sampler.name == "grid"
+    # Where the default model has met every entry, there is no need to build others to find them.
+    in_question = not spec.hyperparameters.allow_new_entries or unknown_entries(spec.hyperparameters, hp.declared)
+    if not (request.explore or wants_grid or in_question or _declares(space)):
         say(Listed(hyperparameters=[]))
         return
     try:

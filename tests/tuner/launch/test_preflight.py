@@ -82,6 +82,7 @@ def test_a_model_that_cannot_be_saved_is_a_warning(make_spec, cache, tmp_path, i
     assert warning.startswith(said)
 
 
+@pytest.mark.slow
 def test_a_metric_of_the_spec_is_there_and_one_that_keras_does_not_know_is_refused(make_spec, cache, tmp_path):
     training = {"epochs": 1, "batch_size": 16, "loss": "categorical_crossentropy", "metrics": [{"class_name": "AUC"}]}
     spec = make_spec("Fast", training=training, objective="val_auc")
@@ -92,11 +93,12 @@ def test_a_metric_of_the_spec_is_there_and_one_that_keras_does_not_know_is_refus
     assert message.startswith("training.metrics: Keras cannot make the metric 'acuracy'; did you mean")
 
 
+@pytest.mark.slow
 def test_entries_are_held_against_the_space_and_its_fit(make_spec, cache, tmp_path):
     entries = {"units": {"values": [3, 5]}, "in_fit": 2}
     spec = make_spec("Fast", hyperparameters={"entries": entries})
     named = spec.space.model_validate(f"{MODELS}:AsksInFit")
-    found = preflight(spec.model_copy(update={"space": named}), cache, tmp_path / "preflight.log")
+    found = preflight(spec.model_copy(update={"space": named}), cache, tmp_path / "preflight.log", explore=True)
     (units,) = found.hyperparameters
     assert (units["name"], units["values"]) == ("units", [3, 5])
 
