@@ -63,7 +63,7 @@ class TextSpace(SearchSpace):
         rare = data.task == "classification" and imbalanced(data.class_counts)
         return TextConfig(
             family=family,
-            vectorization=ask.ask_vectorization(
+            vectorizations=ask.ask_vectorizations(
                 hp,
                 family,
                 families,
@@ -89,7 +89,7 @@ class TextSpace(SearchSpace):
 
     def build_config(self, config: TextConfig) -> StagedModel:
         """The compiled model of a configuration."""
-        preprocessing = vectorizer(config.vectorization, self._count)
+        preprocessing = vectorizer(config.vectorizations, self._count)
         network = assemble(config, preprocessing, self.data.target)
         compile_model(network, self.data.target, config.optimization, self.data.examples["train"], self.epochs)
         return StagedModel(network, preprocessing)

@@ -33,10 +33,11 @@ class Vectorization:
 
 @dataclass(frozen=True)
 class Bag:
-    """A network on one number per token of the vocabulary.
+    """A network on one number per token of the vocabularies.
 
     Attributes:
-        unit_length: texts are scaled to the Euclidean length 1, so that long and short ones weigh the same.
+        unit_length: of each vocabulary, a text's numbers are scaled to the Euclidean length 1, so that long and short
+            texts weigh the same, and so do words and characters.
         units: of each hidden layer; none makes a linear model.
     """
 
@@ -103,12 +104,13 @@ class TextConfig:
     """One configuration: a ``bag``, or a ``sequence`` with a ``body`` unless tokens are only pooled.
 
     Attributes:
+        vectorizations: one of a sequence; one or two of a bag, whose numbers stand side by side.
         dropout: share of features dropped before the prediction while training.
         class_weight: as ``training.class_weight``; None leaves it to the spec. Weights are the batches' business.
     """
 
     family: Family
-    vectorization: Vectorization
+    vectorizations: tuple[Vectorization, ...]
     bag: Bag | None
     sequence: Sequence | None
     body: Body | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Literal
 
 import keras_tuner
 
@@ -17,17 +18,19 @@ from search_spaces.text_config import SEQUENCES, Family
 WORDS = Tokenization()
 WORD_PAIRS = Tokenization(ngrams=2)
 CHARACTERS = Tokenization(split="character", ngrams=3)
+# Beside words, the longest that are tried at all.
+_CHARACTERS_BESIDE_WORDS = 4
 
 _VOCABULARIES = (500, 1000, 2500, 5000, 10_000, 20_000, 40_000, 80_000)
 _DEFAULT_VOCABULARY = 20_000
 # Attention and recurrence over more would take most of a search's time.
 _LONGEST = 512
 _DEFAULT_LONGEST = 256
-# Texts of which half have at most so many words say little by whole words: parts of words tell more.
-_SHORT = 30
 # Where nothing is known of the texts' lengths.
 _ANY_LENGTHS = (64, 128, 256)
 _BATCH_SIZES = (16, 32, 64, 128)
+# The first trial has at least so many steps in an epoch, as far as its batches can be larger than the spec's.
+_STEPS = 20
 # Models of few steps from input to output stand, and need, larger steps of the optimizer.
 _SHALLOW: tuple[Family, ...] = ("bag", "pooling")
 
@@ -46,14 +49,14 @@ def _only_for(
     return nullcontext() if those == list(families) else hp.conditional_scope("family", those)
 
 
-def ask_vectorization(
+def ask_vectorizations(
     hp: keras_tuner.HyperParameters,
     family: Family,
     families: Sequence[Family],
     statistics: TextStatistics | None,
     count_distinct: CountDistinct,
     max_vocabulary: int,
-) -> config.Vectorization:
+) -> tuple[config.Vectorization, ...]:
     """Asks for those of all ``families``; gives that of ``family``.
 
     Args:
@@ -61,19 +64,17 @@ def ask_vectorization(
         count_distinct: how many different tokens they have.
         max_vocabulary: no vocabulary is larger.
     """
-    short = statistics is not None and statistics.words[50] <= _SHORT
     rules = "unspaced" if statistics is None else statistics.rules
-    names = ["lower_and_strip_punctuation", "lower", "none"]
-    # Among characters, punctuation is as telling as letters.
-    name = hp.Choice("standardize", names, default="lower" if short and "bag" in families else names[0])
-    bag = words = None
+    name = hp.Choice("standardize", ["lower_and_strip_punctuation", "lower", "none"])
+    standardize = None if name == "none" else name
     if "bag" in families:
         with _only_for(hp, ["bag"], families):
-            bag = hp.Choice("weighting", ["multi_hot", "count", "tf_idf"])
-            words = hp.Choice("token", ["words", "characters"], default="characters" if short else "words") == "words"
-            for token, ngrams, bound in (("words", [1, 2], WORD_PAIRS), ("characters", [3, 4], CHARACTERS)):
-                with hp.conditional_scope("token", [token]):
-                    hp.Choice("ngrams", ngrams, default=ngrams[-1])
+            weighting = hp.Choice("weighting", ["multi_hot", "count", "tf_idf"], default="tf_idf")
+            token = hp.Choice("token", ["words", "characters", "both"], default="both")
+            of_words, of_characters = (["words", "both"], [1, 2], WORD_PAIRS), (["characters"], [3, 4], CHARACTERS)
+            for tokens, ngrams, bound in (of_words, of_characters):
+                with hp.conditional_scope("token", tokens):
+                    hp.Choice("ngrams", ngrams)
                     _ask_vocabulary(hp, count_distinct(replace(bound, rules=rules)), max_vocabulary)
     sequences = [each for each in families if each in SEQUENCES]
     if sequences:
@@ -81,12 +82,17 @@ def ask_vectorization(
             _ask_vocabulary(hp, count_distinct(replace(WORDS, rules=rules)), max_vocabulary)
             sizes = lengths(statistics)
             hp.Choice("sequence_length", sizes, default=_default_length(sizes, statistics))
-    standardize = None if name == "none" else name
-    if family == "bag":
-        tokens = Tokenization(standardize, "whitespace" if words else "character", hp.get("ngrams"), rules)
-        return config.Vectorization(tokens, hp.get("vocabulary"), bag)
-    length = hp.get("sequence_length")
-    return config.Vectorization(Tokenization(standardize, rules=rules), hp.get("vocabulary"), length=length)
+    if family != "bag":
+        length = hp.get("sequence_length")
+        return (config.Vectorization(Tokenization(standardize, rules=rules), hp.get("vocabulary"), length=length),)
+    split: Literal["whitespace", "character"] = "character" if token == "characters" else "whitespace"
+    tokenization = Tokenization(standardize, split, hp.get("ngrams"), rules)
+    asked = config.Vectorization(tokenization, hp.get("vocabulary"), weighting)
+    if token != "both":
+        return (asked,)
+    # Among characters, punctuation is as telling as letters.
+    characters = Tokenization(standardize and "lower", "character", _CHARACTERS_BESIDE_WORDS, rules)
+    return asked, config.Vectorization(characters, max_vocabulary, weighting)
 
 
 def _ask_vocabulary(hp: keras_tuner.HyperParameters, distinct: int, most: int) -> None:
@@ -122,8 +128,8 @@ def ask_bag(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[
     if "bag" not in families:
         return None
     with _only_for(hp, ["bag"], families):
-        unit_length = bool(hp.Boolean("unit_length"))
-        layers = hp.Int("hidden_layers", 0, 2, default=1)
+        unit_length = bool(hp.Boolean("unit_length", default=True))
+        layers = hp.Int("hidden_layers", 0, 2)
         with hp.conditional_scope("hidden_layers", [1, 2]):
             units = hp.Choice("hidden_units", [16, 32, 64, 128], default=64)
     return config.Bag(unit_length, (units,) * layers if layers else ()) if family == "bag" else None
@@ -197,15 +203,16 @@ def ask_optimization(
 
     Args:
         examples: the number of training examples, which no batch size exceeds.
-        batch_size: the default.
+        batch_size: the default where texts are few.
         smooth: whether labels can be smoothed.
     """
     optimizer = hp.Choice("optimizer", ["adamw", "rmsprop"])
-    for those, low, high, default in ((_SHALLOW, 1e-3, 3e-2, 3e-3), (SEQUENCES[1:], 3e-4, 1e-2, 1e-3)):
+    for those, low, high, default in ((_SHALLOW, 1e-3, 1e-1, 3e-2), (SEQUENCES[1:], 3e-4, 1e-2, 1e-3)):
         if any(each in families for each in those):
             with _only_for(hp, those, families):
                 hp.Float("learning_rate", low, high, sampling="log", default=default)
     sizes = sorted({size for size in _BATCH_SIZES if size <= examples} | {batch_size})
+    usual = max((size for size in _BATCH_SIZES if size <= examples / _STEPS), default=batch_size)
     return Optimization(
         optimizer=optimizer,
         learning_rate=hp.get("learning_rate"),
@@ -213,7 +220,7 @@ def ask_optimization(
         momentum=None,
         schedule=hp.Choice("schedule", ["constant", "cosine", "warmup_cosine"], default="warmup_cosine"),
         label_smoothing=hp.Float("label_smoothing", 0.0, 0.2, step=0.05, default=0.0) if smooth else 0.0,
-        batch_size=hp.Choice("batch_size", sizes, default=batch_size),
+        batch_size=hp.Choice("batch_size", sizes, default=max(usual, batch_size)),
     )
 
 

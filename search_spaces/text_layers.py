@@ -6,6 +6,7 @@ Padding is excluded explicitly, by ``present``, (batch, length): not every layer
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras import layers, ops
 from search_spaces.base import Target
 from search_spaces.targets import output_layers
 from search_spaces.text_config import Bag, Convolution, Recurrent, Sequence, TextConfig, Transformer
+from search_spaces.text_vectorization import vocabulary_sizes
 
 # Below what any feature is, and within float16.
 _LOWEST = -1e4
@@ -23,21 +25,30 @@ def assemble(config: TextConfig, vectorizer: keras.Model, target: Target) -> ker
     """An uncompiled network from what ``vectorizer`` gives to what ``output_layers`` gives."""
     (_, width), dtype = vectorizer.output_shape, vectorizer.output.dtype
     inputs = layers.Input((width,), dtype=dtype, name="vectors")
+    sizes = vocabulary_sizes(vectorizer)
     if config.bag:
-        x = _bag(inputs, config.bag, config.dropout)
+        x = _bag(inputs, sizes, config.bag, config.dropout)
     else:
         assert config.sequence is not None
-        x = _sequence(inputs, config, config.sequence, vectorizer.get_layer("tokens").vocabulary_size())
+        x = _sequence(inputs, config, config.sequence, sizes[0])
     return keras.Model(inputs, output_layers(target, x), name=config.family)
 
 
-def _bag(x: Any, bag: Bag, dropout: float) -> Any:
+def _bag(x: Any, sizes: list[int], bag: Bag, dropout: float) -> Any:
     if bag.unit_length:
-        x = layers.UnitNormalization()(x)
+        parts = _divided(x, sizes)
+        lengths = [layers.UnitNormalization()(each) for each in parts]
+        x = layers.Concatenate()(lengths) if len(parts) > 1 else lengths[0]
     for units in bag.units:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.Dropout(dropout)(x)
     return x if bag.units else layers.Dropout(dropout)(x)
+
+
+def _divided(x: Any, sizes: list[int]) -> list[Any]:
+    """(batch, n) into one part for each vocabulary."""
+    ends = list(accumulate(sizes))
+    return [x] if len(sizes) == 1 else [x[:, end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _sequence(ids: Any, config: TextConfig, sequence: Sequence, vocabulary: int) -> Any:

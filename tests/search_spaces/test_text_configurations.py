@@ -15,7 +15,7 @@ import pytest
 from search_spaces.base import DataSummary, Input, Target
 from search_spaces.statistics import TextStatistics, TokenCounts, Tokenization
 from search_spaces.text import TextSpace
-from search_spaces.text_config import FAMILIES
+from search_spaces.text_config import FAMILIES, Bag
 from search_spaces.text_hyperparameters import lengths, vocabularies
 
 Texts = Callable[..., DataSummary]
@@ -45,18 +45,23 @@ def texts() -> Texts:
 def test_the_first_trial(texts: Texts) -> None:
     config = TextSpace(texts()).configure(keras_tuner.HyperParameters())
     assert config.family == "bag"
-    assert config.vectorization.tokenization.ngrams == 2
+    words, characters = config.vectorizations
+    assert (words.tokenization.split, words.tokenization.ngrams) == ("whitespace", 1)
     # 6,000 words and pairs of words: the smallest size that takes in all.
-    assert config.vectorization.vocabulary == 10_000
+    assert (words.weighting, words.vocabulary) == ("tf_idf", 10_000)
+    assert (characters.tokenization.split, characters.tokenization.ngrams) == ("character", 4)
+    assert characters.tokenization.standardize == "lower"
+    assert config.bag == Bag(unit_length=True, units=())
     assert (config.sequence, config.body, config.class_weight) == (None, None, None)
     assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 32
+    assert TextSpace(texts(train=3_000)).configure(keras_tuner.HyperParameters()).optimization.batch_size == 128
 
 
-@pytest.mark.parametrize(("longest", "split"), [(60, "character"), (62, "whitespace")])
-def test_the_first_trial_reads_short_texts_by_characters(texts: Texts, longest: int, split: str) -> None:
-    tokenization = TextSpace(texts(longest=longest)).configure(keras_tuner.HyperParameters()).vectorization.tokenization
-    assert tokenization.split == split
-    assert (tokenization.standardize == "lower") == (split == "character")
+@pytest.mark.parametrize(("token", "splits"), [("words", ["whitespace"]), ("characters", ["character"])])
+def test_a_bag_of_one_kind_of_tokens(texts: Texts, token: str, splits: list[str]) -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.values["token"] = token
+    assert [each.tokenization.split for each in TextSpace(texts()).configure(hp).vectorizations] == splits
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_lengths_are_those_of_the_texts(texts: Texts, longest: int, sizes: list[
     assert lengths(data.inputs[0].statistics) == sizes
     hp = keras_tuner.HyperParameters()
     hp.values["family"] = "pooling"
-    assert TextSpace(data).configure(hp).vectorization.length in sizes
+    assert TextSpace(data).configure(hp).vectorizations[0].length in sizes
 
 
 def test_lengths_where_nothing_is_known_of_the_texts(texts: Texts) -> None:
@@ -91,7 +96,7 @@ def test_lengths_where_nothing_is_known_of_the_texts(texts: Texts) -> None:
     unknown = replace(data, inputs=(replace(data.inputs[0], statistics=None),))
     hp = keras_tuner.HyperParameters()
     hp.values["family"] = "recurrent"
-    assert TextSpace(unknown).configure(hp).vectorization.length == 256
+    assert TextSpace(unknown).configure(hp).vectorizations[0].length == 256
 
 
 def test_hyperparameters_of_other_families_are_inactive(texts: Texts) -> None:
@@ -99,7 +104,7 @@ def test_hyperparameters_of_other_families_are_inactive(texts: Texts) -> None:
     hp.values["family"] = "convolution"
     config = TextSpace(texts()).configure(hp)
     assert config.bag is None
-    assert config.vectorization.weighting is None
+    assert config.vectorizations[0].weighting is None
     assert "filters" in hp
     assert not {"cell", "heads", "token", "ngrams", "hidden_units"} & {name for name in hp.values if name in hp}
     assert hp.get("learning_rate") == 1e-3
@@ -107,10 +112,12 @@ def test_hyperparameters_of_other_families_are_inactive(texts: Texts) -> None:
 
 def test_a_linear_model_has_no_hidden_units(texts: Texts) -> None:
     hp = keras_tuner.HyperParameters()
-    hp.values["hidden_layers"] = 0
     config = TextSpace(texts()).configure(hp)
     assert config.bag is not None
-    assert config.bag.units == ()
+    assert config.bag.units == () and "hidden_units" not in hp
+    deep = keras_tuner.HyperParameters()
+    deep.values["hidden_layers"] = 2
+    assert TextSpace(texts()).configure(deep).bag == Bag(unit_length=True, units=(64, 64))
 
 
 @pytest.mark.parametrize(
@@ -207,5 +214,5 @@ def test_every_configuration_can_be_asked_for(texts: Texts) -> None:
         families.add(config.family)
         assert (config.bag is None) != (config.sequence is None)
         assert (config.body is None) == (config.family in ("bag", "pooling"))
-        assert (config.vectorization.length is None) == (config.family == "bag")
+        assert all((each.length is None) == (config.family == "bag") for each in config.vectorizations)
     assert families == set(FAMILIES)

@@ -27,6 +27,7 @@ from tuner.data.summary import summary_of
 _PLAIN = {"standardize": "lower_and_strip_punctuation"}
 # By name, what a model is to be like beside the defaults.
 MODELS: dict[str, dict[str, Any]] = {
+    "both": {"family": "bag"},
     "multi_hot": {"family": "bag", "token": "words", "weighting": "multi_hot", "hidden_layers": 0, "ngrams": 1},
     "count": {"family": "bag", "token": "words", "weighting": "count", "hidden_layers": 2, "unit_length": False},
     "tf_idf": {"family": "bag", "token": "words", "weighting": "tf_idf", "standardize": "none"},
@@ -37,7 +38,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "gru": {"family": "recurrent", "cell": "gru", "bidirectional": False, "standardize": "lower"},
     "transformer": {"family": "transformer", "transformer_layers": 2},
 }
-ONE_OF_EACH_FAMILY = ["tf_idf", "pooling", "convolution", "lstm", "transformer"]
+ONE_OF_EACH_FAMILY = ["both", "pooling", "convolution", "lstm", "transformer"]
 _SMALL = {"embedding": 32, "filters": 64, "recurrent_units": 32, "hidden_units": 16, "heads": 2, "batch_size": 16}
 _GOOD, _BAD = ("fine", "Good", "très", "好"), ("awful", "Bad", "öde", "坏")
 

@@ -107,7 +107,7 @@ def test_a_saved_model_has_the_same_tokens_without_this_package(tmp_path: Path) 
     def count(tokenization, most=None):
         return TokenCounts(tuple(words), np.ones(len(words), np.int64), np.ones(len(words), np.int64), 9, len(words))
 
-    model = vectorizer(Vectorization(Tokenization(rules="unspaced"), len(words), length=12), count)
+    model = vectorizer([Vectorization(Tokenization(rules="unspaced"), len(words), length=12)], count)
     model.save(tmp_path / "model.keras")
     expected = [[words.index(word) + 2 for word in text.split()] or [1] for _, text in SCRIPTS.values()]
     expected = [[*codes, *[0] * (12 - len(codes))] for codes in expected]
