@@ -65,7 +65,7 @@ def _vectorized(raw: keras.KerasTensor, form: Vectorization, count_tokens: Count
 
 
 def _bag(
-    raw: keras.KerasTensor, weighting: str | None, making: dict[str, Any], weights: npt.NDArray[np.float64]
+    raw: keras.KerasTensor, weighting: str | None, making: dict[str, Any], weights: npt.NDArray[np.float32]
 ) -> keras.KerasTensor:
     if weighting == "tf_idf":
         bag = layers.TextVectorization(output_mode="tf_idf", idf_weights=weights, **making)(raw)
