@@ -29,7 +29,7 @@ _SPLITS, _VALUES = "splits", "values"
 _LENGTH = 20.0
 _FEWEST, _MOST, _MOST_TREES = 100, 400, 4000
 # Beyond those of a tree that is as flat as its leaves allow.
-_DEEPER = 3
+_DEEPER = 4
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search_spaces.base import Target
+from search_spaces.boosted_bins import Bins
 from search_spaces.boosted_trees import FARTHEST, Forest, Tree
 from search_spaces.structured_config import Boosting
 from search_spaces.targets import outputs_of, standardized
@@ -66,6 +67,10 @@ class Boosters:
     They depend on the examples, their order and the seed alone, and on how many iterations each call of ``grow`` was
     for.
 
+    Attributes:
+        bins: of the columns, which the estimators see in place of the numbers.
+        grown: how many iterations.
+
     Args:
         threads: at most so many; as many as there is work for where it is 0.
     """
@@ -74,7 +79,9 @@ class Boosters:
         self, forest: Forest, boosting: Boosting, target: Target, examples: Examples, *, seed: int, threads: int
     ) -> None:
         self.grown = 0
-        self._forest, self._examples = forest, examples
+        self._forest, self._weights = forest, examples.weights
+        self.bins = Bins(examples.x)
+        self._x = self.bins.codes(examples.x)
         useful = max(1, examples.x.size // _NUMBERS_FOR_A_THREAD)
         self._threads = min(threads or useful, useful)
         self._options = {
@@ -105,7 +112,7 @@ class Boosters:
         with threadpool_limits(self._threads, user_api="openmp"):
             for each in self._growers:
                 each.estimator.set_params(max_iter=until)
-                each.estimator.fit(self._examples.x, each.target, sample_weight=self._examples.weights)
+                each.estimator.fit(self._x, each.target, sample_weight=self._weights)
         for each in self._growers:
             self._take(each, range(self.grown, until))
         self.grown = until
@@ -119,9 +126,8 @@ class Boosters:
                 bases, grower.outputs, grower.estimator._predictors[iteration], strict=True
             ):
                 # The baseline is what the first trees start from.
-                self._forest.put(
-                    iteration * outputs + output, _tree(predictor.nodes), float(base) if iteration == 0 else 0.0
-                )
+                tree = _tree(predictor.nodes, self.bins)
+                self._forest.put(iteration * outputs + output, tree, float(base) if iteration == 0 else 0.0)
 
     def _growers_of(self, target: Target, y: npt.NDArray[Any]) -> list[_Grower]:
         if target.task == "classification" and len(target.class_names) > 2:
@@ -159,11 +165,14 @@ class Boosters:
         return _Grower(getattr(ensemble, f"HistGradientBoosting{kind}")(**self._options), target, outputs)
 
 
-def _tree(nodes: npt.NDArray[Any]) -> Tree:
+def _tree(nodes: npt.NDArray[Any], bins: Bins) -> Tree:
     is_leaf = nodes["is_leaf"].astype(bool)
+    features = nodes["feature_idx"].astype(np.int64)
+    thresholds = np.zeros(len(nodes))
+    thresholds[~is_leaf] = bins.thresholds(features[~is_leaf], nodes["num_threshold"][~is_leaf])
     return Tree(
-        features=nodes["feature_idx"].astype(np.int64),
-        thresholds=nodes["num_threshold"].astype(np.float64),
+        features=features,
+        thresholds=thresholds,
         missing_left=nodes["missing_go_to_left"].astype(bool),
         left=np.where(is_leaf, 0, nodes["left"]).astype(np.int64),
         right=np.where(is_leaf, 0, nodes["right"]).astype(np.int64),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -88,8 +88,8 @@ def preprocessing_for_trees(inputs: Sequence[Input], table: Table) -> keras.Mode
 
     Returns:
         a model from a dict of raw columns, as of ``Preprocessing``, to ``floats``, float32 (batch, columns): numbers
-        and integers as they are, strings as their place among the training examples' strings, the most frequent
-        first; NaN where a value is missing.
+        and integers as they are, strings as their place among the training examples' strings in the order of their
+        characters, before which are those that it lacks; NaN where a value is missing.
     """
 
     def features(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,9 @@ def preprocessing_for_trees(inputs: Sequence[Input], table: Table) -> keras.Mode
 def _ordinal(x: Any, column: CategoryColumn) -> Any:
     if column.integers:
         return ops.where(ops.equal(x, INTEGER_MISSING), math.nan, ops.cast(x, "float32"))
-    codes = ops.cast(_lookup(column, _ORDERED_VALUES)(x), "float32")
+    # In their own order, which often says something: of dates, of sizes, of codes that begin with a group's letter.
+    kept = replace(column, values=tuple(sorted(map(str, column.values[:_ORDERED_VALUES]))), rare=0)
+    codes = ops.cast(_lookup(kept, _ORDERED_VALUES)(x), "float32")
     return ops.where(ops.equal(codes, 0.0), math.nan, codes) if column.missing else codes
 
 

@@ -43,7 +43,7 @@ def _asked(data: DataSummary, **options: Any) -> keras_tuner.HyperParameters:
 def test_the_first_trial_is_of_trees_as_scikit_learn_grows_them() -> None:
     hp = keras_tuner.HyperParameters()
     config = StructuredSpace(_summary(vocabularies=(3, 30))).configure(hp)
-    assert config == StructuredConfig("boosted", boosting=Boosting(0.1, 31, 20, 0.0, 1.0))
+    assert config == StructuredConfig("boosted", boosting=Boosting(0.1, 31, 20, 0.0, columns_share=0.5))
     assert hp.values["family"] == "boosted"
     assert not {"numbers", "optimizer", "units"} & set(hp.values)
 

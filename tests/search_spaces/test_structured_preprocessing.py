@@ -12,7 +12,7 @@ from search_spaces.base import Input
 from search_spaces.statistics import INTEGER_MISSING, CategoryStatistics, NumberStatistics
 from search_spaces.structured_columns import table_of
 from search_spaces.structured_config import Categories, Numbers
-from search_spaces.structured_preprocessing import Preprocessing, preprocessing_of
+from search_spaces.structured_preprocessing import Preprocessing, preprocessing_for_trees, preprocessing_of
 
 PERCENT = np.linspace(0, 1, 101)
 
@@ -183,3 +183,21 @@ def test_moments_beyond_float32() -> None:
     stage = _preprocessing(Input("x", "number", (), "float32", statistics))
     found = stage.model({"x": tf.constant([50.0, 84.0, np.inf])})["floats"].numpy()[:, 0]
     np.testing.assert_allclose(found, [0, 1, 10], atol=0.01)
+
+
+def test_trees_get_numbers_as_they_are_and_strings_in_their_order() -> None:
+    inputs = [
+        _number("size", [1.0, 2.0, np.nan]),
+        _category("rooms", {3: 5, 1: 4, 2: 3}, missing=1),
+        _category("cabin", {"C": 9, "A": 5, "B": 3, "Z": 1}, missing=2),
+        _category("colour", {"red": 5, "blue": 4}),
+    ]
+    rows = {
+        "size": tf.constant([1e30, -np.inf, np.nan, 0.1]),
+        "rooms": tf.constant([2, 77, INTEGER_MISSING, -5], tf.int64),
+        "cabin": tf.constant(["A", "C", "", "Z"]),
+        "colour": tf.constant(["red", "blue", "green", ""]),
+    }
+    found = preprocessing_for_trees(inputs, table_of(tuple(inputs)))(rows)["floats"].numpy()
+    expected = [[1e30, 2, 2, 2], [-np.inf, 77, 4, 1], [np.nan, np.nan, np.nan, 0], [0.1, -5, 1, 0]]
+    np.testing.assert_array_equal(found, np.array(expected, "float32"))
