@@ -14,8 +14,8 @@ from search_spaces.boosted_trees import Forest, capacity_of
 from search_spaces.boosting import Boosters, examples_of
 from search_spaces.structured_config import Boosting
 
-# Training examples have the trees already; a few are enough to see how well they are known.
-_WATCHED_BATCHES = 4
+# A few training examples are enough to see how well they are known: trees grow without batches.
+_WATCHED_BATCHES = 1
 _FEWEST, _MOST = 5, 50
 
 
