@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import keras_tuner
@@ -153,8 +153,21 @@ class StagedModel:
             return self.network
         raw = self.preprocessing.input
         joined = keras.Model(raw, self.network(self.preprocessing(raw)), name=self.network.name)
-        joined.compile_from_config(self.network.get_compile_config())
+        compile_like(joined, self.network)
         return joined
+
+
+def compile_like(model: keras.Model, other: keras.Model, **changes: Any) -> None:
+    """Compiles a model as another one is, with its very losses and metrics where Keras cannot make them again.
+
+    Args:
+        changes: arguments of ``compile`` that are others.
+    """
+    try:
+        model.compile_from_config(other.get_compile_config() | changes)
+    except (TypeError, ValueError):
+        # They are not registered, for example, or a function within a function.
+        model.compile(**{**other._compile_config.config, **changes})
 
 
 class SearchSpace(keras_tuner.HyperModel):

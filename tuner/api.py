@@ -29,6 +29,7 @@ from tuner.launch.launches import LaunchView
 from tuner.launch.launching import create_study, launch, open_study, scale
 from tuner.launch.opening import Event
 from tuner.launch.presets import Enqueued
+from tuner.launch.questions import list_launches, worker_log
 from tuner.queries import (
     TRIAL_STATES,
     LiveWorker,
@@ -36,7 +37,6 @@ from tuner.queries import (
     WorkerView,
     best_trials,
     lease_page,
-    list_launches,
     list_pools,
     list_studies,
     list_trials,
@@ -48,7 +48,6 @@ from tuner.queries import (
     study_status,
     trial_log,
     trial_page,
-    worker_log,
     worker_page,
 )
 from tuner.queries.charts import curves_chart, history_chart, importances_chart, parameters_chart

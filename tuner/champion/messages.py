@@ -3,8 +3,9 @@
 The scoring process takes ``ScoreTrial`` (answered by ``TrialScored``) for each of the best trials, then
 ``AverageTrials`` (``Averaged``). The retraining process takes ``PrepareTraining``, which it does not answer, then
 ``TrainAgain`` (``TrainedAgain``). The exporting process takes ``WriteExport`` (``Written``), then ``ScoreOutputs``
-(``Scored``), ``CompareOutputs`` (``Compared``) and ``DecodeImages`` (``Decoded``). A converting process takes one
-``Convert`` (``Converted``). Each may say ``Refused`` in place of an answer.
+(``Scored``), ``CompareOutputs`` (``Compared``) and ``DecodeImages`` (``Decoded``). A trying process takes one
+``TryExport`` (``Tried``), a converting process one ``Convert`` (``Converted``).
+Each may say ``Refused`` in place of an answer.
 """
 
 from __future__ import annotations
@@ -105,6 +106,9 @@ class Written(Message):
         raw_signature, raw_tensors: where the SavedModel gives the model's own outputs, and what they are called.
         raw_columns: the last dimension of the only one; 0 where there are several.
         unscorable: why no metric can be computed from them; None if one may be.
+        lost: why the objective is not among the model's metrics, if it was once; else empty.
+        left_out: what the trial's model was compiled with and ``model.keras`` is not.
+        needs: the classes and functions of the user's own that ``model.keras`` names, each as ``module.name``.
         own: by name, the inputs of the examples that prove it as the user's own arrays have them, see
             ``tuner.champion.clean``; None where the examples are files or rows.
         drawn: for a model that does not take the data's inputs: a .npy file of examples for each of its inputs.
@@ -120,9 +124,27 @@ class Written(Message):
     raw_tensors: tuple[str, ...]
     raw_columns: int
     unscorable: str | None
+    lost: str
+    left_out: tuple[str, ...]
+    needs: dict[str, str]
     own: dict[str, dict[str, Any]] | None
     drawn: tuple[Path, ...]
     versions: dict[str, str]
+
+
+class TryExport(Message):
+    """Asks whether the default model could be exported. ``data`` is the prepared data's folder."""
+
+    type: Literal["try_export"] = "try_export"
+    request: ExportRequest
+    data: Path
+
+
+class Tried(Message):
+    """What an export of such a model lacks, a sentence each."""
+
+    type: Literal["tried"] = "tried"
+    warnings: tuple[str, ...]
 
 
 class ScoreOutputs(Message):
@@ -203,6 +225,7 @@ ToRetraining = Annotated[PrepareTraining | TrainAgain, Field(discriminator="type
 FromRetraining = Annotated[TrainedAgain | Refused, Field(discriminator="type")]
 ToExporting = Annotated[WriteExport | ScoreOutputs | CompareOutputs | DecodeImages, Field(discriminator="type")]
 FromExporting = Annotated[Written | Scored | Compared | Decoded | Refused, Field(discriminator="type")]
+FromTrying = Annotated[Tried | Refused, Field(discriminator="type")]
 FromConverting = Annotated[Converted | Refused, Field(discriminator="type")]
 
 TO_SCORING: TypeAdapter[ToScoring] = TypeAdapter(ToScoring)
@@ -211,5 +234,7 @@ TO_RETRAINING: TypeAdapter[ToRetraining] = TypeAdapter(ToRetraining)
 FROM_RETRAINING: TypeAdapter[FromRetraining] = TypeAdapter(FromRetraining)
 TO_EXPORTING: TypeAdapter[ToExporting] = TypeAdapter(ToExporting)
 FROM_EXPORTING: TypeAdapter[FromExporting] = TypeAdapter(FromExporting)
+TO_TRYING: TypeAdapter[TryExport] = TypeAdapter(TryExport)
+FROM_TRYING: TypeAdapter[FromTrying] = TypeAdapter(FromTrying)
 TO_CONVERTING: TypeAdapter[Convert] = TypeAdapter(Convert)
 FROM_CONVERTING: TypeAdapter[FromConverting] = TypeAdapter(FromConverting)

@@ -12,6 +12,7 @@ import typer
 from storage.errors import UnknownStudy
 from tuner import queries
 from tuner.cli.app import Storage, Study, Style, Trial, app, busy, followed, say, spec_of
+from tuner.launch import questions
 from tuner.presentation.tables import Format, print_json, print_records
 from tuner.presentation.views import (
     lacks_workers,
@@ -66,7 +67,7 @@ def status(
 def _launches(study: str, storage: str | None) -> list[LaunchView]:
     """Those of a study that Optuna alone made are none."""
     try:
-        return queries.list_launches(study, storage=storage)
+        return questions.list_launches(study, storage=storage)
     except UnknownStudy:
         return []
 
@@ -185,7 +186,7 @@ def logs(
     if (trial is None) == (worker is None):
         raise typer.BadParameter("give either a trial or --worker NAME")
     if worker is not None:
-        pieces = queries.worker_log(study, worker, storage=storage)
+        pieces = questions.worker_log(study, worker, storage=storage)
     else:
         assert trial is not None
         pieces = queries.trial_log(study, trial, storage=storage)

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tuner.champion.export.trying import ExportTrial
 from tuner.errors import DataError, PreflightError, SpaceError
 from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.spec.choices import SPACES
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import (
     FROM_PREPARATION,
@@ -23,6 +25,7 @@ from tuner.trial.messages import (
     Prepared,
     StudyRefused,
 )
+from tuner.trial.preflight import Request
 
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
 _OURS = Path(__file__).parents[2]
@@ -44,6 +47,8 @@ class Preflight:
         metrics: what one epoch logs.
         warnings: what the study will lack, in one line each.
         class_weights: of the default model's training; None where all classes weigh the same.
+        values: the default values of the hyperparameters.
+        saved: whether the default model was saved as a trial's is.
     """
 
     folder: str = ""
@@ -55,6 +60,8 @@ class Preflight:
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     class_weights: list[float] | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    saved: bool = False
 
 
 @contextmanager
@@ -93,19 +100,30 @@ def preflight(
     explore: bool = False,
     on_decode: Callable[[int, int], None] | None = None,
 ) -> Preflight:
-    """Opens the data, builds the default model and runs one batch of each kind.
+    """Opens the data, builds the default model, runs one batch of each kind, and tries whether it can be exported.
 
     Args:
-        check: build and run the model; without it only data and space are looked at.
+        check: build, run and export the model; without it only data and space are looked at.
         explore: list the whole search space.
         on_decode: called with the examples decoded so far and their number.
 
     Raises:
         DataError, SpaceError, PreflightError: what is wrong, in one line.
     """
-    from tuner.trial.preflight import Request
+    if not check or spec.space.name in SPACES:
+        return _run(Request(spec=spec, cache=cache, log=log, check=check, explore=explore), on_decode)
+    with scratch_folder() as scratch, ExportTrial(log) as exporter:
+        file = Path(scratch, "default.keras")
+        request = Request(spec=spec, cache=cache, log=log, explore=explore, keep=file)
+        # By then its process is gone, and the accelerator is free.
+        found = _run(request, on_decode)
+        if not found.saved:
+            return found
+        missing = exporter.warnings(spec, file, found.values, Path(found.folder))
+        return replace(found, warnings=[*found.warnings, *missing])
 
-    request = Request(spec=spec, cache=cache, log=log, check=check, explore=explore)
+
+def _run(request: Request, on_decode: Callable[[int, int], None] | None) -> Preflight:
     with scratch_folder() as scratch:
         process = subprocess.Popen(
             [sys.executable, "-m", "tuner.trial.preflight"],
@@ -118,7 +136,7 @@ def preflight(
         try:
             process.stdin.write(request.model_dump_json().encode())
             process.stdin.close()
-            return _listen(process.stdout, log, on_decode)
+            return _listen(process.stdout, request.log, on_decode)
         finally:
             process.kill()
             process.wait()

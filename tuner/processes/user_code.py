@@ -16,6 +16,7 @@ from tuner.processes.shipped_code import on_this_machine
 
 _LIBRARY = re.compile(r"[/\\](site-packages|dist-packages|lib[/\\]python[0-9.]+)[/\\]|^<")
 _OURS = Path(__file__).resolve().parents[1]
+_OUR_PACKAGES = frozenset({"tuner", "search_spaces", "storage"})
 
 
 def find_object(name: str, what: str, error_type: type[DataError | SpaceError]) -> Any:
@@ -43,6 +44,30 @@ def find_object(name: str, what: str, error_type: type[DataError | SpaceError]) 
             raise error_type(f"{what} {name}: {owner} has no {part!r}", key=what)
         found = getattr(found, part)
     return found
+
+
+def users_modules(name: str) -> tuple[list[ModuleType], list[ModuleType]]:
+    """The loaded modules that are the user's own code, not a library's or this project's.
+
+    Args:
+        name: of an object as a spec has it. Its package is the user's wherever it is installed.
+
+    Returns:
+        The module in which that object is, and all of them.
+    """
+    place = name.rpartition(":")[0]
+    is_file = place.endswith(".py")
+    package = "" if is_file else place.partition(".")[0]
+    every = [module for at, module in list(sys.modules.items()) if _is_users(at, module, package)]
+    file = str(on_this_machine(Path(place)))
+    return [each for each in every if (each.__file__ == file if is_file else each.__name__ == place)], every
+
+
+def _is_users(name: str, module: ModuleType, package: str) -> bool:
+    top, file = name.partition(".")[0], getattr(module, "__file__", None)
+    if not isinstance(file, str) or top in _OUR_PACKAGES:
+        return False
+    return top == package or not _LIBRARY.search(file)
 
 
 def user_frames(error: BaseException) -> str:

@@ -18,10 +18,8 @@ from tuner.queries.trials import TRIAL_STATES, best_trials, list_trials, show_tr
 from tuner.queries.workers import (
     LiveWorker,
     WorkerView,
-    list_launches,
     list_pools,
     list_workers,
-    worker_log,
     worker_page,
 )
 
@@ -33,7 +31,6 @@ __all__ = [
     "WorkerView",
     "best_trials",
     "lease_page",
-    "list_launches",
     "list_pools",
     "list_studies",
     "list_trials",
@@ -45,6 +42,5 @@ __all__ = [
     "study_status",
     "trial_log",
     "trial_page",
-    "worker_log",
     "worker_page",
 ]

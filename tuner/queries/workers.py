@@ -1,26 +1,20 @@
-"""Answers questions about workers: those of a study, all live ones, those on standby, and those that engines run."""
+"""Answers questions about workers: those of a study, all live ones, and those on standby."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from storage import launches as stored_launches
 from storage import workers
 from storage.standing import StandingPool, standing_pools
 from storage.studies import StudyRecord
 from storage.workers import Worker
-from tuner.errors import CursorError, LaunchError
+from tuner.errors import CursorError
 from tuner.processes.versions import DATA, differences
-from tuner.queries.logs import pieces
 from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in
 from tuner.study.open_study import opened_study
 from tuner.study.storage_access import Storage, open_storage
-
-if TYPE_CHECKING:
-    from tuner.launch.launches import LaunchView
 
 
 @dataclass(frozen=True)
@@ -106,36 +100,3 @@ def _worker_view(record: StudyRecord, worker: Worker) -> WorkerView:
     known = worker.versions or {}
     differing = differences({name: value for name, value in expected.items() if name in known}, known)
     return WorkerView(worker=worker.id, drift=[str(each) for each in differing], **same)
-
-
-def worker_log(study: str, worker: str, *, storage: Storage = None) -> Iterator[bytes]:
-    """What a worker has printed, in pieces.
-
-    Args:
-        worker: its name in a launch, or its id.
-
-    Raises:
-        LaunchError: there is no such worker, or its log cannot be reached from this machine.
-    """
-    from tuner.launch.launches import log_of
-
-    with opened_study(study, storage) as found:
-        try:
-            return log_of(found, worker)
-        except LaunchError:
-            # The engine may be out of reach, or have forgotten it.
-            kept = found.artifacts.worker_logs(worker)
-            if not kept:
-                raise
-            return pieces(found.artifacts, kept)
-
-
-def list_launches(study: str, *, storage: Storage = None) -> list[LaunchView]:
-    """How the workers of a study stand that engines run: of every launch that nobody stopped, and of the newest."""
-    with opened_study(study, storage) as found:
-        if not stored_launches.list_launches(found.database, found.id):
-            return []
-        # What most studies do without takes long to import.
-        from tuner.launch.launches import look_at_all
-
-        return look_at_all(found)

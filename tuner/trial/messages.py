@@ -144,13 +144,21 @@ class Listed(Message):
 
 
 class Checked(Message):
-    """The model with default values ran a batch of each kind. ``warnings`` say what the study will lack."""
+    """The model with default values ran a batch of each kind.
+
+    Attributes:
+        warnings: what the study will lack.
+        values: the default values.
+        saved: whether the model is in the file that was asked for.
+    """
 
     type: Literal["checked"] = "checked"
     parameters: int
     metrics: dict[str, float]
     warnings: list[str] = Field(default_factory=list)
     class_weights: list[float] | None = None
+    values: dict[str, Any] = Field(default_factory=dict)
+    saved: bool = False
 
 
 class StudyRefused(Message):

@@ -46,13 +46,20 @@ _QUICK_SECONDS = 3.0
 
 
 class Request(BaseModel):
-    """``check`` runs the model too; ``explore`` lists the whole space rather than what the defaults reach."""
+    """What is asked.
+
+    Attributes:
+        check: run the model too.
+        explore: list the whole space rather than what the defaults reach.
+        keep: a ``.keras`` file to write, of the model that has run, as a trial would keep it.
+    """
 
     spec: SearchSpec
     cache: Path
     log: Path
     check: bool = True
     explore: bool = False
+    keep: Path | None = None
 
 
 def prepare_data(spec: SearchSpec, cache: Path, say: Say) -> PreparedData:
@@ -121,7 +128,7 @@ def _run(request: Request, say: Say) -> None:
     check_compilation(spec.training)
     hp = TrialHyperParameters(default_of, use_defaults=True, spec=spec.hyperparameters)
     if request.check:
-        say(_check(spec, space, data, hp))
+        say(_check(spec, space, data, hp, request.keep))
     wants_grid = spec.sampler.name == "grid"
     # Where the default model has met every entry, there is no need to build others to find them.
     in_question = not spec.hyperparameters.allow_new_entries or unknown_entries(spec.hyperparameters, hp.declared)
@@ -149,7 +156,13 @@ def _declares(space: keras_tuner.HyperModel) -> bool:
     return isinstance(space, SearchSpace) and type(space).declare is not SearchSpace.declare
 
 
-def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters) -> Checked:
+def _check(
+    spec: SearchSpec,
+    space: keras_tuner.HyperModel,
+    data: PreparedData,
+    hp: TrialHyperParameters,
+    keep: Path | None,
+) -> Checked:
     """One model with default values, one training and one validation batch."""
     from tuner.trial.class_weighting import class_weighting
     from tuner.trial.fitting import check_targets
@@ -186,7 +199,19 @@ def _check(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, 
             *_otherwise_learned(data, learned),
         ],
         class_weights=None if weighting.weights is None else list(weighting.weights),
+        values=dict(hp.values),
+        saved=keep is not None and obstacle is None and _kept(model, keep),
     )
+
+
+def _kept(model: Any, file: Path) -> bool:
+    try:
+        model.end_to_end().save(file)
+    except Exception as error:
+        raise PreflightError(
+            f"the model with default values cannot be saved: {type(error).__name__}: {_short(error)}"
+        ) from error
+    return True
 
 
 def _otherwise_learned(data: PreparedData, learned: Sequence[TargetFacts]) -> list[str]:

@@ -113,3 +113,52 @@ def test_entries_are_held_against_the_space_and_its_fit(make_spec, cache, tmp_pa
 def test_an_entry_that_does_not_fit_is_refused_at_its_key(make_spec, cache, tmp_path, entries, key, said):
     found = refusal(make_spec, cache, tmp_path, "AsksInFit", hyperparameters={"entries": entries})
     assert found == (f"hyperparameters.entries.{key}", f"hyperparameters.entries.{key}: {said}")
+
+
+_OWN = """
+import keras
+
+
+class Doubling(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs * 2
+
+
+def certainty(y_true, y_pred):
+    return keras.ops.max(y_pred, axis=-1)
+
+
+def build(hp):
+    # In memory alone: a process that exports models builds none.
+    @keras.saving.register_keras_serializable("within")
+    class Hidden(keras.layers.Layer):
+        def call(self, inputs):
+            return inputs + 1
+
+    own = Hidden() if hp.Boolean("hides", {hides}) else Doubling()
+    last = keras.layers.Dense(3, activation="softmax")
+    model = keras.Sequential([keras.Input((8, 8, 1)), own, keras.layers.Flatten(), last])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy", certainty])
+    return model
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hides", [False, True])
+def test_what_an_export_would_lack_is_a_warning(make_spec, cache, tmp_path, images, hides):
+    file = tmp_path / "own_layers.py"
+    file.write_text(_OWN.replace("{hides}", str(hides)))
+    data = {"kind": "image_directory", "path": str(images), "image_size": [8, 8], "color_mode": "grayscale"}
+    spec = make_spec(data=data)
+    spec = spec.model_copy(update={"space": spec.space.model_validate(f"{file}:build")})
+    found = preflight(spec, cache, tmp_path / "preflight.log")
+    if hides:
+        (warning,) = found.warnings
+        said = "the trials' models cannot be exported as they are: the model of the default values cannot be loaded: "
+        assert warning.startswith(f"{said}the class Hidden is registered as within>Hidden")
+        return
+    layer, metric = found.warnings
+    assert layer.startswith(f"the class Doubling ({file}, line 5) is not registered: ")
+    assert metric.startswith(f"the metric certainty ({file}, line 10) is not registered: ")
+    for warning in found.warnings:
+        assert 'put @keras.saving.register_keras_serializable(package="own_layers") above it' in warning

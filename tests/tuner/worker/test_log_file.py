@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from storage.artifacts import StudyArtifacts
-from tuner import queries
 from tuner.errors import DataError, LaunchError
+from tuner.launch import questions
 from tuner.worker.log_file import kept_log
 
 ID = "w1-0-node-7-abcdef"
@@ -28,8 +28,8 @@ def test_a_worker_s_log_is_read_by_its_name_wherever_it_ran(
     logging.getLogger("tuner").warning("after its end")
     url = database.engine.url.render_as_string(hide_password=False)
     for name in ("w1-0", ID):
-        text = b"".join(queries.worker_log(record.name, name, storage=url)).decode()
+        text = b"".join(questions.worker_log(record.name, name, storage=url)).decode()
         assert "WARNING trial 3 was adopted" in text and "ERROR no such folder: /data/images" in text
         assert "after its end" not in text
     with pytest.raises(LaunchError, match="has a worker w1"):
-        queries.worker_log(record.name, "w1-00", storage=url)
+        questions.worker_log(record.name, "w1-00", storage=url)

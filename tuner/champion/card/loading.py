@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tuner.champion.formats.offered import KERAS, ONNX, SAVED_MODEL
@@ -23,6 +23,10 @@ def loading(champion: Champion) -> Iterator[str]:
         yield ""
         yield from (f"- `{name}`: {words}" for name, words in report.takes.items())
         yield from ("", "```python", *code(champion, report), "```", "")
+        if report.left_out:
+            listed = ", ".join("".join(letter for letter in each if _is_plain(letter)) for each in report.left_out)
+            yield f"It is without {listed}: of these Keras knows no registered class or function that it could load."
+            yield ""
     yield "To predict files, run `tuner predict DIR INPUT...`."
 
 
@@ -37,7 +41,7 @@ def code(champion: Champion, report: FormatReport) -> list[str]:
             f"outputs = serve({', '.join(_tensorflow(champion))})",
         ]
     if report.name == KERAS:
-        return ["import numpy as np, keras", f'model = keras.saving.load_model("{file}")', *_keras(champion)]
+        return ["import numpy as np, keras", *_loaded(str(file), report.needs), *_keras(champion)]
     given = _arrays(champion, report)
     if report.name == ONNX:
         inputs = ", ".join(f'"{name}": {value}' for name, value in given.items())
@@ -53,6 +57,18 @@ def code(champion: Champion, report: FormatReport) -> list[str]:
         f'serve = Interpreter(model_path="{file}").get_signature_runner("serving_default")',
         f"outputs = serve({inputs})",
     ]
+
+
+def _is_plain(letter: str) -> bool:
+    return letter.isalnum() or letter in " _"
+
+
+def _loaded(file: str, needs: Mapping[str, str]) -> Iterator[str]:
+    """With the code of the user's own that the file names."""
+    places = [place.rpartition(".") for place in needs.values()]
+    yield from sorted({f"from {module} import {name}" for module, _, name in places})
+    named = ", ".join(f"{saved!r}: {name}" for saved, (_, _, name) in zip(needs, places, strict=True))
+    yield f'model = keras.saving.load_model("{file}"{f", custom_objects={{{named}}}" if named else ""})'
 
 
 def _tensorflow(champion: Champion) -> Iterator[str]:

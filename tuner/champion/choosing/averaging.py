@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from search_spaces.base import compile_like
 from tuner.champion.choosing.scored_trial import Evaluated, Outputs, run
 from tuner.champion.model.probabilities import Activation, output_meaning
 from tuner.champion.model.subject import load_trained
@@ -131,7 +132,7 @@ def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation |
     given: list[list[Any]] = []
     for each, count in members:
         # Uncompiled, or each member would be saved with its optimizer.
-        model = load_trained(each.request.subject, each.request.checkpoint, compiled=False)
+        model = load_trained(each.request.subject, each.request.checkpoint, compiled=False, users=each.kept.users)
         model.trainable = False
         # Two trials of one family have models of one name.
         model.name = f"trial_{each.request.trial}"
@@ -143,9 +144,8 @@ def _averaged(members: Sequence[tuple[Evaluated, int]], activation: Activation |
         for name, leaf in zip(names, zip(*given, strict=True), strict=True)
     ]
     whole = keras.Model(inputs, keras.tree.pack_sequence_as(members[0][0].structure, mean), name="ensemble")
-    compilation = members[0][0].subject.model.get_compile_config()
     # It is not trained any more; another optimizer would be saved with state for every weight.
-    whole.compile_from_config(compilation | {"optimizer": "sgd"})
+    compile_like(whole, members[0][0].subject.model, optimizer="sgd")
     return whole
 
 

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-
 from tuner.champion.child_process import Say, reason_of, serve
 from tuner.champion.messages import TO_RETRAINING, PrepareTraining, ToRetraining, TrainAgain, TrainedAgain
+from tuner.champion.model.known_values import known_value
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.retraining import Run
 from tuner.data.prepared import PreparedData
@@ -117,22 +116,6 @@ def _train(request: ExportRequest, data: PreparedData, epochs: int, seed: int, w
     callbacks = [order, DivergenceGuard(), *user_callbacks(spec, context)]
     Fitting(space, hp, model.network, training, epochs=epochs, callbacks=callbacks, most_epochs=epochs).run()
     return model.end_to_end()
-
-
-def known_value(name: str, distribution: BaseDistribution, value: Any) -> Any:
-    """Answers ``TrialHyperParameters`` with the values that it was given, and nothing else.
-
-    Raises:
-        ExportError: it was given none.
-    """
-    if value is not None:
-        return value
-    # A value that the sampler knows by another one is asked for a second time, as the only one of its kind.
-    if isinstance(distribution, IntDistribution | FloatDistribution) and distribution.single():
-        return distribution.low
-    raise ExportError(
-        f"it has no value for hyperparameter {name}, because the search space has changed since the trial ran"
-    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.champion.model.bootstrap import resampled
+from tuner.champion.model.kept_trial import KeptTrial, load_kept_trial
 from tuner.champion.model.metrics import Batch, compiled_metrics, with_outputs
-from tuner.champion.model.subject import Subject, find_subject, form_and_targets, load_trained
+from tuner.champion.model.subject import Subject, find_subject, form_and_targets
 from tuner.champion.records.assessment import Resampled
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import metric_of
@@ -40,6 +41,7 @@ class Evaluated:
     request: ExportRequest
     data: PreparedData
     form: BatchFormat
+    kept: KeptTrial
     subject: Subject
     outputs: dict[str, Outputs]
     learned: tuple[TargetFacts, ...] = ()
@@ -55,7 +57,7 @@ class Evaluated:
 
     def metrics(self, split: str, outputs: Sequence[Any] | None = None) -> dict[str, float]:
         """The model's compiled metrics and loss on a split, of its own outputs or of others."""
-        return compiled_metrics(self.subject.model, self._with_outputs(split, outputs))
+        return compiled_metrics(self.subject.model, self._with_outputs(split, outputs), loss=self.kept.computes_loss)
 
     @property
     def metric(self) -> str:
@@ -71,6 +73,8 @@ class Evaluated:
         metrics = self.metrics(split, outputs)
         if self.metric not in metrics:
             objective, known = self.request.spec.objective.metric, ", ".join(sorted(metrics))
+            if reason := self.kept.without(objective):
+                raise NotCompiled(reason)
             raise NotCompiled(f"{objective} is not a metric that the model was compiled with ({known})")
         values = resampled(self.subject.model, self.metric, self._with_outputs(split, outputs))
         return Resampled(metrics[self.metric], values, len(self.data.split(split)))
@@ -87,16 +91,16 @@ def evaluate(request: ExportRequest, data: PreparedData, splits: Sequence[str] =
         ExportError: it cannot be loaded or called.
         SpaceError: the space cannot be found.
     """
-    # The space's module registers the layers that the model may contain.
+    # The space's module has the layers that the model may contain.
     space = load_space(request.spec, summary_of(data))
-    trained = load_trained(request.subject, request.checkpoint)
-    subject = find_subject(space, trained, inputs_of(next(iter(evaluation_batches(data, 2, BatchFormat())))))
+    kept = load_kept_trial(request, space, data)
+    subject = find_subject(space, kept.model, inputs_of(next(iter(evaluation_batches(data, 2, BatchFormat())))))
     form, learned = form_and_targets(space, subject, data, request.spec)
     if subject.takes is None:
         form = replace(form, columns=columns_of(subject.model, data))
     scored = [] if subject.unscorable else [split for split in splits if split in data.splits]
     outputs = {split: run(subject.model, data, request.evaluation_batch, form, split) for split in scored}
-    return Evaluated(request, data, form, subject, outputs, learned)
+    return Evaluated(request, data, form, kept, subject, outputs, learned)
 
 
 def run(model: keras.Model, data: PreparedData, batch_size: int, form: BatchFormat, split: str) -> Outputs:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -83,6 +82,7 @@ class _Export:
 
     def write(self, folder: Path, workspace: Path) -> Written:
         """Writes ``model.keras`` and the SavedModel."""
+        from tuner.champion.model.kept_file import KeptFile
         from tuner.champion.model.saved_model import write_saved_model
         from tuner.data.own_arrays import own_arrays
 
@@ -92,10 +92,12 @@ class _Export:
         self._own = own_arrays(self._request.spec.data, self._data, self._request.split, own)
         subject = loaded.subject
         write_saved_model(subject.model, loaded.takes, served, folder / SAVED_MODEL)
-        if subject.is_trained:
-            shutil.copyfile(self._request.checkpoint, folder / KERAS_MODEL)
-        else:
-            subject.model.save(folder / KERAS_MODEL)
+        kept = loaded.kept.file
+        if not subject.is_trained:
+            subject.model.save(workspace / KERAS_MODEL)
+            kept = KeptFile(workspace / KERAS_MODEL, loaded.kept.users)
+        left_out = kept.give_away(folder / KERAS_MODEL)
+        named = KeptFile(folder / KERAS_MODEL, loaded.kept.users).named
         return Written(
             data=self._data.folder,
             input=loaded.takes,
@@ -105,6 +107,9 @@ class _Export:
             raw_tensors=served.raw_tensors,
             raw_columns=served.units,
             unscorable=subject.unscorable,
+            lost=loaded.kept.without(self._request.spec.objective.metric),
+            left_out=tuple(map(str, left_out)),
+            needs={reference.saved: found.place for reference, found in named.items()},
             drawn=_written(subject.drawn, workspace),
             own=dict(self._own.inputs) if self._own is not None else None,
             versions=_versions(),
@@ -121,7 +126,7 @@ class _Export:
             evaluation = with_own(evaluation, self._own, self._data, loaded.form)
         batches = with_outputs(evaluation, outputs, loaded.served.structure)
         try:
-            return Scored(metrics=compiled_metrics(loaded.model, batches))
+            return Scored(metrics=compiled_metrics(loaded.model, batches, loss=loaded.kept.computes_loss))
         except Exception as error:
             traceback.print_exc()
             return Scored(metrics={}, failed=named_reason(error))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras.src.saving.serialization_lib import SafeModeScope
@@ -15,20 +17,24 @@ _MOST_EXPANSION = 100
 _ALWAYS_READ = 64 * 2**20
 
 
-def load_keras(file: Path, *, compiled: bool = True) -> keras.Model:
+def load_keras(file: Path, *, compiled: bool = True, objects: Mapping[str, Any] | None = None) -> keras.Model:
     """Loads a model in Keras's safe mode, whatever the user's code has set: Keras's own classes and registered ones.
+
+    Args:
+        objects: others that it may name, by their names there.
 
     Raises:
         ExportError: it is no whole .keras file.
         ValueError, TypeError or another Exception: it holds something that Keras does not load.
     """
-    _check_archive(file)
+    check_archive(file)
     # An argument alone would yield to keras.config.enable_unsafe_deserialization().
     with SafeModeScope(True):
-        return keras.saving.load_model(file, compile=compiled, safe_mode=True)
+        return keras.saving.load_model(file, custom_objects=dict(objects or {}), compile=compiled, safe_mode=True)
 
 
-def _check_archive(file: Path) -> None:
+def check_archive(file: Path) -> None:
+    """Raises ExportError for what is no whole .keras file, or none that Keras wrote."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()

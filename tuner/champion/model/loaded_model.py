@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
+from tuner.champion.model.kept_trial import KeptTrial, load_kept_trial
 from tuner.champion.model.served_outputs import Served, served_outputs
-from tuner.champion.model.subject import Subject, find_subject, form_and_targets, load_trained
+from tuner.champion.model.subject import Subject, find_subject, form_and_targets
 from tuner.champion.model.tensors import data_input, own_input
 from tuner.champion.records.champion_json import ChampionInput
 from tuner.champion.records.request import ExportRequest
@@ -29,16 +30,19 @@ class LoadedExport:
         ExportError: it cannot be loaded or called, or gives what its task cannot use.
     """
 
+    request: ExportRequest
+    kept: KeptTrial
     subject: Subject
     form: BatchFormat
     learned: tuple[TargetFacts, ...]
     served: Served
 
     def __init__(self, request: ExportRequest, data: PreparedData) -> None:
-        self._request, self._data = request, data
-        # The space's module registers the layers that the model may contain.
+        self.request, self._data = request, data
+        # The space's module has the layers that the model may contain.
         space = load_space(request.spec, summary_of(data))
-        trained = load_trained(request.subject, request.checkpoint)
+        self.kept = load_kept_trial(request, space, data)
+        trained = self.kept.model
         examples = inputs_of(next(iter(evaluation_batches(data, 2, BatchFormat(), request.split))))
         self.subject = find_subject(space, trained, examples)
         self.form, learned = form_and_targets(space, self.subject, data, request.spec)
@@ -55,12 +59,12 @@ class LoadedExport:
     def takes(self) -> ChampionInput:
         subject, outputs = self.subject, self.served.outputs
         if subject.takes is None:
-            return data_input(self._request.spec.data, self._data, outputs, self.form.columns)
+            return data_input(self.request.spec.data, self._data, outputs, self.form.columns)
         return own_input(subject.takes, subject.structure, outputs)
 
     def batches(self, size: int, split: str | None = None) -> Iterator[Any]:
         """A split's batches as training evaluates them, ``request.split``'s unless another is named."""
-        split = split or self._request.split
+        split = split or self.request.split
         return iter(evaluation_batches(self._data, size, self.form, split))
 
     def inputs(self, size: int) -> Iterator[Any]:

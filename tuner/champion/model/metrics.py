@@ -74,12 +74,13 @@ def largest_difference(model: keras.Model, inputs: Iterable[Any], outputs: Seque
     return largest
 
 
-def compiled_metrics(model: keras.Model, batches: Iterable[Batch]) -> dict[str, float]:
+def compiled_metrics(model: keras.Model, batches: Iterable[Batch], *, loss: bool = True) -> dict[str, float]:
     """What ``model.evaluate`` would report, given the model's outputs.
 
     Args:
         batches: as training evaluated them, the outputs before any activation of ours. The loss is averaged over
             batches, each weighted by its size, as ``evaluate`` does.
+        loss: whether the model has its loss. Without, neither that nor those of outputs are among the metrics.
 
     Returns:
         The scalar metrics by name, ``loss`` among them.
@@ -90,20 +91,22 @@ def compiled_metrics(model: keras.Model, batches: Iterable[Batch]) -> dict[str, 
     model.reset_metrics()
     step: Callable[..., Any] | None = None
     found: dict[str, Any] = {}
-    loss = examples = 0.0
+    total = examples = 0.0
     for batch in batches:
         parts = [part for part in batch if part is not None]
         if step is None:
-            step = _step_of(model, [part is not None for part in batch], parts)
+            step = _step_of(model, [part is not None for part in batch], parts, loss)
         batch_loss, found = step(*parts)
         size = len(keras.tree.flatten(batch[1])[0])
-        loss += float(batch_loss) * size
+        total += float(batch_loss) * size
         examples += size
     scalars = {name: float(value) for name, value in found.items() if not value.shape.rank}
-    return scalars | {"loss": loss / max(examples, 1)}
+    if not loss:
+        return {name: value for name, value in scalars.items() if name != "loss" and not name.endswith("_loss")}
+    return scalars | {"loss": total / max(examples, 1)}
 
 
-def _step_of(model: keras.Model, present: Sequence[bool], parts: Sequence[Any]) -> Callable[..., Any]:
+def _step_of(model: keras.Model, present: Sequence[bool], parts: Sequence[Any], with_loss: bool) -> Callable[..., Any]:
     """A function of one batch's parts, those of its four that are present."""
     # As in evaluate, no batch size is known: Keras averages the losses of several outputs otherwise where one is.
     signature = keras.tree.map_structure(lambda part: tf.TensorSpec((None, *part.shape[1:]), part.dtype), list(parts))
@@ -115,7 +118,9 @@ def _step_of(model: keras.Model, present: Sequence[bool], parts: Sequence[Any]) 
         if adds_losses(model):
             # Layers add losses of their own to it while they are called.
             model(x, training=False)
-        loss = model.compute_loss(x=x, y=targets, y_pred=outputs, sample_weight=weights, training=False)
+        loss = tf.constant(0.0)
+        if with_loss:
+            loss = model.compute_loss(x=x, y=targets, y_pred=outputs, sample_weight=weights, training=False)
         found = model.compute_metrics(x=x, y=targets, y_pred=outputs, sample_weight=weights)
         return loss, {name: tf.convert_to_tensor(value) for name, value in found.items()}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import keras_tuner
 import numpy as np
 import numpy.typing as npt
 
-from tuner.champion.model.keras_file import load_keras
+from tuner.champion.model.kept_file import KeptFile, LeftOut
 from tuner.champion.model.tensors import tensor_names
 from tuner.champion.model.unregistered import explain_missing
+from tuner.champion.model.users_objects import UsersObjects
 from tuner.champion.records.champion_json import InputTensor
 from tuner.data.batches import BatchFormat
 from tuner.data.model_columns import given_to
@@ -25,6 +27,7 @@ from tuner.trial.losses import label_forms, learned_targets, learners
 
 # Examples that are drawn for a model that does not take the data's.
 _DRAWN = 16
+_REGISTERED_ALONE = UsersObjects()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +77,50 @@ def form_and_targets(
     return BatchFormat(forms), learned_targets(data, learned_by, forms, inferred=inferred)
 
 
-def load_trained(what: str, file: Path, *, compiled: bool = True) -> keras.Model:
+def load_trained(
+    what: str, file: Path, *, compiled: bool = True, users: UsersObjects = _REGISTERED_ALONE
+) -> keras.Model:
     """A kept model, loaded as what is not trusted: no code comes out of the file.
 
     Args:
         what: whose it is, for people.
+        users: what the file may name.
 
     Raises:
         ExportError: it cannot be loaded; which class or function is missing.
     """
+    with _explained(what, file, users, compiled=compiled):
+        return KeptFile(file, users).load(compiled=compiled)[0]
+
+
+def load_kept(what: str, file: Path, users: UsersObjects) -> tuple[keras.Model, KeptFile, tuple[LeftOut, ...]]:
+    """A kept model with as much of its compilation as can be made again, its file, and what is left out.
+
+    Raises:
+        ExportError: as of ``load_trained``.
+    """
+    with _explained(what, file, users, compiled=False):
+        kept = KeptFile(file, users)
+        model, left_out = kept.load(whole=False)
+        return model, kept, left_out
+
+
+@contextmanager
+def _explained(what: str, file: Path, users: UsersObjects, *, compiled: bool) -> Iterator[None]:
     try:
-        return load_keras(file, compiled=compiled)
+        yield
     except ExportError as error:
         raise ExportError(
             f"the model of {what} cannot be loaded: {error}; export another trial, or train it again"
         ) from None
     except Exception as error:
-        raise ExportError(f"the model of {what} cannot be loaded: {_why(file, error)}") from error
+        why = _why(file, error, users, compiled=compiled)
+        raise ExportError(f"the model of {what} cannot be loaded: {why}") from error
 
 
-def _why(file: Path, error: Exception) -> str:
+def _why(file: Path, error: Exception, users: UsersObjects, *, compiled: bool) -> str:
     try:
-        missing = explain_missing(file)
+        missing = explain_missing(file, users, compiled=compiled)
     except Exception:
         # What Keras could not read may hold anything in any place; its own error says more.
         missing = None

@@ -94,6 +94,8 @@ class FormatProof:
             file=KERAS_MODEL,
             bytes=_bytes(self.built / KERAS_MODEL),
             takes=words,
+            needs=exported.written.needs,
+            left_out=exported.written.left_out,
             gives=gives(raw) or "the model's own outputs",
             value=score,
             verified=score is not None and abs(score - exported.request.value) <= exported.tolerance,

@@ -82,6 +82,8 @@ class Exported:
         if found.failed:
             return Score(None, f"the model's metrics cannot be computed from its outputs: {found.failed}")
         if name not in found.metrics:
+            if self.written.lost:
+                return Score(None, self.written.lost)
             known = ", ".join(sorted(found.metrics))
             unknown = f"{objective} is not a metric that the model was compiled with ({known})"
             return Score(None, f"{unknown}, so it cannot be computed again")

@@ -21,6 +21,8 @@ class FormatReport(BaseModel):
         max_difference: the largest absolute difference between its outputs and the SavedModel's.
         latency_ms: median milliseconds for one example; None where it did not run in a clean process.
         per_second: examples per second in batches of 32, reading them not included.
+        needs: the classes and functions of the user's own that a ``.keras`` file names, each as ``module.name``.
+        left_out: what the model was trained with, and the file is without.
         refused: why there is no such file.
         alternative: what to use instead.
     """
@@ -38,5 +40,7 @@ class FormatReport(BaseModel):
     max_difference: float | None = None
     latency_ms: float | None = None
     per_second: float | None = None
+    needs: dict[str, str] = {}
+    left_out: tuple[str, ...] = ()
     refused: str | None = None
     alternative: str | None = None

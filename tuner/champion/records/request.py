@@ -35,6 +35,7 @@ class ExportRequest(BaseModel):
         retraining: how the trial did when it was trained again.
         history: the trial's epochs; of an ensemble those of each member.
         importances: each hyperparameter's share in the study's objective; None with too few complete trials.
+        called: what the model is, for people, where it is no trial's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,10 +55,13 @@ class ExportRequest(BaseModel):
     retraining: Retraining | None = None
     history: tuple[TrialCurve, ...] = ()
     importances: dict[str, float] | None = None
+    called: str = ""
 
     @property
     def subject(self) -> str:
         """What the model is, for people."""
+        if self.called:
+            return self.called
         if self.ensemble is not None:
             return f"the ensemble of trials {', '.join(str(each.trial) for each in self.ensemble.members)}"
         return f"trial {self.trial}{', retrained,' if self.split == 'test' else ''}"

@@ -19,7 +19,7 @@ from tuner.http.pages.leaderboard import Order, leaderboard, usual_sort
 from tuner.http.pages.templating import page, study_address
 from tuner.http.parameters import Answers, Cursor, Study
 from tuner.http.service import Service
-from tuner.launch import changes
+from tuner.launch import changes, questions
 from tuner.presentation.views import lacks_workers, running_row, status_facts, who_would_take
 from tuner.report.facts import spec_yaml
 from tuner.spec.search_spec import SearchSpec
@@ -112,7 +112,7 @@ async def _who_would_take(service: Service, status: StudyStatus) -> str | None:
 async def workers(request: Request, service: Answers, study: Study) -> Response:
     """Everybody who worked on it, the newest first, and what engines say of its launches."""
     found = await service.found(queries.list_workers, study)
-    launches = await service.found(queries.list_launches, study)
+    launches = await service.found(questions.list_launches, study)
     newest = found[::-1]
     return page(
         request,

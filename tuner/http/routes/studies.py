@@ -17,7 +17,7 @@ from tuner.http.launching import launched, scaled, space_of
 from tuner.http.parameters import Answers, Cursor, Limit, Study, WorkerName
 from tuner.http.streams import streamed
 from tuner.json_codec import as_json
-from tuner.launch import changes
+from tuner.launch import changes, questions
 from tuner.launch.launches import LaunchView
 from tuner.launch.presets import Enqueued
 from tuner.queries.paging import USUAL_PAGE, Page
@@ -185,10 +185,10 @@ async def list_workers(service: Answers, study: Study) -> Response:
 @router.get("/{study}/workers/{worker}/log", response_class=PlainTextResponse, summary="Fetch a worker's log")
 async def worker_log(service: Answers, study: Study, worker: WorkerName) -> Response:
     """Returns the log of a worker."""
-    return await streamed(service, partial(queries.worker_log, study, worker, storage=service.database), "text/plain")
+    return await streamed(service, partial(questions.worker_log, study, worker, storage=service.database), "text/plain")
 
 
 @router.get("/{study}/launches", response_model=list[LaunchView], summary="List a study's launches")
 async def list_launches(service: Answers, study: Study) -> Response:
     """Lists the launches of a study on engines, with the states of their workers."""
-    return await service.answer(list[LaunchView], queries.list_launches, study)
+    return await service.answer(list[LaunchView], questions.list_launches, study)
