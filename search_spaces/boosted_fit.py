@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,12 +17,20 @@ from search_spaces.structured_config import Boosting
 
 # A few training examples are enough to see how well they are known: trees grow without batches.
 _WATCHED_BATCHES = 1
-_FEWEST, _MOST = 5, 50
+_FEWEST, _MOST = 5, 60
+# Of more epochs, the later ones have nothing left to do.
+_LONGEST = 25
 
 
-def iterations_in_epoch(iterations: int, epochs: int) -> int:
-    """How many of a training's iterations an epoch has, so that ``epochs`` of them, or fewer, have all."""
-    return min(max(-(-iterations // epochs), _FEWEST), _MOST)
+def iterations_in_epoch(epoch: int, iterations: int, epochs: int) -> int:
+    """How many of a training's ``iterations`` an epoch, from 0, has, where there is room for them.
+
+    The first ones have the fewest: of a small table, few are best. ``epochs`` epochs have all of them, if those are
+    enough.
+    """
+    length = min(epochs, _LONGEST)
+    before, after = (iterations * (number / length) ** 1.5 for number in (epoch, epoch + 1))
+    return min(max(round(after) - round(before), _FEWEST), _MOST)
 
 
 class Growing(keras.callbacks.Callback):
@@ -30,18 +39,21 @@ class Growing(keras.callbacks.Callback):
     A training that goes on after some epochs grows their trees once more, and the same ones.
     """
 
-    def __init__(self, boosters: Boosters, iterations: int, epochs_before: int) -> None:
+    def __init__(self, boosters: Boosters, iterations: Callable[[int], int], epochs_before: int) -> None:
         super().__init__()
-        self._boosters, self._iterations, self._epochs_before = boosters, iterations, epochs_before
+        self._boosters, self._iterations, self._epoch = boosters, iterations, epochs_before
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        for _ in range(self._epochs_before):
-            self._boosters.grow(self._iterations)
+        for epoch in range(self._epoch):
+            self._boosters.grow(self._iterations(epoch))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # Here, and not in `on_epoch_begin`, so that whoever measures an epoch measures this too.
         if batch == 0:
-            self._boosters.grow(self._iterations)
+            self._boosters.grow(self._iterations(self._epoch))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._boosters.is_done:
@@ -73,7 +85,9 @@ def fit_boosted(
         seed=get_random_seed() or 0,
         threads=tf.config.threading.get_intra_op_parallelism_threads(),
     )
-    growing = Growing(boosters, iterations_in_epoch(capacity.iterations, whole), fit.get("initial_epoch", 0))
+    growing = Growing(
+        boosters, lambda epoch: iterations_in_epoch(epoch, capacity.iterations, whole), fit.get("initial_epoch", 0)
+    )
     callbacks = [growing, *keras.tree.flatten(fit.pop("callbacks", None) or [])]
     with warnings.catch_warnings():
         # There is nothing here that gradients would train.
