@@ -7,10 +7,13 @@ see in its place. A space's own name that looks like one of these is ``name[]``.
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 # What follows the names of parameters that only the sampler sees.
 SAMPLERS_VIEW = ("@rank", "@mirror")
+# Optuna's tables hold 512 characters, of which a suffix for the sampler's view takes a few.
+_LONGEST_NAME = 480
 _SCOPE = re.compile(r"\[[^\[\]]*\]$")
 
 
@@ -28,3 +31,10 @@ def scope_of(name: str) -> str:
     """What stands in the brackets at the end; empty if there are none."""
     found = _SCOPE.search(name)
     return found[0][1:-1] if found else ""
+
+
+def scoped(name: str, scope: str) -> str:
+    """A name in Optuna that is told apart by its scope, of which a long one, or one with brackets, is a digest."""
+    if len(name) + len(scope) > _LONGEST_NAME or "[" in scope or "]" in scope:
+        scope = "#" + hashlib.sha256(scope.encode()).hexdigest()[:16]
+    return f"{name}[{scope}]"

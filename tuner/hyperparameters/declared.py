@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from keras_tuner.engine import hyperparameters as kinds
 
-from storage.parameter_names import has_suffix
+from storage.parameter_names import has_suffix, scoped
 
 Kind = Literal["int", "float", "choice", "boolean", "fixed"]
-
-# Optuna's tables hold 512 characters, of which a suffix for the sampler's view takes a few.
-_LONGEST_NAME = 480
 
 
 @dataclass(frozen=True)
@@ -95,13 +91,6 @@ class Declared:
             "ordered": self.ordered,
             "optuna_name": self.optuna_name,
         }
-
-
-def scoped(name: str, scope: str) -> str:
-    """A name in Optuna that is told apart by its scope, of which a long one, or one with brackets, is a digest."""
-    if len(name) + len(scope) > _LONGEST_NAME or "[" in scope or "]" in scope:
-        scope = "#" + hashlib.sha256(scope.encode()).hexdigest()[:16]
-    return f"{name}[{scope}]"
 
 
 def declared_from(hyperparameter: Any) -> Declared:

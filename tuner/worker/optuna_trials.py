@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from storage.fenced_optuna import FencedOptuna
 from storage.fencing import Lease, trial_of
+from storage.parameter_variants import is_compatible, takes, variant
 from storage.translation import optuna_errors
-from tuner.hyperparameters.variants import is_compatible, takes, variant
 from tuner.study.open_study import OpenStudy
 from tuner.worker.sampling import make_pruner, make_sampler
 
@@ -54,7 +54,7 @@ class LiveTrial:
         """The trial's value of a parameter: the stored one, else ``value``, else the sampler's.
 
         A parameter whose distribution differs from the one that the study has under this name, in a way that Optuna
-        does not allow, gets a name of its own: see ``tuner.hyperparameters.variants``.
+        does not allow, gets a name of its own: see ``storage.parameter_variants``.
 
         Raises:
             ValueError: the distribution cannot be sampled.

@@ -15,8 +15,7 @@ from optuna.distributions import (
     check_distribution_compatibility,
 )
 
-from storage.parameter_names import SAMPLERS_VIEW, scope_of, without_scope
-from tuner.hyperparameters.declared import scoped
+from storage.parameter_names import SAMPLERS_VIEW, scope_of, scoped, without_scope
 
 
 def variant(name: str, distribution: BaseDistribution) -> str:
