@@ -37,7 +37,8 @@ def assemble(config: TextConfig, vectorizer: keras.Model, target: Target) -> ker
 def _bag(x: Any, sizes: list[int], bag: Bag, dropout: float) -> Any:
     if bag.unit_length:
         parts = _divided(x, sizes)
-        lengths = [layers.UnitNormalization()(each) for each in parts]
+        # In half precision the length of a text without tokens would be 0.
+        lengths = [layers.UnitNormalization(dtype="float32")(each) for each in parts]
         x = layers.Concatenate()(lengths) if len(parts) > 1 else lengths[0]
     for units in bag.units:
         x = layers.Dense(units, activation="relu")(x)

@@ -30,7 +30,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "both": {"family": "bag"},
     "multi_hot": {"family": "bag", "token": "words", "weighting": "multi_hot", "hidden_layers": 0, "ngrams": 1},
     "count": {"family": "bag", "token": "words", "weighting": "count", "hidden_layers": 2, "unit_length": False},
-    "tf_idf": {"family": "bag", "token": "words", "weighting": "tf_idf", "standardize": "none"},
+    "tf_idf": {"family": "bag", "token": "words", "ngrams": 2, "weighting": "tf_idf", "standardize": "none"},
     "characters": {"family": "bag", "token": "characters", "ngrams": 3, "standardize": "lower"},
     "pooling": {"family": "pooling", "pooling": "average", **_PLAIN},
     "convolution": {"family": "convolution", "blocks": 2, "pooling": "maximum", **_PLAIN},

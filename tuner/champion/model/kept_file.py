@@ -131,7 +131,8 @@ class KeptFile:
 def _is_made(item: dict[str, Any], objects: dict[str, Any]) -> bool:
     try:
         with keras.saving.custom_object_scope(objects), SafeModeScope(True):
-            keras.saving.deserialize_keras_object(item, custom_objects=objects, safe_mode=True)
+            # Optimizers put what they make of a schedule into the configuration itself.
+            keras.saving.deserialize_keras_object(deepcopy(item), custom_objects=objects, safe_mode=True)
     except Exception:
         return False
     return True
