@@ -63,3 +63,10 @@ def test_recorded_seconds_are_those_of_the_last_run_of_each_module_that_there_is
 
 def test_every_recorded_module_exists() -> None:
     assert [module for module in read_durations(ROOT) if not (ROOT / module).is_file()] == []
+
+
+def test_every_module_is_recorded() -> None:
+    """Else it counts as the longest of all, and is not in the fast tier."""
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    missing = sorted(modules - read_durations(ROOT).keys())
+    assert not missing, f"run scripts/test --record-durations {' '.join(missing)}"
