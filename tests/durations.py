@@ -17,7 +17,7 @@ import pytest
 
 # The quickest modules are in the fast tier, their slow tests apart, as far as together they take no longer than this on
 # one core. What is marked `fast` comes on top.
-QUICK_SECONDS = 300.0
+QUICK_SECONDS = 130.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -51,7 +51,6 @@ def test_an_interrupted_trial_ends_as_if_undisturbed(attempts, images, space, de
     assert resumed.model.sha256 is not None
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize("structure", ["dict", "tuple"])
 def test_several_inputs_and_outputs_with_losses_metrics_and_layers_of_their_own(attempts, tmp_path, structure):
     prepared = write_several(tmp_path / "several", structure)

@@ -68,7 +68,6 @@ def test_a_pruned_trial_has_no_further_executions(attempts):
     assert (finished.outcome, len(trial.desk.epochs)) == (Outcome.PRUNED, 1)
 
 
-@pytest.mark.fast
 def test_callbacks_are_fresh_for_each_execution_and_remember_where_they_were(attempts, code, deterministic):
     training = TRAINING | {"callbacks": [code("Written"), code("patient")]}
     undisturbed = attempts("Plain", "undisturbed", training=training)

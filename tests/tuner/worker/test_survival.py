@@ -124,7 +124,6 @@ def _values(database, study):
     return [(t.value, t.params, t.metrics, t.epochs) for t in leaderboard.trials(database, study)]
 
 
-@pytest.mark.fast
 def test_sigterm_leaves_a_checkpoint_and_an_open_lease(
     create_study, start_worker, run_worker, slow, gate, database, eventually
 ):

@@ -140,11 +140,12 @@ def _check(
     assert all((again[output] == values).all() for output, values in expected.items())
 
 
-@pytest.mark.fast
 @pytest.mark.parametrize(
     "values",
     [
-        {"family": "boosted", "leaves": 8, "boosting_rate": 0.2, "least_examples": 5},
+        pytest.param(
+            {"family": "boosted", "leaves": 8, "boosting_rate": 0.2, "least_examples": 5}, marks=pytest.mark.fast
+        ),
         {"family": "mlp", "numbers": "standard", "normalization": "layer"},
         {"family": "residual", "numbers": "piecewise", "one_hot_up_to": 4},
         {"family": "wide_and_deep", "numbers": "log", "crosses": 3},
