@@ -297,6 +297,7 @@ def test_a_champion_is_promoted_and_fetched(
     assert same == b"variables" and (tmp_path / "fetched/model.keras").read_bytes() == b"a model"
 
 
+@pytest.mark.fast
 def test_standing_workers_are_listed(tuner: Any, database: Database) -> None:
     assert tuner.list_pools() == []
     standing.note(database, PoolMember("pool-1", "n1", 7, "1"), "d*")
@@ -305,6 +306,7 @@ def test_standing_workers_are_listed(tuner: Any, database: Database) -> None:
     assert pool.serves("digits") and not pool.serves("other")
 
 
+@pytest.mark.fast
 def test_charts_are_data(tuner: Any, database: Database, new_study: NewStudy) -> None:
     filled(database, new_study)
     history = tuner.history_chart("digits")
@@ -322,6 +324,7 @@ def test_charts_are_data(tuner: Any, database: Database, new_study: NewStudy) ->
     assert tuner.importances_chart("digits") == {}
 
 
+@pytest.mark.fast
 def test_a_watcher_hears_of_the_end(tuner: Any, database: Database, new_study: NewStudy) -> None:
     record = new_study("digits")
     heard: list[str] = []

@@ -13,6 +13,8 @@ from storage.database import Database
 from storage.errors import SchemaTooOld
 from tests.storage.old_schema import make_first_schema, stored_rows
 
+pytestmark = pytest.mark.fast
+
 
 @pytest.fixture
 def old_url(new_database_url: Callable[[], str]) -> str:

@@ -46,6 +46,7 @@ def test_a_source_without_a_seed_is_refused(tmp_path: Path, function: str, args:
         read_twice(tmp_path, function, **args)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("function, args", [("seeded", {}), ("shuffled", {"seed": 7}), ("kept", {})])
 def test_a_source_that_gives_the_same_in_every_process_is_right(
     tmp_path: Path, function: str, args: dict[str, object]

@@ -55,6 +55,7 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.fast
 def test_the_documentation_needs_no_other_server(http: httpx.Client) -> None:
     page = http.get("/docs").text
     places = re.findall(r'(?:src|href)="([^"]+)"', page)

@@ -45,6 +45,7 @@ def sign_in(client: httpx.Client, token: str, next: str = "/", **headers: str) -
     return client.post("/sign-in", data=form, headers=headers)
 
 
+@pytest.mark.fast
 def test_a_token_becomes_a_cookie_that_scripts_and_other_sites_do_not_get(serving: Serve, url: str) -> None:
     address = serving(url, host="0.0.0.0").replace("0.0.0.0", "127.0.0.1")
     secret = new_token(url)

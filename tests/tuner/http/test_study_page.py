@@ -21,6 +21,8 @@ Serve = Callable[..., str]
 # Bytes; the page of 2,000 trials must not be larger than that of 200.
 _LARGEST = 80_000
 
+pytestmark = pytest.mark.fast
+
 
 def text_of(answer: httpx.Response) -> str:
     """What a person reads."""

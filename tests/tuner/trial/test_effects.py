@@ -322,6 +322,7 @@ def test_what_the_spec_fixes_is_not_judged(warning):
     assert warning(printed, hyperparameters={"entries": {"width": 64}}) is None
 
 
+@pytest.mark.fast
 @pytest.mark.usefixtures("few")
 def test_all_are_named_in_one_sentence(warning):
     def build(hp: Any) -> keras.Model:
@@ -376,12 +377,14 @@ def test_a_build_that_draws_its_own_numbers_is_not_judged(warning):
     assert warning(build) is None
 
 
+@pytest.mark.fast
 def test_no_word_where_time_is_short(warning, monkeypatch, capsys):
     monkeypatch.setattr(space_effects, "_SECONDS", 0)
     assert warning(dropped) is None
     assert "that takes too long" in capsys.readouterr().out
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     ("read", "names"),
     [
