@@ -15,7 +15,7 @@ from keras import layers, ops
 from search_spaces.base import Target
 from search_spaces.targets import output_layers
 from search_spaces.text_config import Bag, Convolution, Recurrent, Sequence, TextConfig, Transformer
-from search_spaces.text_vectorization import vocabulary_sizes
+from search_spaces.text_vectorization import side_by_side, vocabulary_sizes
 
 # Below what any feature is, and within float16.
 _LOWEST = -1e4
@@ -36,10 +36,8 @@ def assemble(config: TextConfig, vectorizer: keras.Model, target: Target) -> ker
 
 def _bag(x: Any, sizes: list[int], bag: Bag, dropout: float) -> Any:
     if bag.unit_length:
-        parts = _divided(x, sizes)
         # In half precision the length of a text without tokens would be 0.
-        lengths = [layers.UnitNormalization(dtype="float32")(each) for each in parts]
-        x = layers.Concatenate()(lengths) if len(parts) > 1 else lengths[0]
+        x = side_by_side([layers.UnitNormalization(dtype="float32")(each) for each in _divided(x, sizes)])
     for units in bag.units:
         x = layers.Dense(units, activation="relu")(x)
         x = layers.Dropout(dropout)(x)
@@ -110,7 +108,7 @@ def _pool(x: Any, present: Any, pooling: str) -> Any:
         pooled.append(ops.divide(ops.sum(_masked(x, present), axis=1), tokens))
     if pooling in ("maximum", "both"):
         pooled.append(ops.max(ops.where(ops.expand_dims(present, -1), x, _LOWEST), axis=1))
-    return layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]
+    return side_by_side(pooled)
 
 
 _BODIES: dict[type, Callable[[Any, Any, Any, float], Any]] = {

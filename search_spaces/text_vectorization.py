@@ -31,7 +31,12 @@ def vectorizer(forms: Sequence[Vectorization], count_tokens: CountTokens) -> ker
     """
     raw = layers.Input((), dtype="string", name="text")
     parts = [_vectorized(raw, each, count_tokens, f"tokens_{place}") for place, each in enumerate(forms)]
-    return keras.Model(raw, layers.Concatenate()(parts) if len(parts) > 1 else parts[0], name="vectorizer")
+    return keras.Model(raw, side_by_side(parts), name="vectorizer")
+
+
+def side_by_side(parts: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    """Features (batch, n) one after another; a single part as it is."""
+    return layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
 def vocabulary_sizes(vectorizer: keras.Model) -> list[int]:

@@ -15,7 +15,6 @@ from typing import Any
 from tuner.champion.export.trying import ExportTrial
 from tuner.errors import DataError, PreflightError, SpaceError
 from tuner.processes.child_environment import scratch_folder, tensorflow_environment
-from tuner.spec.choices import SPACES
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import (
     FROM_PREPARATION,
@@ -110,7 +109,7 @@ def preflight(
     Raises:
         DataError, SpaceError, PreflightError: what is wrong, in one line.
     """
-    if not check or spec.space.name in SPACES:
+    if not check or spec.space.is_built_in:
         return _run(Request(spec=spec, cache=cache, log=log, check=check, explore=explore), on_decode)
     with scratch_folder() as scratch, ExportTrial(log) as exporter:
         file = Path(scratch, "default.keras")

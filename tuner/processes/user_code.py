@@ -67,7 +67,7 @@ def _is_users(name: str, module: ModuleType, package: str) -> bool:
     top, file = name.partition(".")[0], getattr(module, "__file__", None)
     if not isinstance(file, str) or top in _OUR_PACKAGES:
         return False
-    return top == package or not _LIBRARY.search(file)
+    return top == package or not is_of_a_library(file)
 
 
 def user_frames(error: BaseException) -> str:

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tuner.spec.field_types import CODE, PositiveInt, Section, or_short_form, resolve_code
+from tuner.spec.field_types import CODE, PositiveInt, Section, is_attribute, or_short_form, resolve_code
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
 PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
@@ -86,6 +86,11 @@ class Space(_Named):
         json_schema_extra={"pattern": rf"^({'|'.join(SPACES)}|{CODE})$"},
     )
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it is one of this project's."""
+        return self.name in SPACES
+
     @model_validator(mode="before")
     @classmethod
     def _from_json(cls, value: Any) -> Any:
@@ -108,7 +113,7 @@ class Space(_Named):
                     "package.module:HyperModelClass or path/to/file.py:HyperModelClass"
                 )
             return name
-        if not all(part.isidentifier() for part in attribute.split(".")):
+        if not is_attribute(attribute):
             raise ValueError(f"{attribute!r} after the colon is not a class name")
         return resolve_code(name, info)
 

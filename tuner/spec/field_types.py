@@ -54,10 +54,15 @@ Comparison = Annotated[str, BeforeValidator(normal_comparison, json_schema_input
 CODE = r".*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
 
+def is_attribute(name: str) -> bool:
+    """Whether a module may have such an attribute, or one of its attributes may."""
+    return all(part.isidentifier() for part in name.split("."))
+
+
 def resolve_code(name: str, info: ValidationInfo) -> str:
     """The name of an object of the user's code, with an absolute path. Raises ValueError for anything else."""
     place, colon, attribute = name.rpartition(":")
-    if not colon or not all(part.isidentifier() for part in attribute.split(".")):
+    if not colon or not is_attribute(attribute):
         raise ValueError("must be written as package.module:function or path/to/file.py:function")
     return f"{resolve(Path(place), info)}:{attribute}" if place.endswith(".py") else name
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from tuner.spec.choices import ONE_OBJECTIVE, SPACES, Pruner, Sampler, Space, WarmStart
+from tuner.spec.choices import ONE_OBJECTIVE, Pruner, Sampler, Space, WarmStart
 from tuner.spec.constraints import Constraint, parse_comparison
 from tuner.spec.data import DataSpec
 from tuner.spec.field_types import Comparison, Count, Duration, PositiveInt, Section, resolve
@@ -207,7 +207,7 @@ class SearchSpec(Section):
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> Self:
-        if self.space.name in SPACES and self.data.unlabelled is not None:
+        if self.space.is_built_in and self.data.unlabelled is not None:
             raise contradiction(
                 f"the search space {self.space.name} needs labels", f"data.{self.data.unlabelled}", "space"
             )
@@ -217,7 +217,7 @@ class SearchSpec(Section):
     def _compiled_once(self) -> Self:
         """What built-in spaces compile goes with the output layer and the schedule that they choose."""
         for part in ("optimizer", "loss", "metrics"):
-            if self.space.name in SPACES and getattr(self.training, part) is not None:
+            if self.space.is_built_in and getattr(self.training, part) is not None:
                 raise contradiction(
                     f"the search space {self.space.name} chooses optimizer, loss and metrics itself, with the output "
                     "layer and the learning rate that go with them; leave it out, or use a search space of your own",

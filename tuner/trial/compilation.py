@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import keras
@@ -20,8 +21,7 @@ _PARTS: Mapping[str, Any] = {"optimizer": keras.optimizers, "loss": keras.losses
 def check_compilation(training: Training) -> None:
     """Raises SpaceError: Keras does not know what the spec names."""
     for part, asked in _asked(training).items():
-        for each in _each(asked):
-            _made(part, each)
+        _with_each(asked, partial(_made, part))
     if _asked(training):
         # Else metrics of the next model would be called auc_1.
         keras.utils.clear_session()
@@ -49,17 +49,6 @@ def compile_as_asked(model: keras.Model, training: Training) -> None:
 
 def _asked(training: Training) -> dict[str, Any]:
     return {part: value for part in _PARTS if (value := getattr(training, part)) is not None}
-
-
-def _each(asked: Any) -> Iterator[Any]:
-    if isinstance(asked, list):
-        for one in asked:
-            yield from _each(one)
-    elif isinstance(asked, Mapping) and not is_configuration(asked):
-        for one in asked.values():
-            yield from _each(one)
-    else:
-        yield asked
 
 
 def _with_each(asked: Any, make: Callable[[Any], Any]) -> Any:

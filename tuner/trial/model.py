@@ -60,6 +60,11 @@ def build_model(
     return staged
 
 
+def of_any_size(spec: SearchSpec) -> SearchSpec:
+    """The spec for a model that ``max_parameters`` does not limit, since it is no trial's."""
+    return spec.model_copy(update={"training": spec.training.model_copy(update={"max_parameters": None})})
+
+
 def _set_compilation(model: keras.Model, spec: SearchSpec) -> None:
     if spec.training.run_eagerly:
         model.run_eagerly, model.jit_compile = True, False

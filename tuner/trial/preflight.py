@@ -170,7 +170,6 @@ def _check(
     from tuner.trial.losses import label_forms, learned_targets
     from tuner.trial.model import learners_of, parameters_of
     from tuner.trial.reads import ReadValues
-    from tuner.trial.space import is_built_in
     from tuner.trial.space_effects import effect_warning
 
     started = time.monotonic()
@@ -189,7 +188,7 @@ def _check(
         raise PreflightError(f"export_bytes cannot be measured, because the model cannot be saved: {obstacle}", key)
     learned = learned_targets(data, learned_by, forms, inferred=getattr(spec.data, "task", "auto") == "auto")
     weighting = class_weighting(space, hp, spec, data, model.network, learned)
-    idle = effect_warning(spec, space, data, read) if is_quick and not is_built_in(spec) else None
+    idle = effect_warning(spec, space, data, read) if is_quick and not spec.space.is_built_in else None
     unsaved = f"no model will be kept, because this one cannot be saved: {obstacle}" if obstacle else None
     return Checked(
         parameters=parameters_of(model.network),
@@ -239,12 +238,11 @@ def _default_model(
     spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters
 ) -> StagedModel:
     from tuner.trial.failure import Infeasible
-    from tuner.trial.model import build_model
+    from tuner.trial.model import build_model, of_any_size
 
-    # A default model above max_parameters is one infeasible trial; smaller ones may fit.
-    unlimited = spec.model_copy(update={"training": spec.training.model_copy(update={"max_parameters": None})})
     try:
-        return build_model(space, hp, unlimited, data)
+        # A default model above max_parameters is one infeasible trial; smaller ones may fit.
+        return build_model(space, hp, of_any_size(spec), data)
     except TunerError:
         raise
     except Infeasible as error:

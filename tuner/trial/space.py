@@ -24,11 +24,6 @@ _BUILT_IN = {
 }
 
 
-def is_built_in(spec: SearchSpec) -> bool:
-    """Whether ``spec.space`` is one of this project's."""
-    return spec.space.name in _BUILT_IN
-
-
 class BuildFunction(keras_tuner.HyperModel):
     """Whatever can be called with ``hp`` as a hypermodel, as KerasTuner takes it too."""
 

@@ -19,7 +19,7 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.trial.class_weighting import has_own_fit
 from tuner.trial.effects import Attempts, OutOfTime, without_effect
 from tuner.trial.fingerprint import Comparison, TooMuch
-from tuner.trial.model import build_model, parameters_of
+from tuner.trial.model import build_model, of_any_size, parameters_of
 from tuner.trial.reads import strings_in
 
 # What a launch may take longer, and once more where something seems to have no effect.
@@ -75,8 +75,7 @@ def _exempt(spec: SearchSpec, space: keras_tuner.HyperModel, read: Collection[st
 def _making(
     spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData
 ) -> Callable[[keras_tuner.HyperParameters], bytes | None]:
-    comparison = Comparison()
-    unlimited = spec.model_copy(update={"training": spec.training.model_copy(update={"max_parameters": None})})
+    comparison, unlimited = Comparison(), of_any_size(spec)
 
     def make(hp: keras_tuner.HyperParameters) -> bytes | None:
         # Else layers would be called dense_1, and weights begin with other values.

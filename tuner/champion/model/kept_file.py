@@ -55,15 +55,14 @@ class KeptFile:
     @cached_property
     def named(self) -> dict[Reference, UsersObject]:
         """What the user's code has for the names in it."""
-        items = (item for item in custom_objects(self._config) if item["class_name"] != "__lambda__")
-        found = {reference: self._users.find(reference) for reference in map(Reference.of, items)}
+        found = {reference: self._users.find(reference) for reference in map(Reference.of, _items(self._config))}
         return {reference: each for reference, each in found.items() if each is not None}
 
     @property
     def of_the_model(self) -> dict[Reference, UsersObject]:
         """Those without which the model cannot be loaded, not even uncompiled."""
         bare = {name: value for name, value in self._config.items() if name != "compile_config"}
-        needed = {Reference.of(item) for item in custom_objects(bare) if item["class_name"] != "__lambda__"}
+        needed = set(map(Reference.of, _items(bare)))
         return {reference: each for reference, each in self.named.items() if reference in needed}
 
     def load(self, *, compiled: bool = True, whole: bool = True) -> tuple[keras.Model, tuple[LeftOut, ...]]:
@@ -128,6 +127,11 @@ class KeptFile:
         return named - {"self", "name", "dtype", "reduction"} <= item["config"].keys()
 
 
+def _items(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The named parts of a configuration that are not Keras's: all but functions without a name."""
+    return (item for item in custom_objects(config) if item["class_name"] != "__lambda__")
+
+
 def _is_made(item: dict[str, Any], objects: dict[str, Any]) -> bool:
     try:
         with keras.saving.custom_object_scope(objects), SafeModeScope(True):
@@ -140,9 +144,7 @@ def _is_made(item: dict[str, Any], objects: dict[str, Any]) -> bool:
 
 def _renamed(config: dict[str, Any], users: UsersObjects) -> dict[str, Any]:
     """The configuration with the names under which things are registered now."""
-    for item in custom_objects(config):
-        if item["class_name"] == "__lambda__":
-            continue
+    for item in _items(config):
         reference = Reference.of(item)
         found = users.find(reference)
         if found is None or found.registered in (None, reference.saved):

@@ -16,7 +16,7 @@ from tuner.champion.records.request import ExportRequest
 from tuner.data.prepared import PreparedData
 from tuner.hyperparameters import TrialHyperParameters
 from tuner.processes.user_code import users_modules
-from tuner.trial.model import build_model
+from tuner.trial.model import build_model, of_any_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +69,7 @@ def load_kept_trial(request: ExportRequest, space: keras_tuner.HyperModel, data:
 def _compile_as_built(
     model: keras.Model, request: ExportRequest, space: keras_tuner.HyperModel, data: PreparedData
 ) -> bool:
-    unlimited = request.spec.training.model_copy(update={"max_parameters": None})
-    spec = request.spec.model_copy(update={"training": unlimited})
+    spec = of_any_size(request.spec)
     try:
         hp = TrialHyperParameters(known_value, request.params, spec=spec.hyperparameters)
         built = build_model(space, hp, spec, data).network
