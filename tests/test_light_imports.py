@@ -1,7 +1,7 @@
-"""What queries, launches and supervises imports neither TensorFlow nor Keras, by way of others either.
+"""What no process may load without need, by way of others either: each such library costs every start of it.
 
 import-linter sees what a module imports by itself. A worker that had TensorFlow through a package in between took
-550 MB and several seconds more, and nothing failed.
+550 MB and several seconds more, and every command loaded scikit-learn for one question; nothing failed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+_OF_EXPORTS = (
+    "tuner.champion.choosing.scoring_process",
+    "tuner.champion.export.trying_process",
+    "tuner.champion.export.writing_process",
+    "tuner.champion.formats.conversion_process",
+    "tuner.champion.prediction.prediction_process",
+)
 _ROOT = Path(__file__).parents[1]
 _PROGRAM = """
 import importlib, pkgutil, sys
@@ -40,3 +49,20 @@ def test_no_module_that_promises_it_has_tensorflow_or_keras_through_another():
         [sys.executable, "-c", _PROGRAM, *light], cwd=_ROOT, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
+
+
+# scikit-learn, with SciPy and pandas, is loaded where importances are computed; SQL where a database is.
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("tuner.api", "sklearn scipy pandas tensorflow keras"),
+        ("tuner.trial.preflight", "sqlalchemy sklearn tensorflow keras"),
+        *((module, "sqlalchemy optuna tensorflow keras") for module in _OF_EXPORTS),
+    ],
+)
+def test_a_process_begins_without_what_it_may_never_need(module: str, absent: str):
+    program = f"import {module}, sys; print(*set(sys.argv[1:]) & sys.modules.keys())"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *absent.split()], cwd=_ROOT, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == []

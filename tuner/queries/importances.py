@@ -9,7 +9,6 @@ import warnings
 from datetime import UTC, datetime
 
 import optuna
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from storage.history import StudyHistory, TrialHistory
@@ -54,6 +53,9 @@ def _frozen(trial: TrialHistory, every: tuple[Measure, ...]) -> FrozenTrial | No
 
 
 def _shares(study: optuna.Study, measure: Measure, count: int) -> dict[str, float]:
+    # It loads scikit-learn, SciPy and pandas, which no other question needs.
+    from optuna.importance import PedAnovaImportanceEvaluator
+
     # At least five trials at the top, as the evaluator's documentation asks for.
     evaluator = PedAnovaImportanceEvaluator(target_quantile=max(0.1, _TOP_TRIALS / count))
     with warnings.catch_warnings():

@@ -50,7 +50,8 @@ class Attempts:
     """Builds configurations, as long as there is time.
 
     Args:
-        seconds: from now on, and again from when it is renewed, that no build begins after.
+        seconds: of processor time, from now on, and again from when it is renewed, that no build begins after: a busy
+            machine finds what an idle one does.
         spec: what the study's spec has otherwise than the space declares it.
     """
 
@@ -59,7 +60,7 @@ class Attempts:
         self.renew()
 
     def renew(self) -> None:
-        self._deadline = time.monotonic() + self._seconds
+        self._deadline = time.process_time() + self._seconds
 
     def of(self, values: Values) -> Built:
         """With some values, and defaults beside them. Raises OutOfTime."""
@@ -70,7 +71,7 @@ class Attempts:
         return self._attempt(TrialHyperParameters(_drawn_from(random.Random(seed)), spec=self._spec))
 
     def _attempt(self, hp: TrialHyperParameters) -> Built:
-        if time.monotonic() >= self._deadline:
+        if time.process_time() >= self._deadline:
             raise OutOfTime
         made = self._build(hp)
         return Built(made, {each.optuna_name: each for each in hp.declared}, dict(hp.suggested))

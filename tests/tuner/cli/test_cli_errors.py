@@ -190,6 +190,7 @@ def test_a_database_of_a_newer_version(finished, tuner, tmp_path):
     assert "has schema 9999, this version knows up to " in line and "update keras-champion" in line
 
 
+@pytest.mark.fast
 def test_a_database_of_an_older_version_is_upgraded_on_request(tuner, tmp_path):
     make_first_schema(f"sqlite:///{tmp_path / 'tuner.db'}").close()
     (line,) = tuner("best", "old").complaints

@@ -233,7 +233,6 @@ def test_the_champion_is_trained_again_and_its_spread_told(finished):
     assert "test accuracy: mean " in ran.err
 
 
-@pytest.mark.fast
 @pytest.mark.slow
 def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished, images):
     place, _ = finished

@@ -69,6 +69,7 @@ def test_a_manifest_is_alone_on_standard_output(place, raw_spec, tuner):
     assert (place.folder / "job.yaml").read_text(encoding="utf-8") == ran.out
 
 
+@pytest.mark.fast
 def test_what_pods_cannot_reach_is_one_line(place, raw_spec, tuner):
     place.write_spec(raw_spec())
     ran = tuner("manifest", "spec.yaml", cwd=place.folder)

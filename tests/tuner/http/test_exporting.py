@@ -49,6 +49,7 @@ def error_of(export: Callable[..., Any], *arguments: Any, **options: Any) -> tup
     return type(raised.value), str(raised.value)
 
 
+@pytest.mark.fast
 def test_what_is_refused_is_refused_in_the_words_of_the_api(serving: Serve, database: Database, tmp_path: Path) -> None:
     to = tmp_path / "champion"
     wishes: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -81,6 +82,7 @@ def test_what_the_database_can_tell_is_refused_at_once(serving: Serve, database:
         assert http.get(exports).json() == []
 
 
+@pytest.mark.fast
 def test_a_study_whose_spec_this_version_cannot_read_is_shown_and_not_exported(
     serving: Serve, database: Database
 ) -> None:

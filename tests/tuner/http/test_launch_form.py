@@ -242,6 +242,7 @@ def test_folders_are_chosen_among_the_operators(form: Form, client: httpx.Client
         assert "passwd" not in found and 'value="/etc/' not in found
 
 
+@pytest.mark.fast
 def test_a_listing_stays_inside(tmp_path: Path) -> None:
     root = tmp_path / "data"
     (root / "a" / "b").mkdir(parents=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from storage.leaderboard import TrialDetail
 from tuner.spec.objective import Objective
+
+if TYPE_CHECKING:
+    # The processes of an export read these records, and no database.
+    from storage.leaderboard import TrialDetail
 
 
 class TrialCurve(BaseModel):
