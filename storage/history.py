@@ -77,7 +77,7 @@ class StudyHistory:
         status: of the same moment.
         maximize: of each objective, in order, whether more is better.
         trials: by number.
-        best: numbers of the complete trials, the best first; with several objectives those of the Pareto front.
+        best: numbers of the trials that rank, the best first; with several objectives those of the Pareto front.
         now: the database's time, UTC.
     """
 

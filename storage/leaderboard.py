@@ -143,7 +143,9 @@ def position_of(summary: TrialSummary, sort: str) -> Position:
 
 
 def best(db: Database, study: str, k: int | None, usual: int | None = None) -> list[TrialSummary]:
-    """The ``k`` best complete trials, the best first; ties by lower number. Values that are not finite do not count.
+    """The ``k`` best trials, the best first; ties by lower number. Values that are not finite do not count.
+
+    They are complete, or pruned with the model of their best epoch kept.
 
     With several objectives they are of the Pareto front, the best by the leading objective first. Trials that break a
     constraint come after those that do not, and are on the front only if every trial does.

@@ -21,6 +21,7 @@ from storage.fencing import Lease, expired, fenced, still_held, trial_of
 from storage.results import (
     TrialResult,
     any_success,
+    better_kept,
     checkpoints,
     forget_checkpoint,
     recent_failures,
@@ -38,6 +39,7 @@ __all__ = [
     "TrialResult",
     "acquire",
     "any_success",
+    "better_kept",
     "bind",
     "checkpoints",
     "close",

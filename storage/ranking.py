@@ -1,4 +1,4 @@
-"""The order of a study's complete trials: by its objectives, and first those that keep its constraints."""
+"""The order of a study's trials: by its objectives, and first those that keep its constraints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Standing:
-    """A complete trial as it is ranked.
+    """A trial as it is ranked.
 
     Attributes:
         id: what the caller knows it by.

@@ -154,6 +154,19 @@ def checkpoints(db: Database, study_id: int, objectives: Sequence[Mapping[str, s
     return [each.number for each in order if each.number in kept]
 
 
+def better_kept(db: Database, study_id: int, value: float, *, maximize: bool) -> int:
+    """How many trials with a kept model, within the constraints, have a better value of the leading objective."""
+    better = TrialRow.value > value if maximize else TrialRow.value < value
+    counted = select(func.count()).where(
+        TrialRow.study_id == study_id,
+        TrialRow.checkpoint.is_not(None),
+        func.coalesce(TrialRow.violation, 0.0) <= 0,
+        better,
+    )
+    with db.reading() as session:
+        return session.scalar(counted) or 0
+
+
 def _values(row: Any, objectives: Sequence[Mapping[str, str]]) -> list[float]:
     """The trial's value for each objective; what is not known is worse than everything."""
     known = row.measures if len(objectives) > 1 else {objectives[0]["metric"]: row.value}

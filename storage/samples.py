@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from optuna.storages._rdb.models import TrialModel
-from optuna.trial import TrialState
 from sqlalchemy import Integer, case, cast, func, select
 
 from storage.database import Database
-from storage.summaries import StudyKey, find_study, joined, state_column, value_column, with_infinities
+from storage.summaries import StudyKey, find_study, joined, ranks, state_column, value_column, with_infinities
 from storage.tables import TrialRow
 
 
@@ -22,7 +21,7 @@ class Point:
         trial: number of the trial.
         value: value of the leading objective; for a trial that is not complete, the best value that it reached.
         ended: the trial's outcome, or its state if it has no outcome.
-        keeps: whether the trial is complete and keeps the constraints.
+        keeps: whether the trial is ranked among the best ones and keeps the constraints.
     """
 
     trial: int
@@ -58,14 +57,14 @@ def points(db: Database, study: str, most: int) -> Points:
         key = find_study(session, study)
         last = session.scalar(select(func.max(TrialModel.number)).where(TrialModel.study_id == key.study_id))
         every = -(-((last or 0) + 1) // most)
-        rows = session.execute(_best_of_each(key, every)).all()
+        rows = session.execute(_best_of_each(key, every), {"study": key.study_id}).all()
         found = [Point(row.number, with_infinities(row.value), row.ended, bool(row.keeps)) for row in rows]
     return Points(_metric(key), key.maximize[0], every, found)
 
 
 def _best_of_each(key: StudyKey, every: int) -> Any:
-    value, complete = value_column(), TrialModel.state == TrialState.COMPLETE
-    keeps = case((complete & (func.coalesce(TrialRow.violation, 0.0) <= 0), 1), else_=0)
+    value = value_column()
+    keeps = case((ranks() & (func.coalesce(TrialRow.violation, 0.0) <= 0), 1), else_=0)
     better = value.desc() if key.maximize[0] else value.asc()
     group = cast(func.floor(TrialModel.number / every), Integer)
     place = func.row_number().over(partition_by=group, order_by=(keeps.desc(), better, TrialModel.number))

@@ -172,11 +172,11 @@ def seconds_column() -> ColumnElement[float | None]:
 
 
 def best_ids(session: Session, study: StudyKey, k: int | None) -> list[int]:
-    """Ids of the ``k`` best complete trials, the best first; ties by lower number. Finite values only.
+    """Ids of the ``k`` best trials that rank, the best first; ties by lower number. Finite values only.
 
     With several objectives: of the Pareto front. Trials that keep the constraints come before those that do not.
     """
-    worth = _by_worth(study.maximize, study.constrained)
+    worth = _by_worth(study.maximize, study.constrained, study.row is not None)
     ours = {"study": study.study_id}
     if len(study.maximize) == 1:
         return list(session.scalars(worth.ids.limit(k), ours))
@@ -189,14 +189,14 @@ def best_ids(session: Session, study: StudyKey, k: int | None) -> list[int]:
 
 
 def champion_id(session: Session, study: StudyKey) -> int | None:
-    """Id of the first of ``best_ids``, read alone; None if no complete trial keeps the constraints."""
-    ids = _by_worth(study.maximize, study.constrained).ids
+    """Id of the first of ``best_ids``, read alone; None if no trial that ranks keeps the constraints."""
+    ids = _by_worth(study.maximize, study.constrained, study.row is not None).ids
     keeping = ids.where(_violation() <= 0) if study.constrained else ids
     return session.scalars(keeping.limit(1), {"study": study.study_id}).first()
 
 
 class _Worth(NamedTuple):
-    """Ids of the complete trials of the study ``study`` with finite values, in the order of ``Standing``."""
+    """Ids of the trials of the study ``study`` that rank, with finite values, in the order of ``Standing``."""
 
     ids: Select[Any]
     values: tuple[Any, ...]
@@ -204,9 +204,9 @@ class _Worth(NamedTuple):
 
 # Putting a statement together costs more than its answer.
 @lru_cache
-def _by_worth(maximize: tuple[bool, ...], constrained: bool) -> _Worth:
+def _by_worth(maximize: tuple[bool, ...], constrained: bool, ours: bool) -> _Worth:
     statement = select(TrialModel.trial_id).where(
-        TrialModel.study_id == bindparam("study"), TrialModel.state == TrialState.COMPLETE
+        TrialModel.study_id == bindparam("study"), ranks() if ours else TrialModel.state == TrialState.COMPLETE
     )
     values, orders = [], []
     if constrained:
@@ -224,6 +224,15 @@ def _by_worth(maximize: tuple[bool, ...], constrained: bool) -> _Worth:
         values.append(stored.value)
         orders.append(stored.value.desc() if more else stored.value.asc())
     return _Worth(statement.order_by(*orders, TrialModel.number), tuple(values))
+
+
+def ranks() -> ColumnElement[bool]:
+    """Whether a trial of the study ``study`` is ranked: it is complete, or pruned with its best epoch's model kept."""
+    kept = select(TrialRow.trial_id).where(
+        TrialRow.study_id == bindparam("study"), TrialRow.outcome == "pruned", TrialRow.checkpoint.is_not(None)
+    )
+    pruned = and_(TrialModel.state == TrialState.PRUNED, TrialModel.trial_id.in_(kept))
+    return or_(TrialModel.state == TrialState.COMPLETE, pruned)
 
 
 def _violation() -> ColumnElement[float]:

@@ -12,9 +12,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
-from storage import leaderboard, leases, workers
+from storage import leaderboard, leases, samples, workers
 from storage.database import Database
 from storage.errors import UnknownColumn, UnknownStudy, UnknownTrial
+from storage.history import history
 from storage.leaderboard import StudyStatus, public_params
 from storage.leases import Lease
 from storage.studies import StudyRecord
@@ -81,6 +82,21 @@ def test_best_agrees_with_optuna(database: Database, direction: str) -> None:
 def test_best_agrees_with_optuna_best_trial(database: Database) -> None:
     study = plain_study(database, "minimize", [3.0, 1.0, 2.0, 1.0])
     assert leaderboard.best(database, "plain", 1)[0].trial == study.best_trial.number == 3
+
+
+def test_a_pruned_trial_is_ranked_if_its_model_is_kept(database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=3)
+    run(database, study, "complete", 0.5)
+    run(database, study, "pruned", 0.9)
+    run(database, study, "pruned", 0.7, checkpoint="best.keras", checkpoint_size=1)
+    best = leaderboard.best(database, "digits", 5)
+    assert [(each.trial, each.state, each.value) for each in best] == [(2, "pruned", 0.7), (0, "complete", 0.5)]
+    now = leaderboard.status(database, "digits")
+    assert (now.complete, now.pruned, now.best_trial, now.best_value) == (1, 2, 2, 0.7)
+    assert history(database, "digits").best == (2, 0)
+    assert [point.trial for point in samples.points(database, "digits", 9).points if point.keeps] == [0, 2]
+    leases.forget_checkpoint(database, study.study_id, 2)
+    assert [each.trial for each in leaderboard.best(database, "digits", 5)] == [0]
 
 
 def test_best_of_nothing(database: Database, new_study: NewStudy) -> None:

@@ -298,7 +298,10 @@ def test_kept_checkpoints_come_best_first(database: Database, new_study: NewStud
         2,
         1,
     ]
+    assert leases.better_kept(database, study.study_id, 0.5, maximize=True) == 1
+    assert leases.better_kept(database, study.study_id, 0.6, maximize=False) == 2
     leases.forget_checkpoint(database, study.study_id, 0)
+    assert leases.better_kept(database, study.study_id, 0.6, maximize=False) == 1
     forgotten = leaderboard.trial(database, study.name, 0)
     assert (forgotten.checkpoint, forgotten.checkpoint_size, forgotten.checkpoint_sha256) == (None, None, None)
     assert leases.checkpoints(database, study.study_id, [{"metric": "val_score", "direction": "minimize"}]) == [3, 2, 1]

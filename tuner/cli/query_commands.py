@@ -87,9 +87,10 @@ def best(
     storage: Storage = None,
     style: Style = Format.TABLE,
 ) -> None:
-    """Show the best complete trials.
+    """Show the best trials.
 
-    A study with several objectives shows its Pareto front.
+    A pruned trial is among them if the model of its best epoch is kept. A study with several objectives shows its
+    Pareto front.
     """
     keys = ("trial", "value", "measures", "violation", "state", "params", "metrics", "epochs", "seconds")
     records = [{key: getattr(item, key) for key in keys} for item in queries.best_trials(study, k, storage=storage)]

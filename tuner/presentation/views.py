@@ -36,7 +36,8 @@ def print_best(records: Sequence[Record]) -> None:
     """One trial a line if the screen is wide enough, else one trial a column, so that values can be compared."""
     console = wide_console()
     rows = [flat_trial(record) for record in records]
-    columns = trial_columns(records)
+    pruned = any(record["state"] != "complete" for record in records)
+    columns = trial_columns(records, *(["state"] if pruned else []))
     flat = table_of(rows, (*columns, "params"))
     side_by_side = _side_by_side(rows, columns)
     chosen = flat if fits(console, flat) or not fits(console, side_by_side) else side_by_side

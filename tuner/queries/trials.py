@@ -21,9 +21,10 @@ TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if 
 
 
 def best_trials(study: str, k: int | None = None, *, storage: Storage = None) -> list[TrialSummary]:
-    """The best complete trials, the best first; with several objectives the Pareto front, by the leading one.
+    """The best trials, the best first; with several objectives the Pareto front, by the leading one.
 
-    Trials that break a constraint come last, and are on the front only if every complete trial breaks one.
+    A pruned trial is among them if the model of its best epoch is kept. Trials that break a constraint come last, and
+    are on the front only if every one breaks one.
 
     Args:
         k: at most so many; None for 5, or for the whole front.

@@ -31,10 +31,12 @@ def _history(history: StudyHistory, measure: Measure) -> Chart:
         groups.setdefault(group, []).append((trial, value))
     for group, members in groups.items():
         made.add_trace(_points(group, [(trial.summary.trial, value, trial) for trial, value in members]))
-    made.add_trace(_best_so_far(valued, measure))
+    best = set(history.best)
+    ranked = [(trial, value) for trial, value in valued if _is_complete(trial) or trial.summary.trial in best]
+    made.add_trace(_best_so_far(ranked, measure, last=valued[-1][0]))
     reading = (
-        f"Each point is a trial. The line shows the best {measure.name} of the complete trials so far"
-        f" ({measure.better} is better)."
+        f"Each point is a trial. The line shows the best {measure.name} so far, of complete trials and of"
+        f" pruned ones whose models are kept ({measure.better} is better)."
     )
     return Chart(name, title, reading, made)
 
@@ -53,17 +55,21 @@ def _points(group: str, points: list[tuple[Any, float, TrialHistory]]) -> Scatte
     )
 
 
-def _best_so_far(valued: list[tuple[TrialHistory, float]], measure: Measure) -> Scatter:
+def _is_complete(trial: TrialHistory) -> bool:
+    return trial.summary.state == "complete"
+
+
+def _best_so_far(ranked: list[tuple[TrialHistory, float]], measure: Measure, last: TrialHistory) -> Scatter:
     x: list[int] = []
     y: list[float] = []
-    for trial, value in valued:
-        if trial.summary.state != "complete" or not keeps_constraints(trial):
+    for trial, value in ranked:
+        if not keeps_constraints(trial):
             continue
         if not y or (value > y[-1] if measure.maximize else value < y[-1]):
             x.append(trial.summary.trial)
             y.append(value)
     if y:
-        x.append(valued[-1][0].summary.trial)
+        x.append(last.summary.trial)
         y.append(y[-1])
     return Scatter(x=x, y=y, mode="lines", name="best so far", line={"color": BLUE, "shape": "hv", "width": 2.5})
 

@@ -84,6 +84,7 @@ class Recorder(keras.callbacks.Callback):
         best: the model's variables as the validation of its best epoch saw them; empty before the first.
         champion: likewise of the best one among the trial's earlier executions.
         decision: the worker's last decision.
+        keeps_model: whether the worker wants the model of the best epoch, of a trial that it has pruned.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Recorder(keras.callbacks.Callback):
         self.best = resumed.best if resumed else []
         self._resumed = resumed
         self.decision = "continue"
+        self.keeps_model = True
         self._epoch_started = time.monotonic()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -209,7 +211,7 @@ class Recorder(keras.callbacks.Callback):
             self._writer.acknowledge(answer.epoch)
             # What came too late for an earlier execution says nothing about this one.
             if answer.epoch > self.progress.starts[-1] or answer.decision == "stop":
-                self.decision = answer.decision
+                self.decision, self.keeps_model = answer.decision, answer.keeps_model
         if self.decision == "stop" or self._channel.stop_requested.is_set():
             raise Interrupted
         if self.decision in ("prune", "finish"):

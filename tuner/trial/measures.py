@@ -56,8 +56,8 @@ def measures_of(
     return found
 
 
-def measures_of_pruned(spec: SearchSpec, parameters: int, metrics: Mapping[str, float]) -> dict[str, float]:
-    """What is known of a trial that was pruned: its size and the metrics of its best epoch so far."""
+def known_measures(spec: SearchSpec, parameters: int, metrics: Mapping[str, float]) -> dict[str, float]:
+    """What is known of a trial whose model is not kept: its size and the metrics of its best epoch."""
     known = {**metrics, "parameters": float(parameters)}
     return {name: known[name] for name in spec.wanted if name in known}
 

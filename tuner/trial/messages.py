@@ -84,11 +84,15 @@ class Suggested(Message):
 
 
 class Verdict(Message):
-    """The answer to an epoch: go on, end here as pruned, end here as complete, or keep a checkpoint and leave."""
+    """The answer to an epoch: go on, end here as pruned, end here as complete, or keep a checkpoint and leave.
+
+    ``keeps_model`` says of a trial that is pruned whether its best epoch's model is worth keeping.
+    """
 
     type: Literal["verdict"] = "verdict"
     epoch: int
     decision: Decision
+    keeps_model: bool = True
 
 
 class Stop(Message):

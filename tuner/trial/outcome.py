@@ -27,7 +27,7 @@ class Policy:
         told: the state that Optuna is told, which decides what the sampler learns and where the trial is counted;
             None leaves the trial running, to be adopted.
         retried: the same trial is attempted again, until its attempts are spent; then it has failed.
-        keeps_model: the best epoch's model is kept, subject to ``keep_checkpoints``.
+        keeps_model: the best epoch's model is kept if it ranks among the ``keep_checkpoints`` best.
         blames_setup: several of these in a row with one cause mean that the setup is broken, not the trial.
     """
 
@@ -39,7 +39,7 @@ class Policy:
 
 POLICIES: dict[Outcome, Policy] = {
     Outcome.COMPLETE: Policy(TrialState.COMPLETE, keeps_model=True),
-    Outcome.PRUNED: Policy(TrialState.PRUNED),
+    Outcome.PRUNED: Policy(TrialState.PRUNED, keeps_model=True),
     # A learning rate that diverges is knowledge: Optuna's samplers rank a pruned trial among the worse ones.
     Outcome.DIVERGED: Policy(TrialState.PRUNED),
     Outcome.INFEASIBLE: Policy(TrialState.FAIL, blames_setup=True),

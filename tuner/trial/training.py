@@ -19,7 +19,7 @@ from tuner.trial.channel import Channel
 from tuner.trial.executions import Attempt, execute, summed_up
 from tuner.trial.failure import Interrupted
 from tuner.trial.keeping import CannotBeSaved, keep_model, when_the_store_is_there
-from tuner.trial.measures import measures_of, measures_of_pruned
+from tuner.trial.measures import known_measures, measures_of
 from tuner.trial.messages import Building, Built, Finished, KeptModel
 from tuner.trial.model import batch_size_of, build_model, parameters_of
 from tuner.trial.outcome import Outcome
@@ -53,8 +53,8 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     parameters, is_pruned = parameters_of(model.network), recorder.decision == "prune"
     kept: KeptModel | None = None
     reason: str | None = None
-    if is_pruned:
-        measures = measures_of_pruned(spec, parameters, result.metrics)
+    if is_pruned and not recorder.keeps_model:
+        measures = known_measures(spec, parameters, result.metrics)
     else:
         assign(model.network.variables, recorder.best_of_all())
         whole = model.end_to_end()

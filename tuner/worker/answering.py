@@ -71,7 +71,16 @@ class Answerer:
         pruned = False
         if value is not None and done.execution == 0 and len(self._study.spec.objectives) == 1:
             pruned = self._patiently(running.live.report, done.epoch, value)
-        running.process.send(Verdict(epoch=done.epoch, decision=self._decide(running, done, pruned)))
+        decision = self._decide(running, done, pruned)
+        keeps = decision != "prune" or self._patiently(self._ranks, running)
+        running.process.send(Verdict(epoch=done.epoch, decision=decision, keeps_model=keeps))
+
+    def _ranks(self, running: RunningTrial) -> bool:
+        """Whether a trial that is pruned now would be among those whose models are kept."""
+        study = self._study
+        maximize = study.spec.objective.direction == "maximize"
+        better = leases.better_kept(study.database, study.id, running.live.best_so_far(), maximize=maximize)
+        return better < study.spec.keep_checkpoints
 
     def _decide(self, running: RunningTrial, done: EpochDone, pruned: bool) -> Decision:
         if self._stopping():

@@ -13,6 +13,7 @@ from optuna.distributions import (
     IntDistribution,
     json_to_distribution,
 )
+from optuna.study import StudyDirection
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY as CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -96,11 +97,23 @@ class LiveTrial:
         self._trial._cached_frozen_trial.params[name] = value
 
     def report(self, epoch: int, value: float) -> bool:
-        """Stores an epoch's objective and says whether the pruner would end the trial here."""
+        """Stores the best objective up to an epoch and says whether the pruner would end the trial here.
+
+        A trial is worth what its best epoch was, so that is what pruners compare, and what samplers learn from a
+        trial that was pruned. The curve itself is among the stored epochs.
+        """
         with optuna_errors():
-            if epoch not in self.frozen().intermediate_values:
-                self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, value)
+            stored = self.frozen().intermediate_values
+            if epoch not in stored:
+                so_far = [value, *(each for step, each in stored.items() if step < epoch)]
+                best = max(so_far) if self._study.direction is StudyDirection.MAXIMIZE else min(so_far)
+                self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, best)
             return self._study.pruner.prune(self._study, self.frozen())
+
+    def best_so_far(self) -> float:
+        """What was reported last."""
+        reported = self.frozen().intermediate_values
+        return reported[max(reported)]
 
     def remember(self, key: str, value: Any) -> None:
         with optuna_errors():

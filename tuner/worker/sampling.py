@@ -188,7 +188,22 @@ def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> 
     if wrapped.name == "patient":
         raise _WrongOptions([Problem("wrapped", f"one of {', '.join(p for p in PRUNERS if p != 'patient')}")])
     inner = _pruner(f"{key}.wrapped", wrapped, epochs)
-    return _made(pruners.PatientPruner, {"patience": 3} | options, wrapped_pruner=inner)
+    return _made(_Patient, {"patience": 3} | options, wrapped_pruner=inner)
+
+
+class _Patient(pruners.PatientPruner):
+    """Lets the wrapped pruner decide once the best so far, which is what it is told, has stood still for long enough.
+
+    Optuna's own asks whether later values are worse than earlier ones, which the best so far never is.
+    """
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        best = [value for _, value in sorted(trial.intermediate_values.items())]
+        if len(best) <= self._patience + 1:
+            return False
+        if abs(best[-1] - best[-self._patience - 2]) > self._min_delta:
+            return False
+        return self._wrapped_pruner is None or self._wrapped_pruner.prune(study, trial)
 
 
 class _WrongOptions(ValueError):

@@ -103,7 +103,7 @@ def test_a_trial_beyond_a_constraint_does_not_reach_the_target(create_study, run
     assert [each.trial for each in leaderboard.best(database, record.name, 5)] == [1, 0]
 
 
-def test_a_pruned_trial_is_held_to_what_is_known_of_it(create_study, run_worker, make_spec, database):
+def test_a_pruned_trial_is_held_to_the_constraints(create_study, run_worker, make_spec, database):
     spec = make_spec(
         "Sized",
         trials=1,
@@ -122,8 +122,9 @@ def test_a_pruned_trial_is_held_to_what_is_known_of_it(create_study, run_worker,
     assert trial.violation == pytest.approx(size / 1000 - 1)
     told = in_optuna(database, record)[1][0]
     violation = pytest.approx(size / 1000 - 1)
-    # By name, and in the list that optuna-dashboard reads.
-    assert told.constraints == {"parameters": violation, "0": violation}
+    # By name, and in the list that optuna-dashboard reads. Its model is kept, so its latency is known too.
+    assert (told.constraints["parameters"], told.constraints["0"]) == (violation, violation)
+    assert told.constraints["latency_ms"] == told.constraints["1"] < 0
 
 
 def test_what_a_dead_worker_did_not_tell_is_told_the_same(create_study, run_worker, make_spec, database):

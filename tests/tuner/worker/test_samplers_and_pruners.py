@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
@@ -98,6 +100,52 @@ def test_a_pruner_decides(name, create_study, run_worker, make_spec, database):
     assert (not pruned) == (name == "none")
     assert all(t.epochs < 3 or name == "hyperband" for t in pruned)
     assert studies.load_study(database, spec.study).state == "finished"
+
+
+def test_a_pruned_trial_that_ranks_keeps_the_model_of_its_best_epoch(create_study, run_worker, make_spec, database):
+    spec = make_spec(
+        "Ranked",
+        trials=3,
+        sampler="grid",
+        keep_checkpoints=1,
+        # Ends the better trials, which is absurd, and known in advance.
+        pruner={"name": "threshold", "upper": 0.6, "n_warmup_steps": 2},
+        training={"epochs": 3, "batch_size": 16, "early_stopping": None},
+        objective={"metric": "val_score", "direction": "maximize"},
+    )
+    record = create_study(spec, grid={"score": [0.9, 0.8, 0.3]})
+    run_worker(spec)
+
+    trials = {trial.params["score"]: trial for trial in leaderboard.trials(database, spec.study)}
+    assert [(trials[score].outcome, trials[score].epochs) for score in (0.9, 0.8, 0.3)] == [
+        ("pruned", 2), ("pruned", 2), ("complete", 3)
+    ]  # fmt: skip
+    first = leaderboard.trial(database, spec.study, trials[0.9].trial)
+    assert first.best_epoch == 1
+    # The score sinks with every epoch, and what Optuna has is the best so far.
+    assert first.curve[1].metrics["val_score"] < first.curve[0].metrics["val_score"] == first.summary.value
+    (told,) = [each for each in database.optuna.get_all_trials(record.study_id) if each.number == first.summary.trial]
+    assert (told.value, set(told.intermediate_values.values())) == (first.summary.value, {first.summary.value})
+
+    assert [each.trial for each in leaderboard.best(database, spec.study, 5)] == [
+        trials[0.9].trial, trials[0.3].trial
+    ]  # fmt: skip
+    kept = [trial for trial in trials.values() if leaderboard.trial(database, spec.study, trial.trial).checkpoint]
+    assert [trial.params["score"] for trial in kept] == [0.9]
+    assert [path.parts[-3] for path in Path(record.artifacts).rglob("best.keras")] == [f"{kept[0].trial:05d}"]
+
+
+@pytest.mark.parametrize(
+    ("reported", "pruned"),
+    [([0.1, 0.2, 0.2, 0.2], False), ([0.1, 0.2, 0.2, 0.2, 0.2], True), ([0.1, 0.2, 0.2, 0.2, 0.2000001], True)],
+)
+def test_patience_counts_the_epochs_without_a_better_value(reported, pruned, make_spec):
+    pruner = {"name": "patient", "patience": 2, "min_delta": 0.001, "wrapped": {"name": "threshold", "upper": 0.0}}
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(make_spec(pruner=pruner)))
+    trial = study.ask()
+    for epoch, value in enumerate(reported, 1):
+        trial.report(value, epoch)
+    assert trial.should_prune() is pruned
 
 
 @pytest.mark.parametrize(

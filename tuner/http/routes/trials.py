@@ -67,8 +67,9 @@ async def best_trials(
     study: Study,
     k: Annotated[int | None, Query(ge=1, le=500, description="Return at most this many trials.")] = None,
 ) -> Response:
-    """Lists the best complete trials, the best first.
+    """Lists the best trials, the best first.
 
-    A study with several objectives returns its Pareto front, sorted by the leading objective.
+    A pruned trial is among them if the model of its best epoch is kept. A study with several objectives returns its
+    Pareto front, sorted by the leading objective.
     """
     return await service.answer(list[TrialSummary], queries.best_trials, study, k)
