@@ -37,8 +37,8 @@ class Fast(keras_tuner.HyperModel):
     """Every kind of hyperparameter that every sampler can handle, the enumerating ones too."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        units = hp.Int("units", 4, 8, step=4)
-        rate = hp.Choice("rate", [0.001, 0.01], ordered=False)
+        units = hp.Int("units", 4, 8, step=4, default=4)
+        rate = hp.Choice("rate", [0.001, 0.01], ordered=False, default=0.001)
         dropped = hp.Boolean("dropped")
         return small_model(units, rate, dropout=0.2 if dropped else 0.0)
 
@@ -53,7 +53,7 @@ class Ranked(keras_tuner.HyperModel):
     """A metric ``score`` that is a hyperparameter and sinks with every step: what a pruner decides is known."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        value = hp.Choice("score", [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], ordered=False)
+        value = hp.Choice("score", [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], ordered=False, default=0.9)
 
         def score(labels: object, predictions: object) -> object:
             sunk = keras.ops.cast(model.optimizer.iterations, "float32") / 1000
@@ -72,7 +72,7 @@ class Slow(keras_tuner.HyperModel):
         self._gate, self._free_epochs = Path(gate), free_epochs
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        hp.Float("rate", 0.001, 0.01)
+        hp.Float("rate", 0.001, 0.01, default=0.001)
         return small_model()
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: object, **kwargs: object) -> object:
@@ -108,7 +108,16 @@ class Deterministic(keras_tuner.HyperModel):
     """Dropout and BatchNormalization, whose state a resumed trial must get back exactly."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        return small_model(hp.Int("units", 6, 12), hp.Float("rate", 1e-3, 1e-1, sampling="log"), dropout=0.3)
+        return small_model(
+            hp.Int("units", 6, 12, default=6), hp.Float("rate", 1e-3, 1e-1, sampling="log", default=1e-3), dropout=0.3
+        )
+
+
+class Unadvised(keras_tuner.HyperModel):
+    """One hyperparameter with a default that was chosen, one without."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        return small_model(hp.Int("advised", 4, 8, default=6), hp.Float("rate", 1e-4, 1e-1, sampling="log"))
 
 
 class Outcomes(keras_tuner.HyperModel):
@@ -130,7 +139,7 @@ class Outcomes(keras_tuner.HyperModel):
     )
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        case = hp.Choice("case", list(self.CASES))
+        case = hp.Choice("case", list(self.CASES), default=next(iter(self.CASES)))
         return getattr(self, f"_{case}")()
 
     def _complete(self) -> keras.Model:
@@ -180,7 +189,7 @@ class AlwaysBroken(keras_tuner.HyperModel):
     """A bug that shows in every trial but the first, which the preflight would have refused."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        units = hp.Int("units", 4, 64)
+        units = hp.Int("units", 4, 64, default=4)
         raise RuntimeError(f"no such layer for {units} units")
 
 
@@ -188,7 +197,7 @@ class Fatal(keras_tuner.HyperModel):
     """Ends the search in every trial but the first: no other one could do better."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        hp.Int("units", 4, 64)
+        hp.Int("units", 4, 64, default=4)
         raise keras_tuner.errors.FatalValueError("the license server is away")
 
 
@@ -196,7 +205,7 @@ class ReturnsNumber(keras_tuner.HyperModel):
     """A ``fit`` of its own that runs no callback and returns the objective."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        return small_model(hp.Int("units", 4, 8))
+        return small_model(hp.Int("units", 4, 8, default=4))
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: object, **kwargs: object) -> float:
         return 0.5
@@ -215,15 +224,15 @@ class FillsDisk(keras_tuner.HyperModel):
 
 def build_function(hp: keras_tuner.HyperParameters) -> keras.Model:
     """KerasTuner takes plain functions too."""
-    return small_model(hp.Int("units", 4, 8))
+    return small_model(hp.Int("units", 4, 8, default=4))
 
 
 class Sized(keras_tuner.HyperModel):
     """``score`` and parameters rise with ``units``; ``waste`` adds parameters alone, ``diverges`` ends in NaN."""
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        units = hp.Int("units", 4, 16, step=4)
-        wasted = hp.Choice("waste", [0, 8], ordered=False)
+        units = hp.Int("units", 4, 16, step=4, default=4)
+        wasted = hp.Choice("waste", [0, 8], ordered=False, default=0)
         diverges = hp.Boolean("diverges")
 
         def score(labels: object, predictions: object) -> object:

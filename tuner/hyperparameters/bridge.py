@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import keras_tuner
 from keras_tuner.engine.hyperparameters import HyperParameter
@@ -12,9 +12,10 @@ from optuna.distributions import BaseDistribution
 
 from tuner.hyperparameters.declared import Declared, declared_from
 from tuner.hyperparameters.encoding import Encoding, encoding_of, single
-from tuner.hyperparameters.overrides import overridden
+from tuner.hyperparameters.overrides import is_advised, overridden
 from tuner.spec.hyperparameters import Hyperparameters
 
+UseDefaults = bool | Literal["advised"]
 AS_DECLARED = Hyperparameters()
 
 Suggest = Callable[[str, BaseDistribution, Any], Any]
@@ -44,8 +45,8 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
         suggest: asks the study.
         preset: values to record instead of sampling, by Optuna's or KerasTuner's name. Names that
             nothing asks for are in ``unused_preset``.
-        use_defaults: record the default of every hyperparameter that has no preset: the first
-            trial of a study.
+        use_defaults: record the default of every hyperparameter that has no preset; with
+            ``"advised"`` only of those whose default the space or the spec chose.
         spec: what it has otherwise than the space declares it.
     """
 
@@ -53,7 +54,7 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
         self,
         suggest: Suggest,
         preset: Mapping[str, Any] = MappingProxyType({}),
-        use_defaults: bool = False,
+        use_defaults: UseDefaults = False,
         spec: Hyperparameters = AS_DECLARED,
     ) -> None:
         super().__init__()
@@ -150,6 +151,8 @@ class TrialHyperParameters(keras_tuner.HyperParameters):
             if name in self._preset:
                 self._preset_used.add(name)
                 return _allowed(name, self._preset[name], encoding)
+        if self._use_defaults == "advised" and not is_advised(declared, self._spec):
+            return None
         return encoding.nearest(declared.default) if self._use_defaults else None
 
 

@@ -46,7 +46,9 @@ class Declared:
         step: added (linear) or multiplied (log) between values; None where every value is possible.
         sampling: ``"linear"``, ``"log"`` or ``"reverse_log"`` of an int or float; None otherwise.
         values: all values, where the space lists them; empty for a range.
-        default: the value of the first trial.
+        default: its value where nobody says another one.
+        advised: whoever wrote the space chose that default, or it is a flag's. Otherwise it is the first of the values
+            or the least number, which says nothing of how good it is.
         conditions: all must hold for the hyperparameter to be active.
         ordered: a choice whose values have an order that samplers may use.
     """
@@ -61,6 +63,7 @@ class Declared:
     default: Any = None
     conditions: tuple[Condition, ...] = ()
     ordered: bool = False
+    advised: bool = False
 
     @property
     def optuna_name(self) -> str:
@@ -89,6 +92,7 @@ class Declared:
             "default": self.default,
             "conditions": [condition.as_dict() for condition in self.conditions],
             "ordered": self.ordered,
+            "advised": self.advised,
             "optuna_name": self.optuna_name,
         }
 
@@ -102,7 +106,9 @@ def declared_from(hyperparameter: Any) -> Declared:
     for kind, describe in _DESCRIBE.items():
         if isinstance(hyperparameter, kind):
             conditions = tuple(Condition(each.name, tuple(each.values)) for each in hyperparameter.conditions)
-            return Declared(hyperparameter.name, conditions=conditions, **describe(hyperparameter))
+            # A flag that is off by KerasTuner's own default is off in what people know to work.
+            advised = hyperparameter._default is not None
+            return Declared(hyperparameter.name, conditions=conditions, advised=advised, **describe(hyperparameter))
     raise ValueError(f"hyperparameter {hyperparameter.name!r}: {type(hyperparameter).__name__} is not supported")
 
 

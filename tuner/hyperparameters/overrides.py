@@ -51,6 +51,12 @@ def _entry(declared: Declared, spec: Hyperparameters) -> tuple[str, Entry | None
     return declared.name, None
 
 
+def is_advised(declared: Declared, spec: Hyperparameters) -> bool:
+    """Whether the space or the spec says which value is a good one to begin with."""
+    entry = _entry(declared, spec)[1]
+    return declared.advised or (entry is not None and entry.default is not None)
+
+
 def check_entries(spec: Hyperparameters, declared: Iterable[Declared]) -> None:
     """Raises RefusedEntry for an entry that is none of the space's hyperparameters."""
     listed = list(declared)
@@ -140,6 +146,8 @@ class _Overriding:
     def _default_among(self, values: Sequence[Any]) -> Any:
         if self._entry.default is not None:
             return self._of_its_type(self._entry.default)
+        if not self._declared.advised:
+            return None
         default = self._declared.default
         if default in values or self._type not in (int, float):
             return default if default in values else values[0]
@@ -170,7 +178,7 @@ class _Overriding:
 
     def _default_within(self, low: float, high: float) -> Any:
         if self._entry.default is None:
-            return min(max(self._declared.default, low), high)
+            return min(max(self._declared.default, low), high) if self._declared.advised else None
         default = self._of_its_type(self._entry.default)
         if not low <= default <= high:
             raise self._refused(f"the default {default} is not from {low} to {high}")

@@ -61,8 +61,8 @@ class Entry(Section):
     )
     default: Value | None = Field(
         default=None,
-        description="The value of the first trial. By default it is the search space's, or the nearest one that is "
-        "tried.",
+        description="The value of the first trial. By default it is the one that the search space gives, or the nearest "
+        "one that is tried. If the search space gives none, the first trial draws a value like any other trial.",
         examples=[0.2],
     )
 

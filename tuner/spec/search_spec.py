@@ -93,7 +93,7 @@ class SearchSpec(Section):
     warm_start: WarmStart | None = Field(
         default=None,
         description="Another study in the same database whose best trials are tried first: its name, or its name and "
-        "the number of trials. By default the study starts from the defaults of its search space.",
+        "the number of trials. By default the study starts from the defaults that its search space gives.",
         examples=[{"study": "other", "trials": 10}],
     )
     seed: Annotated[Count, Field(lt=2**31)] = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,7 +25,8 @@ class Assignment(BaseModel):
         resume_from: keys of the resume checkpoints to go on from, the best one first.
         recorded: epochs of the trial that the database has, without a gap from the first one on.
         preset: hyperparameter values to use instead of sampled ones.
-        use_defaults: every hyperparameter without a preset takes its default: the first trial.
+        use_defaults: of the first trial: every hyperparameter without a preset takes its default; with ``"advised"``
+            only where the space or the spec chose that default.
         devices: the GPUs that the process may see, as CUDA names them; empty for none, None for no restriction.
         share_device: let TensorFlow grow its memory, because other trials use the device too.
         threads: CPU threads for TensorFlow.
@@ -45,7 +46,7 @@ class Assignment(BaseModel):
     resume_from: tuple[str, ...] = ()
     recorded: int = 0
     preset: dict[str, Any] = {}
-    use_defaults: bool = False
+    use_defaults: bool | Literal["advised"] = False
     devices: tuple[str, ...] | None = None
     share_device: bool = False
     threads: int = 1

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from storage import leases
 from storage.artifacts import StudyArtifacts
 from storage.leases import Lease
+from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
 from tuner.worker.closing import TrialCloser
@@ -89,11 +90,18 @@ class TrialStarter:
             scratch=self._study.artifacts.scratch,
             log=self._study.artifacts.trial_log(number, lease.token),
             preset=lease.preset,
-            use_defaults=number == 0 and self._study.spec.sampler.name not in ENUMERATING,
+            use_defaults=_first_values(self._study.spec) if number == 0 else False,
             devices=plan.devices,
             share_device=plan.share_device,
             threads=plan.threads,
         )
+
+
+def _first_values(spec: SearchSpec) -> bool | Literal["advised"]:
+    """What the first trial takes of its space's defaults: all of a space whose every default is a good one."""
+    if spec.sampler.name in ENUMERATING:
+        return False
+    return True if spec.space.is_built_in else "advised"
 
 
 def _resume_keys(artifacts: StudyArtifacts, lease: Lease) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from typing import Any
 import keras_tuner
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from storage.summaries import public_params
-from tuner.hyperparameters import Suggest, TrialHyperParameters
+from tuner.hyperparameters import Suggest, TrialHyperParameters, default_of
+from tuner.spec.hyperparameters import Hyperparameters
 
 Answers = Callable[[optuna.Trial], Suggest]
 Ask = Callable[[keras_tuner.HyperParameters], Any]
@@ -263,6 +264,25 @@ def test_a_default_outside_its_range_gives_the_nearest_value(answers: Answers) -
     assert hp.Float("b", 1e-4, 1e-2, sampling="log", default=0.1) == 1e-2
     assert hp.Int("c", 2, 32, step=2, sampling="log", default=20) == 16
     assert hp.Int("d", 1, 10, sampling="reverse_log", default=0) == 1
+
+
+def test_a_first_trial_takes_the_defaults_that_somebody_chose_and_draws_the_others() -> None:
+    asked: dict[str, Any] = {}
+
+    def suggest(name: str, distribution: BaseDistribution, value: Any) -> Any:
+        asked[name] = value
+        return default_of(name, distribution, value) if value is not None else distribution.high  # type: ignore[attr-defined]
+
+    entries = Hyperparameters.model_validate({"entries": {"said": {"default": 3}, "narrowed": {"min_value": 2}}})
+    hp = TrialHyperParameters(suggest, use_defaults="advised", spec=entries)
+    assert hp.Int("lower_end", 1, 9) == 9
+    assert hp.Int("chosen", 1, 9, default=1) == 1
+    assert hp.Float("chosen_rate", 1e-4, 1e-1, sampling="log", default=1e-3) == 1e-3
+    assert hp.Choice("activation", ["relu", "gelu"], default="relu") == "relu"
+    assert hp.Boolean("flag") is False
+    assert hp.Int("said", 1, 9) == 3
+    assert hp.Int("narrowed", 1, 9) == 9
+    assert {name for name, value in asked.items() if value is None} == {"lower_end", "narrowed"}
 
 
 def test_brute_force_tries_each_configuration_once(answers: Answers) -> None:

@@ -68,6 +68,7 @@ def test_the_listing_is_json() -> None:
         "default": 8,
         "conditions": [{"parent": "model", "values": ["deep"], "discovered": True}],
         "ordered": False,
+        "advised": False,
         "optuna_name": "units_0",
     }
 

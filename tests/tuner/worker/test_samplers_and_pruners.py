@@ -74,6 +74,15 @@ def test_trial_0_takes_the_defaults_whichever_lease_it_comes_from(
     assert trials[1].params != trials[0].params
 
 
+def test_the_first_trial_draws_what_nobody_chose(create_study, run_worker, make_spec, database):
+    spec = make_spec("Unadvised", trials=1, sampler="random", training={"epochs": 1, "batch_size": 16})
+    create_study(spec)
+    run_worker(spec)
+    (first,) = leaderboard.trials(database, spec.study)
+    assert first.params["advised"] == 6
+    assert first.params["rate"] > 1e-4
+
+
 OPTIONS = {
     "threshold": {"lower": 0.55},
     "patient": {"patience": 0, "wrapped": {"name": "median", "n_startup_trials": 1}},
