@@ -33,8 +33,8 @@ def search_space(spec: SearchSpec | Path | str, overrides: Sequence[str] = ()) -
 def enqueue(study: str, values: Mapping[str, Any], *, storage: str | None = None) -> Enqueued:
     """Has a configuration tried next, within the study's budget: by the next trial that has not begun.
 
-    Hyperparameters without a value are sampled; in trial 0 they take the defaults that were chosen for them. Values for hyperparameters that
-    the configuration does not ask for are not used.
+    Hyperparameters without a value are sampled; in trial 0 they take the defaults that were chosen for them. Values for
+    hyperparameters that the configuration does not ask for are not used.
 
     Args:
         values: by hyperparameter, as ``tuner space`` names them.

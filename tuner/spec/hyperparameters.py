@@ -61,8 +61,8 @@ class Entry(Section):
     )
     default: Value | None = Field(
         default=None,
-        description="The value of the first trial. By default it is the one that the search space gives, or the nearest "
-        "one that is tried. If the search space gives none, the first trial draws a value like any other trial.",
+        description="The value of the first trial. By default it is the one that the search space gives, or the "
+        "nearest one that is tried. If the search space gives none, the first trial draws a value as any other does.",
         examples=[0.2],
     )
 

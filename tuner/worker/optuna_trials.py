@@ -13,6 +13,8 @@ from optuna.distributions import (
     IntDistribution,
     json_to_distribution,
 )
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY as CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -22,6 +24,7 @@ from storage.fencing import Lease, trial_of
 from storage.parameter_variants import is_compatible, takes, variant
 from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
+from tuner.worker.comparing import Comparison
 from tuner.worker.sampling import make_pruner, make_sampler
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
@@ -172,12 +175,18 @@ def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     raise ValueError(f"{name}: {type(distribution).__name__} is not known")
 
 
+def live_trial(study: str, storage: Any, trial_id: int, sampler: BaseSampler, pruner: BasePruner) -> LiveTrial:
+    """A trial of an Optuna storage, of the study of this name."""
+    return LiveTrial(_Study(study, storage, sampler=sampler, pruner=pruner), trial_id)
+
+
 class OptunaTrials:
     """Opens the trials of one study for sampling, reporting and telling."""
 
     def __init__(self, study: OpenStudy) -> None:
         self._study = study
         self._pruner = make_pruner(study.spec)
+        self._comparison = Comparison()
 
     def open(self, lease: Lease) -> LiveTrial:
         """The lease's trial, whoever created it. Parameters already set keep their values; new ones are sampled.
@@ -196,6 +205,6 @@ class OptunaTrials:
         with optuna_errors():
             # Optuna's cache knows only the trials that it has seen: this one may be another worker's.
             self._study.database.optuna.get_all_trials(self._study.id, deepcopy=False)
-            sampler = make_sampler(self._study.spec, number, self._study.record.space.get("grid"))
-            study = _Study(self._study.name, storage, sampler=sampler, pruner=self._pruner)
-            return LiveTrial(study, trial_id)
+            grid = self._study.record.space.get("grid")
+            sampler = make_sampler(self._study.spec, number, grid, self._comparison)
+            return live_trial(self._study.name, storage, trial_id, sampler, self._pruner)

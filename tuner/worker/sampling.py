@@ -22,6 +22,7 @@ from tuner.spec.choices import PRUNERS, Pruner, Sampler
 from tuner.spec.problems import SpecModel, problems_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import trial_seed
+from tuner.worker.comparing import ComparingSampler, Comparison
 
 Grid = Mapping[str, Sequence[Any]]
 _Made = TypeVar("_Made")
@@ -40,16 +41,21 @@ _YAML_TYPES: Mapping[str, Any] = {
 _ONE_SEED = ("qmc", "grid")
 # These visit every point once; a first trial with defaults would be one point too many.
 ENUMERATING = ("grid", "brute_force")
+# These choose by what trials came to.
+_LEARNING = ("tpe", "gp", "cmaes", "nsga2")
 # These look at the constraints of the trials before; to the others a violating trial is as good as any.
 HEEDS_CONSTRAINTS = ("tpe", "nsga2", "gp")
 
 
-def make_sampler(spec: SearchSpec, number: int, grid: Grid | None = None) -> samplers.BaseSampler:
+def make_sampler(
+    spec: SearchSpec, number: int, grid: Grid | None = None, comparison: Comparison | None = None
+) -> samplers.BaseSampler:
     """The sampler for one trial.
 
     Args:
         number: the trial's number, which its seed comes from.
         grid: the values of each parameter; the grid sampler needs it.
+        comparison: of the study's trials, for samplers that learn from what trials came to.
 
     Raises:
         SpecError: an option is unknown or has an impossible value, or a library is missing.
@@ -59,7 +65,7 @@ def make_sampler(spec: SearchSpec, number: int, grid: Grid | None = None) -> sam
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return _SAMPLERS[name](spec, seed, grid, dict(options))
+            sampler = _SAMPLERS[name](spec, seed, grid, dict(options))
     except _WrongOptions as error:
         raise error.under("sampler") from None
     except (TypeError, ValueError) as error:
@@ -67,6 +73,7 @@ def make_sampler(spec: SearchSpec, number: int, grid: Grid | None = None) -> sam
     except ImportError:
         extra = "pip install 'keras-champion[gp]'" if name == "gp" else "install it"
         raise SpecError("spec", [Problem("sampler", f"{name} needs a library that is missing: {extra}")]) from None
+    return sampler if comparison is None or name not in _LEARNING else ComparingSampler(sampler, comparison)
 
 
 def make_pruner(spec: SearchSpec) -> pruners.BasePruner:

@@ -1,0 +1,133 @@
+"""Trials as a sampler sees them: what a pruned trial is worth is what it would have come to.
+
+Optuna's samplers put every completed trial above every pruned one, or see the completed ones alone. So a trial that
+nothing could prune, since it was the first, would teach more than one that was better in every epoch and ended later.
+Here trials are compared at the epochs that they share, as BOHB (Falkner et al., arXiv 1807.01774) and Hyper-Tune (Li et
+al., arXiv 2201.06834) do. Where few trials have reached an epoch, the earlier ones guide: a pruned trial goes on in
+thought, and gains in each epoch what the trials that reached it have gained there, at the median.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Container, Sequence
+from statistics import median
+from typing import Any, cast
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+Curve = tuple[float, ...]
+
+
+class Comparison:
+    """What the trials of one study are worth beside each other. It remembers what finished trials have reached."""
+
+    def __init__(self) -> None:
+        self._curves: dict[int, Curve] = {}
+        self._gains: list[list[float]] = []
+        self._known = 0
+        self._typical: list[float] = []
+
+    def of(self, trials: Sequence[FrozenTrial], maximize: bool) -> list[FrozenTrial]:
+        """The trials, with each one that the pruner ended as a completed one of the value that it would have come to.
+
+        Args:
+            trials: of one study, some of which may have been given before.
+        """
+        for each in trials:
+            if each.number not in self._curves and each.state in (TrialState.COMPLETE, TrialState.PRUNED):
+                self._learn(each, maximize)
+        if self._known != len(self._curves):
+            self._known, self._typical = len(self._curves), [median(gains) for gains in self._gains]
+        return [self._worth(each) if each.state is TrialState.PRUNED else each for each in trials]
+
+    def _learn(self, trial: FrozenTrial, maximize: bool) -> None:
+        curve = _best_so_far(trial, maximize)
+        self._curves[trial.number] = curve
+        self._gains += [[] for _ in range(len(curve) - 1 - len(self._gains))]
+        for epoch, gains in enumerate(self._gains[: max(0, len(curve) - 1)]):
+            gains.append(curve[epoch + 1] - curve[epoch])
+
+    def _worth(self, trial: FrozenTrial) -> FrozenTrial:
+        curve = self._curves[trial.number]
+        if not curve:
+            return trial
+        seen = copy.copy(trial)
+        seen.state = TrialState.COMPLETE
+        seen.values = [curve[-1] + sum(self._typical[len(curve) - 1 :])]
+        return seen
+
+
+def _best_so_far(trial: FrozenTrial, maximize: bool) -> Curve:
+    """The best value until each epoch; empty for a trial that diverged, which no epoch before that excuses."""
+    values = [value for _, value in sorted(trial.intermediate_values.items())]
+    if trial.user_attrs.get("outcome") == "diverged" or not all(map(math.isfinite, values)):
+        return ()
+    best = max if maximize else min
+    found: list[float] = []
+    for value in values:
+        found.append(best(value, found[-1]) if found else value)
+    return tuple(found)
+
+
+class _SeenStudy:
+    """A study whose trials are as the sampler is to see them; everything else is the study's own."""
+
+    def __init__(self, study: Study, comparison: Comparison) -> None:
+        self._seen, self._comparison = study, comparison
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._seen, name)
+
+    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
+        return self._get_trials(deepcopy, states)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        every = self._seen._get_trials(deepcopy=deepcopy, use_cache=use_cache)
+        compared = self._comparison.of(every, self._seen.direction is StudyDirection.MAXIMIZE)
+        return [each for each in compared if states is None or each.state in states]
+
+
+class ComparingSampler(BaseSampler):
+    """A sampler that learns from what was pruned.
+
+    Args:
+        sampler: any that takes a trial's value from the trial.
+        comparison: of the study that is sampled.
+    """
+
+    def __init__(self, sampler: BaseSampler, comparison: Comparison) -> None:
+        self._sampler, self._comparison = sampler, comparison
+
+    def reseed_rng(self) -> None:
+        self._sampler.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(self._as_seen(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(self._as_seen(study), trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._sampler.sample_independent(self._as_seen(study), trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._sampler.before_trial(self._as_seen(study), trial)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        self._sampler.after_trial(self._as_seen(study), trial, state, values)
+
+    def _as_seen(self, study: Study) -> Study:
+        # Several objectives are not reported epoch by epoch, and nothing of theirs is pruned.
+        return study if study._is_multi_objective() else cast(Study, _SeenStudy(study, self._comparison))
