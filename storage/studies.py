@@ -37,7 +37,7 @@ class StudyRecord:
         reason: why it is in its state, if there is something to say.
         budget: how many trials it shall have: the number of its leases.
         created_at: by the database's clock, UTC.
-        deadline: no trial starts after it; by the database's clock, UTC.
+        deadline: no trial starts after it, and running ones end with their epoch; by the database's clock, UTC.
         versions: of the software that launched it.
         space: its hyperparameters, as explored.
     """
@@ -246,13 +246,6 @@ def reopen(db: Database, study_id: int, *, timeout: float | None) -> bool:
     )
     with db.writing() as session:
         return _changed(session, again)
-
-
-def past_deadline(db: Database, study_id: int) -> bool:
-    """Whether the study has a deadline and the database's clock is past it."""
-    past = exists().where(StudyRow.study_id == study_id, StudyRow.deadline <= db.now())
-    with db.reading() as session:
-        return bool(session.scalar(select(past)))
 
 
 @retried

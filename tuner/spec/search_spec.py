@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -28,6 +29,8 @@ from tuner.spec.sections import LaunchSettings, Resources, Training
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Each is a row in the database from the start.
 MOST_TRIALS = 1_000_000
+# Where the timeout decides: more than a day of toy trials on one slot, and few enough to be rows.
+MOST_IN_TIME = 1_000
 _WrittenObjective = MetricName | Objective
 _WrittenObjectives = _WrittenObjective | Annotated[list[_WrittenObjective], Field(min_length=1)]
 
@@ -63,12 +66,14 @@ class SearchSpec(Section):
     trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = Field(
         default=30,
         description="The number of configurations that are tried. The default is enough to see what a search space "
-        "can do. The number may be raised later.",
+        f"can do; with a `timeout` it is {MOST_IN_TIME}, so that the time decides. The number may be raised later.",
     )
     timeout: Duration | None = Field(
         default=None,
-        description="The time after which no new trial starts, in seconds or with a unit (`s`, `m`, `h`, `d`). "
-        "Running trials finish. By default there is no limit. The timeout may be changed later.",
+        description="The time that the search may take, in seconds or with a unit (`s`, `m`, `h`, `d`). After it no "
+        "trial starts, and running trials end with the epoch that they are in; their best epoch counts. A trial that "
+        "could not end an epoch in the time that is left does not start. By default there is no limit. The timeout "
+        "may be changed later.",
         examples=["90m"],
     )
     target: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
@@ -142,6 +147,13 @@ class SearchSpec(Section):
         "beside the SQLite file, or in the working directory with another database.",
         examples=["s3://my-bucket/tuner"],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_as_there_is_time_for(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and written.get("timeout") is not None and "trials" not in written:
+            return {**written, "trials": MOST_IN_TIME}
+        return written
 
     @field_validator("study")
     @classmethod

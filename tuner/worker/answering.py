@@ -14,6 +14,7 @@ from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, 
 from tuner.worker.closing import reaches_target
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.patience import Patience
+from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial
 
 _log = logging.getLogger(__name__)
@@ -22,15 +23,23 @@ _log = logging.getLogger(__name__)
 class Answerer:
     """Writes down what a trial reports, then answers.
 
-    ``stopping`` says whether the study's trials shall leave after their epoch.
+    Args:
+        stopping: whether the study's trials shall leave after their epoch.
+        remaining: of the study's timeout; once it is over, a trial ends with its epoch.
     """
 
     def __init__(
-        self, study: OpenStudy, patiently: Patience, stopping: Callable[[], bool], metrics: WorkerMetrics
+        self,
+        study: OpenStudy,
+        patiently: Patience,
+        stopping: Callable[[], bool],
+        remaining: RemainingTime,
+        metrics: WorkerMetrics,
     ) -> None:
         self._study = study
         self._patiently = patiently
         self._stopping = stopping
+        self._remaining = remaining
         self._metrics = metrics
 
     def answer(self, running: RunningTrial, message: Building | Suggest | Built | EpochDone) -> None:
@@ -57,6 +66,8 @@ class Answerer:
         return running.live.suggest(asked.name, asked.distribution, asked.value)
 
     def _record(self, running: RunningTrial, done: EpochDone) -> None:
+        if running.epochs == 0:
+            self._remaining.heard_first_epoch(time.monotonic() - running.started)
         running.epochs = done.epoch
         # A `fit` of one's own may return the objective at its end.
         value = done.metrics.get(self._study.spec.objective.metric)
@@ -86,7 +97,7 @@ class Answerer:
         if self._stopping():
             running.stop_sent = True
             return "stop"
-        if self._reaches_target(running, done):
+        if self._reaches_target(running, done) or self._remaining.is_over:
             return "finish"
         return "prune" if pruned else "continue"
 

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from tuner.worker.metrics import Publishing, WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.preparing import prepare_on_node
+from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial, Slot
 from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 from tuner.worker.starting import TrialStarter
@@ -71,8 +73,13 @@ class Supervisor:
         self._metrics.watch_slots(len(self._slots), self._number_busy)
         self._trials = OptunaTrials(self._study)
         self._closer = TrialCloser(self._study, settings.max_attempts, self._metrics)
+        self._remaining = RemainingTime()
         self._answerer = Answerer(
-            self._study, self._patiently, lambda: self._state in ("stopping", "stopped"), self._metrics
+            self._study,
+            self._patiently,
+            lambda: self._state in ("stopping", "stopped"),
+            self._remaining,
+            self._metrics,
         )
         self._state: str = self._study.record.state
         self._polled = -math.inf
@@ -157,17 +164,20 @@ class Supervisor:
             return
         self._polled = time.monotonic()
         self._publishing.write_if_due()
-        self._state = self._patiently(studies.load_study, self._study.database, self._settings.study).state
+        record = self._patiently(studies.load_study, self._study.database, self._settings.study)
+        self._state = record.state
         self._patiently(workers.seen, self._study.database, self._id)
-        if self._state == "running" and not self._busy() and self._past_deadline():
-            why = "the timeout has passed"
+        left = None if record.deadline is None else self._patiently(self._seconds_until, record.deadline)
+        self._remaining.look(left)
+        if self._state == "running" and not self._busy() and not self._remaining.suffices():
+            why = self._remaining.why_over()
             self._patiently(
                 studies.set_state, self._study.database, self._study.id, "finished", why, only_from=("running",)
             )
             self._state = "finished"
 
-    def _past_deadline(self) -> bool:
-        return self._patiently(studies.past_deadline, self._study.database, self._study.id)
+    def _seconds_until(self, deadline: datetime) -> float:
+        return (deadline - self._study.database.clock()).total_seconds()
 
     def _nothing_to_do(self) -> bool:
         if self._state != "running" or self._leaving.draining.is_set():
@@ -211,7 +221,7 @@ class Supervisor:
 
     def _may_start(self) -> bool:
         leaving = self._leaving.requested.is_set() or self._leaving.draining.is_set()
-        return self._state == "running" and not leaving and not self._past_deadline()
+        return self._state == "running" and not leaving and self._remaining.suffices()
 
     # --- listening
 

@@ -243,6 +243,22 @@ def test_no_trial_starts_after_the_timeout(create_study, run_worker, make_spec, 
     assert now.running == 0
 
 
+def test_a_trial_ends_with_its_epoch_once_the_timeout_has_passed(
+    create_study, start_worker, make_spec, database, eventually
+):
+    epochs = 10**6
+    spec = make_spec("Fast", training={"epochs": epochs, "batch_size": 16, "early_stopping": {"patience": epochs}})
+    record = create_study(spec)
+    worker = start_worker(spec)
+    eventually(trained_an_epoch(database, spec.study))
+    assert studies.reopen(database, record.study_id, timeout=0)
+    assert worker.wait(60)
+    now = progress.status(database, spec.study)
+    assert (now.state, now.reason, now.complete, now.open) == ("finished", "the timeout has passed", 1, 2)
+    trial = leaderboard.trial(database, spec.study, 0)
+    assert trial.checkpoint and 1 <= trial.summary.epochs < epochs
+
+
 def test_the_target_ends_the_study(create_study, run_worker, make_spec, database):
     spec = make_spec("Fast", trials=50, target=0.1)
     create_study(spec)
