@@ -11,6 +11,8 @@ Direction = Literal["maximize", "minimize"]
 
 # Measured of every trained model where an objective or a constraint names them; less is better.
 MEASURES = ("parameters", "export_bytes", "latency_ms")
+# The metric by which the database tells the executions of a trial apart, from 1; where there is one it is not there.
+EXECUTION = "execution"
 
 # Keras's metric and loss names in snake case, as `compile` derives them.
 _MAXIMIZE = re.compile(

@@ -9,6 +9,7 @@ from typing import Any
 
 from storage import leases
 from tuner.spec.constraints import broken
+from tuner.spec.objective import EXECUTION
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
 from tuner.worker.closing import reaches_target
@@ -73,7 +74,7 @@ class Answerer:
         value = done.metrics.get(self._study.spec.objective.metric)
         metrics = done.metrics
         if self._study.spec.training.executions_per_trial > 1:
-            metrics = {"execution": done.execution + 1.0, **metrics}
+            metrics = {EXECUTION: done.execution + 1.0, **metrics}
         self._patiently(leases.record_epoch, self._study.database, running.lease, done.epoch, metrics, done.seconds)
         self._metrics.epochs.inc()
         self._metrics.training_seconds.inc(done.seconds)

@@ -110,7 +110,7 @@ def export_request(study: OpenStudy, trial: TrialDetail) -> Iterator[ExportReque
             params=summary.params,
             data_fingerprint=study.record.fingerprint,
             cache=study.cache,
-            history=(TrialCurve.of(trial, spec.objective),),
+            history=(TrialCurve.of(trial),),
         )
 
 

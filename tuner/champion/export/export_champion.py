@@ -24,6 +24,7 @@ from tuner.champion.formats.offered import require_packages
 from tuner.champion.placement import check_destination, staging
 from tuner.champion.records.assessment import Assessment
 from tuner.champion.records.request import ExportReport, ExportRequest
+from tuner.champion.records.trial_curve import epochs_to_best
 from tuner.champion.registry.files import register_export
 from tuner.data.splits import TEST
 from tuner.errors import ExportError, RegistryError
@@ -97,8 +98,8 @@ def _export(study: OpenStudy, options: ExportOptions, to: Path) -> ExportReport:
                 request = _ensemble(request, evaluation, assessed, options.ensemble, workspace / "ensemble.keras")
                 request = _with_every_history(request, requests)
         if options.refit or options.seeds:
-            epochs = leaderboard.trial(study.database, study.name, request.trial).best_epoch
-            epochs = epochs or request.spec.training.epochs
+            detail = leaderboard.trial(study.database, study.name, request.trial)
+            epochs = epochs_to_best(detail) or request.spec.training.epochs
             request = retrain(request, epochs, workspace, log, refit=options.refit, times=options.seeds or 1)
         shares = (importances(history(study.database, study.name)) or {}).get(request.spec.objective.metric)
         report = export_model(request.model_copy(update={"importances": shares}), to, log, options.formats)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tuner.spec.objective import Objective
+from tuner.spec.objective import EXECUTION
 
 if TYPE_CHECKING:
     # The processes of an export read these records, and no database.
@@ -33,25 +33,27 @@ class TrialCurve(BaseModel):
     executions: int = 1
 
     @classmethod
-    def of(cls, detail: TrialDetail, objective: Objective) -> TrialCurve:
+    def of(cls, detail: TrialDetail) -> TrialCurve:
         """A trial's, as the database has it."""
         names = dict.fromkeys(name for epoch in detail.curve for name in epoch.metrics)
-        made = cls(
+        return cls(
             trial=detail.summary.trial,
             epochs=tuple(epoch.epoch for epoch in detail.curve),
             metrics={name: tuple(_finite(epoch.metrics.get(name)) for epoch in detail.curve) for name in names},
             best_epoch=detail.best_epoch,
             executions=int((detail.summary.metrics or {}).get("executions", 1)),
         )
-        # The recorded one counts within its execution, and which one that was is not recorded.
-        return made if made.executions == 1 else made.model_copy(update={"best_epoch": made._best(objective)})
 
-    def _best(self, objective: Objective) -> int | None:
-        best: tuple[int, float] | None = None
-        for epoch, value in zip(self.epochs, self.metrics.get(objective.metric, ()), strict=False):
-            if value is not None and (best is None or objective.better(value, than=best[1])):
-                best = epoch, value
-        return None if best is None else best[0]
+
+def epochs_to_best(detail: TrialDetail) -> int | None:
+    """After how many epochs of training the kept model was at its best; None if that is not known.
+
+    Epochs count on from one execution of a trial to the next, while a training again is one execution.
+    """
+    if detail.best_epoch is None or "executions" not in (detail.summary.metrics or {}):
+        return detail.best_epoch
+    executions = [epoch.metrics.get(EXECUTION) for epoch in detail.curve if epoch.epoch <= detail.best_epoch]
+    return executions.count(executions[-1]) if executions else detail.best_epoch
 
 
 def _finite(value: float | None) -> float | None:
