@@ -119,7 +119,7 @@ class Fitting:
         with self._honouring():
             while True:
                 try:
-                    return self.space.fit(self.hp, self.network, *arguments, **keywords)
+                    return self.space.fit(self.hp, self.network, *arguments, **_fresh(keywords))
                 except TypeError as error:
                     twice = _GIVEN_TWICE.search(str(error))
                     if twice is None or twice[1] not in keywords or self._has_begun:
@@ -236,6 +236,13 @@ class Fitting:
         }
         if self.most_epochs is not None:
             given["epochs"] = min(given.get("epochs", 1), self.most_epochs)
+            # Else a look at one epoch would not see the validation of every second one.
+            given.pop("validation_freq", None)
+
+
+def _fresh(keywords: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of which a ``fit`` that is called again does not have what it did to those of the first call."""
+    return {name: list(value) if isinstance(value, list) else value for name, value in keywords.items()}
 
 
 def _takes_labels(parameter: inspect.Parameter) -> bool:

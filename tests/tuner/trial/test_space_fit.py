@@ -69,6 +69,19 @@ def test_callbacks_of_fits_own_run_beside_those_that_it_was_given(data):
     assert mine.steps == witness.steps == 6
 
 
+def test_callbacks_that_fit_adds_to_the_list_are_there_once_though_fit_is_called_again(data):
+    class Adding(Own):
+        def fit(self, hp, model, *args, **kwargs):
+            kwargs["callbacks"] += [Witness()]
+            self.callbacks = kwargs["callbacks"]
+            return super().fit(hp, model, *args, **kwargs)
+
+    space = Adding(epochs=1)
+    witness, _ = fitted(space, data)
+    assert witness.epochs == 1
+    assert [type(each) for each in space.callbacks].count(Witness) == 2
+
+
 def test_a_fit_that_takes_no_callbacks_is_seen_all_the_same(data):
     witness, _ = fitted(TakesLittle(), data)
     assert (witness.epochs, witness.steps, witness.tested) == (2, 6, 3)
@@ -114,6 +127,11 @@ def test_shuffle_is_what_fit_says(data):
 def test_the_most_epochs_hold_whatever_fit_asks_for(data):
     witness, _ = fitted(Own(epochs=7), data, epochs=1, most_epochs=1)
     assert witness.epochs == 1
+
+
+def test_a_look_at_one_epoch_validates_though_fit_validates_every_second_one(data):
+    assert fitted(Own(validation_freq=2), data, epochs=1, most_epochs=1)[0].tested == 3
+    assert fitted(Own(validation_freq=2), data, epochs=3)[0].tested == 0
 
 
 def test_an_error_of_fits_own_is_not_taken_for_a_keyword_given_twice(data):
