@@ -17,19 +17,24 @@ from search_spaces.statistics import INTEGER_MISSING
 # What stands for a missing number; case does not matter. The clean process of a proof has a copy of its own.
 MISSING_NUMBERS = (
     *("", "na", "n/a", "n.a.", "#n/a", "<na>", "#na", "nan", "-nan", "null", "nil", "none", "?", "\\n", "-", "--", "."),
-    *("unknown", "missing", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
+    *("unknown", "missing", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?", "(null)", "#n/a n/a"),
+    *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "..", "...", "\u2013", "\u2014", "\u2026"),
 )
 
 _POINT = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # Points between thousands only where a comma says what they are.
 _COMMA = r"^[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?$"
-# With signs that say that it is meant as a number, though not how it is to be read.
+# With signs that say that it is meant as a number, though not how it is to be read; in brackets, it is below zero.
 _BLANK = r"[\s\x{a0}\x{2009}\x{202f}]"
+_SIGN = r"[+\x{2212}\x{2013}-]"
+_MARK = rf"([.,'\x{{2019}}\x{{66b}}\x{{66c}}]|{_BLANK})"
 _LIKE_A_NUMBER = (
-    rf"^[+-]?[$€£¥]?{_BLANK}?[+-]?(\d+|\d{{1,3}}(([.,'\x{{2019}}]|{_BLANK})\d{{3}})+)([.,]\d+)?{_BLANK}?[%$€£¥]?$"
+    rf"^\(?{_SIGN}?[$€£¥]?{_BLANK}?{_SIGN}?(\p{{Nd}}+|\p{{Nd}}{{1,3}}({_MARK}\p{{Nd}}{{3}})+)"
+    rf"([.,\x{{66b}}]\p{{Nd}}+)?{_BLANK}?[%$€£¥\x{{66a}}]?\)?$"
 )
 # With three digits behind the comma, which could be thousands as well.
 _MAYBE_THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"
+_MAYBE_GROUPED = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _INTEGER = r"^[+-]?\d{1,18}$"
 _WHOLE = r"^[+-]?\d{1,18}(\.0*)?$"
@@ -70,7 +75,7 @@ class Numbers:
         other: shape (n,): neither missing nor a number.
         infinite: shape (n,): infinite, or beyond what float32 can hold.
         commas: shape (n,): numbers with a decimal comma; of these ``thousands`` could be whole numbers as well.
-        points: shape (n,): numbers with a decimal point.
+        points: shape (n,): numbers with a decimal point; of these ``grouped`` could be whole numbers as well.
         whole: whether all that are there are written as integers.
     """
 
@@ -81,6 +86,7 @@ class Numbers:
     commas: Mask
     thousands: Mask
     points: Mask
+    grouped: Mask
     whole: bool
 
 
@@ -112,6 +118,7 @@ def numbers(strings: Any, commas: bool = False) -> Numbers:
         commas=_mask(with_comma),
         thousands=_mask(compute.and_(with_comma, compute.match_substring_regex(trimmed, _MAYBE_THOUSANDS))),
         points=_mask(points),
+        grouped=_mask(compute.match_substring_regex(trimmed, _MAYBE_GROUPED)),
         whole=bool(whole.as_py()) if len(strings) else True,
     )
 

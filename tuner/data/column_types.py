@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +98,8 @@ class ColumnProfile:
         self._whole = self._whole and read.whole
         decimals = read.commas if self._delimiter == ";" else read.commas & ~read.thousands
         kinds = {"other": other, "infinite": read.infinite, "commas": read.commas, "points": read.points}
-        for kind, which in (kinds | {"decimals": decimals}).items():
+        kinds |= {"decimals": decimals, "decimal points": read.points & ~read.grouped}
+        for kind, which in kinds.items():
             if kind not in self._met and which.any():
                 index = int(np.argmax(which))
                 self._met[kind] = _Cell(int(places[index]), strings[index].as_py(), file)
@@ -110,6 +111,12 @@ class ColumnProfile:
         self._like += int(like_numbers(words).sum())
         if len(self._words) <= _FEW_WORDS:
             self._words.update(compute.unique(words).to_pylist())
+
+    def found(self, kind: Literal["commas", "grouped"]) -> str | None:
+        """The first number with a decimal comma, or with a point where every point could divide thousands."""
+        if kind == "grouped":
+            return None if "decimal points" in self._met or "points" not in self._met else str(self._met["points"])
+        return str(self._met["commas"]) if "commas" in self._met else None
 
     @property
     def many(self) -> bool:
@@ -187,7 +194,7 @@ class ColumnProfile:
             return None
         if self._like and self._numbers + self._like >= NEARLY_ALL * self._present:
             return (
-                f" seems to be of numbers, but with decimal commas, marks between thousands or units: "
+                f" seems to be of numbers, but with decimal commas, marks between thousands, units or other signs: "
                 f"{self._met['other']}: {self._or_category('write it as in 1234.5')}"
             )
         words = len(self._words) <= _FEW_WORDS and not any(map(str.isdigit, "".join(self._words)))
@@ -200,6 +207,20 @@ class ColumnProfile:
 
     def _or_category(self, advice: str) -> str:
         return f"{advice}, or set data.columns: {{{self._name}: category}}"
+
+
+def check_points(profiles: Mapping[str, ColumnProfile], types: Mapping[str, ColumnType]) -> None:
+    """Raises DataError: numbers of one column have decimal commas, and the points in another may divide thousands."""
+    numeric = {name: profiles[name] for name, found in types.items() if found == "number"}
+    commas = next(((name, cell) for name, each in numeric.items() if (cell := each.found("commas"))), None)
+    for name, profile in numeric.items():
+        if commas is not None and (cell := profile.found("grouped")):
+            raise DataError(
+                f"column {name!r} has points that could be decimal ones or divide thousands, for column {commas[0]!r} "
+                f"has decimal commas: {cell}, {commas[1]}: write numbers without marks between thousands, or set "
+                f"data.columns: {{{name}: category}}",
+                key=f"data.columns.{name}",
+            )
 
 
 def missing_column(name: str, key: str, names: Collection[str], file: str) -> DataError:

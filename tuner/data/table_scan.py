@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tuner.data.bad_files import printable
 from tuner.data.bad_rows import BadRows
 from tuner.data.cells import Mask, bare, blank, decimal_comma, decoded
-from tuner.data.column_types import ColumnProfile, missing_column
+from tuner.data.column_types import ColumnProfile, check_points, missing_column
 from tuner.data.splits import TRAIN, VALIDATION, Indices
 from tuner.data.table_file import Rows, TableFile
 from tuner.data.targets import LabelColumn, Target, example_weights
@@ -229,7 +229,9 @@ class _Scanner:
     def _columns(self) -> tuple[Column, ...]:
         if self._data.text_column is not None:
             return (Column("", "text"),)
-        return tuple(Column(name, profile.type(), profile.many) for name, profile in self._profiles.items())
+        types = {name: profile.type() for name, profile in self._profiles.items()}
+        check_points(self._profiles, types)
+        return tuple(Column(name, types[name], profile.many) for name, profile in self._profiles.items())
 
     def _given(self, files: Mapping[str, tuple[int, int]], usable: Mask) -> dict[str, Indices]:
         if self._data.split_column is None:

@@ -439,7 +439,10 @@ def test_numbers_and_booleans_written_in_several_ways_are_one_class_each(table, 
     assert table("n,y", *rows, label_column="y", **keys).class_names == names
 
 
-MARKERS = ["\\N", "-", "--", ".", "unknown", "Missing", "#VALUE!", "#DIV/0!", "n.a.", "nil", "NA", "N/A", "?", "None"]
+MARKERS = [
+    *("\\N", "-", "--", ".", "..", "\u2013", "\u2014", "unknown", "Missing", "#VALUE!", "#DIV/0!", "n.a.", "nil", "NA"),
+    *("N/A", "?", "None", "(null)", "1.#QNAN", "-1.#IND", "#N/A N/A"),
+]
 
 
 @pytest.mark.parametrize("marker", MARKERS)
@@ -490,6 +493,9 @@ def test_decimal_commas_are_read_where_a_comma_divides_no_values(table, delimite
         (lambda i: f"{i + 1}\u00a0234", ",", "seems to be of numbers"),
         (lambda i: f"{i} %", ",", "seems to be of numbers"),
         (lambda i: f"${i}.50", ";", "seems to be of numbers"),
+        (lambda i: f"\u2212{i}.5", ",", "seems to be of numbers"),
+        (lambda i: f"({i}.50)", ",", "seems to be of numbers"),
+        (lambda i: str(i).translate({48 + k: 0x660 + k for k in range(10)}), ",", "seems to be of numbers"),
     ],
 )
 def test_numbers_that_could_be_read_in_two_ways_are_refused(table, written, delimiter, said):
@@ -498,6 +504,16 @@ def test_numbers_that_could_be_read_in_two_ways_are_refused(table, written, deli
         table(*lines, delimiter=delimiter, label_column="y")
     declared = table(*lines, delimiter=delimiter, label_column="y", columns={"n": "category"})
     assert kinds_of(declared) == {"n": "category"}
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_points_beside_decimal_commas_of_another_column_may_divide_thousands(table, grouped):
+    rows = [f"{i + 1}.{100 + i}{'' if grouped else 5};{i},5;{'pq'[i % 2]}" for i in range(40)]
+    if grouped:
+        with pytest.raises(DataError, match=r"column 'n' has points .* divide thousands, .*'w' .*'1\.100', .*'0,5'"):
+            table("n;w;y", *rows, delimiter=";", label_column="y")
+    alone = table("n;w;y", *rows, delimiter=";", label_column="y", ignore=["w"] if grouped else [])
+    assert kinds_of(alone)["n"] == "number"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import numpy as np
 # What stands for a missing value in a CSV file's columns of numbers, and in what an integer column is given then.
 MISSING_NUMBERS = (
     *("", "na", "n/a", "n.a.", "#n/a", "<na>", "#na", "nan", "-nan", "null", "nil", "none", "?", "\\n", "-", "--", "."),
-    *("unknown", "missing", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?"),
+    *("unknown", "missing", "#value!", "#div/0!", "#ref!", "#num!", "#null!", "#name?", "(null)", "#n/a n/a"),
+    *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "..", "...", "\u2013", "\u2014", "\u2026"),
 )
 INTEGER_MISSING = -(2**63)
 # What a process with TensorFlow has open beside the examples.
