@@ -27,6 +27,12 @@ _MARKED = re.compile(
     )
     + "])"
 )
+# First and last characters that nobody sees and that no word is spelled with: soft hyphens, marks of direction, the
+# word joiner, a byte order mark within a text.
+INVISIBLE = (
+    *((0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E), (0x200E, 0x200F), (0x202A, 0x202E), (0x2060, 0x2064)),
+    *((0x2066, 0x206F), (0xFEFF, 0xFEFF)),
+)
 # Divides words, though Unicode counts it among formats.
 ZERO_WIDTH_SPACE = 0x200B
 
@@ -59,9 +65,10 @@ class ScriptsMet:
 
 
 def _is_beyond(letter: str) -> bool:
-    """Whether a character that is not ASCII has a case, is punctuation or a blank."""
+    """Whether a character that is not ASCII has a case, is punctuation, a blank or invisible."""
     if letter.isascii():
         return False
     kind = unicodedata.category(letter)
     cased = letter.lower() != letter or letter.upper() != letter
-    return cased or kind[0] in "PZ" or ord(letter) == ZERO_WIDTH_SPACE
+    invisible = any(first <= ord(letter) <= last for first, last in INVISIBLE)
+    return cased or invisible or kind[0] in "PZ" or ord(letter) == ZERO_WIDTH_SPACE

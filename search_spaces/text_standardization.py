@@ -13,10 +13,14 @@ import keras
 import tensorflow as tf
 
 from search_spaces.statistics import Tokenization
-from search_spaces.text_scripts import UNSPACED, ZERO_WIDTH_SPACE
+from search_spaces.text_scripts import INVISIBLE, UNSPACED, ZERO_WIDTH_SPACE
 
 # All of Unicode's punctuation, and what Keras strips of ASCII beside it.
 _PUNCTUATION = r"[\p{P}$+<=>^`|~]"
+# Characters that nobody sees, but no joiners, which words are spelled with.
+_INVISIBLE = "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in INVISIBLE) + "]"
+# One letter to one, by Unicode's simple mapping: the full one leaves a dot behind that no small letter has.
+_DOTTED_CAPITAL = "\u0130"
 _BLANKS = rf"[\p{{Z}}\s\x0b\x1c-\x1f\x{{85}}\x{{{ZERO_WIDTH_SPACE:x}}}]+"
 _CHARACTER = "([" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in UNSPACED) + r"])"
 _MARKED = r" +(\p{M})"
@@ -29,7 +33,7 @@ class UnicodeStandardization:
 
     Attributes:
         lower: capitals become small letters; the Greek sigma is one letter wherever it stands, as in case folding.
-        strip: punctuation is removed.
+        strip: punctuation is removed, and so is what is invisible.
         spaces: all kinds of blanks become spaces.
         divide: each character of a script without blanks between words stands by itself, with its marks.
     """
@@ -41,9 +45,10 @@ class UnicodeStandardization:
 
     def __call__(self, texts: Any) -> Any:
         if self.lower:
-            texts = tf.strings.regex_replace(tf.strings.lower(texts, encoding="utf-8"), "ς", "σ")
+            texts = tf.strings.lower(tf.strings.regex_replace(texts, _DOTTED_CAPITAL, "i"), encoding="utf-8")
+            texts = tf.strings.regex_replace(texts, "ς", "σ")
         if self.strip:
-            texts = tf.strings.regex_replace(texts, _PUNCTUATION, "")
+            texts = tf.strings.regex_replace(tf.strings.regex_replace(texts, _PUNCTUATION, ""), _INVISIBLE, "")
         if self.divide:
             texts = tf.strings.regex_replace(texts, _CHARACTER, r" \1 ")
             texts = tf.strings.regex_replace(texts, _MARKED, r"\1")

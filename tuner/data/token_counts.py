@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # Of the files described here.
-_LAYOUT = 1
+_LAYOUT = 2
 # What is looked at at a time.
 _CHUNK_TEXTS = 4096
 _CHUNK_BYTES = 2**22
