@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from search_spaces.base import LabelForm
 from tuner.data.classes import class_values
@@ -28,12 +29,14 @@ def _problem(data: PreparedData, place: int, learner: Learner, form: LabelForm) 
     output = learner.shape
     assert output is not None
     target = _target_shape(facts, form)
+    if learner.activation == "softmax" and learner.kind is not None and output and output[-1] == 1:
+        return "the output is a softmax over one unit, which is always 1: use a sigmoid, or a unit for each class"
     if learner.kind == "index":
         return _index_problem(data, place, learner, form, target, output)
     if learner.kind != "one_hot" and facts.task == "classification" and learner.units == 1:
-        return _one_number_problem(facts, learner, form)
+        return _one_number_problem(facts, learner, form) or _range_problem(data, place, learner, form)
     if _alike(target, output) or (learner.kind != "one_hot" and _alike(_plain(target), _plain(output))):
-        return None
+        return _range_problem(data, place, learner, form)
     advice = _advice(facts, learner)
     return (
         f"it is {_shown(target)}, the output {_shown(output)}, and the loss {learner.name} compares them number by "
@@ -73,7 +76,7 @@ def _index_problem(
     if form == "integer" or (facts.coding == "index" and facts.task == "classification"):
         classes = len(facts.class_names)
         return None if classes <= units else f"it has {classes} classes, and the model gives {units} numbers"
-    spread = value_range(data, place)
+    spread = value_range(data, place, learner.ignored)
     if not spread.whole:
         return f"it has numbers that are no integers, and the loss {learner.name} takes the numbers of classes"
     if spread.low < 0 or spread.high >= units:
@@ -82,6 +85,34 @@ def _index_problem(
             f"loss {learner.name} takes 0 to {units - 1}"
         )
     return None
+
+
+def _range_problem(data: PreparedData, place: int, learner: Learner, form: LabelForm) -> str | None:
+    low, high = learner.taken
+    if form != "given" or data.targets[place].coding == "one_hot" or (low, high) == (-inf, inf):
+        return None
+    spread = value_range(data, place)
+    if spread.low >= low and spread.high <= high:
+        return None
+    takes = f"{low:g} to {high:g}" if high < inf else f"nothing below {low:g}"
+    return f"it has numbers from {spread.low:g} to {spread.high:g}, and the loss {learner.name} takes {takes}"
+
+
+def doubts(learned_by: Sequence[Learner]) -> list[str]:
+    """Losses that take an output for what it is not, though Keras trains on it: sentences for people."""
+    found = []
+    for each in learned_by:
+        if each.logits is False and each.activation == "linear":
+            found.append(
+                f"the loss {each.name} takes the model's output for probabilities, and the last layer has no "
+                "activation: give it a softmax or sigmoid, or the loss from_logits=True"
+            )
+        if each.logits and each.activation in ("softmax", "sigmoid"):
+            found.append(
+                f"the loss {each.name} has from_logits=True, and the last layer's {each.activation} makes "
+                "probabilities already: leave one of them out"
+            )
+    return found
 
 
 def _one_number_problem(facts: TargetFacts, learner: Learner, form: LabelForm) -> str | None:

@@ -30,8 +30,18 @@ _KINDS: dict[Kind, tuple[str, ...]] = {
         "Poisson",
         "Hinge",
         "SquaredHinge",
+        "CosineSimilarity",
     ),
 }
+# The numbers that a loss takes; beyond them it has no least value, or none at all.
+_PROBABILITIES, _SIGNS, _COUNTS = (0.0, 1.0), (-1.0, 1.0), (0.0, np.inf)
+_TAKEN = {
+    **dict.fromkeys((*_KINDS["binary"], *_KINDS["one_hot"]), _PROBABILITIES),
+    **dict.fromkeys(("Hinge", "SquaredHinge"), _SIGNS),
+    **dict.fromkeys(("Poisson", "MeanSquaredLogarithmicError"), _COUNTS),
+}
+# Of targets that may be as large as images, so many are looked at at a time.
+_ROWS = 1024
 _BY_CLASS: dict[type, Kind] = {getattr(keras.losses, name): kind for kind, names in _KINDS.items() for name in names}
 
 
@@ -43,13 +53,19 @@ class Learner:
         kind: of its loss; None for one of the user's own, or where there is none.
         name: of its loss, for people.
         shape: of its output for one example; None where it is unknown.
-        sigmoid: the output is known to be a sigmoid's.
+        activation: the function that the output is known to come from, by Keras's name; None where it is unknown.
+        taken: the smallest and the largest number that the loss takes.
+        logits: the loss makes probabilities of the output by itself; None where it knows no probabilities.
+        ignored: the class of examples or parts of them that the loss leaves out.
     """
 
     kind: Kind | None = None
     name: str = ""
     shape: tuple[int | None, ...] | None = None
-    sigmoid: bool = False
+    activation: str | None = None
+    taken: tuple[float, float] = (-np.inf, np.inf)
+    logits: bool | None = None
+    ignored: int | None = None
 
     @property
     def units(self) -> int | None:
@@ -70,8 +86,9 @@ def learners(model: keras.Model, data: PreparedData, outputs: Any) -> list[Learn
         by_name = [at for at, leaf in enumerate(leaves) if facts.name and facts.name in leaf.names]
         at = by_name[0] if by_name else place
         leaf = leaves[at] if by_name or len(leaves) == count else _Leaf(frozenset(), None)
-        kind, name = kind_of(_loss_of(getattr(model, "loss", None), at, leaf.names | {facts.name}))
-        found.append(Learner(kind, name, leaf.shape, count == 1 and _ends_in_sigmoid(model)))
+        loss = _loss_of(getattr(model, "loss", None), at, leaf.names | {facts.name})
+        activation = _last_activation(model) if count == 1 else None
+        found.append(learner_of(loss, leaf.shape, activation))
     return found
 
 
@@ -103,17 +120,27 @@ def _loss_of(losses: Any, place: int, names: Set[str]) -> Any:
     return losses
 
 
-def kind_of(loss: Any) -> tuple[Kind | None, str]:
-    """A loss's kind, and its name for people."""
+def learner_of(loss: Any, shape: tuple[int | None, ...] | None = None, activation: str | None = None) -> Learner:
+    """What learns a target by a loss: one of Keras's, by its name, its class or its function, or the user's own."""
     if isinstance(loss, str):
         try:
             loss = keras.losses.get(loss)
         except ValueError:
-            return None, str(loss)
+            return Learner(None, str(loss), shape, activation)
     for known, kind in _BY_CLASS.items():
         if isinstance(loss, known) or loss is _function_of(known):
-            return kind, getattr(loss, "__name__", "") or str(getattr(loss, "name", "") or type(loss).__name__)
-    return None, getattr(loss, "__name__", type(loss).__name__)
+            name = getattr(loss, "__name__", "") or str(getattr(loss, "name", "") or type(loss).__name__)
+            made = loss if isinstance(loss, known) else known()
+            return Learner(
+                kind,
+                name,
+                shape,
+                activation,
+                taken=_TAKEN.get(known.__name__, (-np.inf, np.inf)),
+                logits=getattr(made, "from_logits", None),
+                ignored=getattr(made, "ignore_class", None),
+            )
+    return Learner(None, getattr(loss, "__name__", type(loss).__name__), shape, activation)
 
 
 def _function_of(loss: type) -> Any:
@@ -121,10 +148,11 @@ def _function_of(loss: type) -> Any:
     return loss().fn
 
 
-def _ends_in_sigmoid(model: keras.Model) -> bool:
+def _last_activation(model: keras.Model) -> str | None:
     layers = getattr(model, "layers", [])
-    last = layers[-1] if layers else None
-    return getattr(last, "activation", None) is keras.activations.sigmoid
+    activation = getattr(layers[-1] if layers else None, "activation", None)
+    known = ("linear", "sigmoid", "softmax")
+    return next((name for name in known if activation is getattr(keras.activations, name)), None)
 
 
 def label_forms(
@@ -149,6 +177,8 @@ def _form(facts: TargetFacts, learner: Learner) -> LabelForm:
     values = class_values(facts).astype(np.float64)
     if as_rows and kind in ("one_hot", "binary"):
         return "one_hot"
+    if kind == "index" and learner.ignored is not None:
+        return "given"
     if kind == "index" and units is not None:
         return "given" if _are_indices(values, units) or classes > units else "integer"
     if kind == "binary" and units == 1 and classes == 2:
@@ -208,7 +238,7 @@ def _is_quantity(learner: Learner, facts: TargetFacts) -> bool:
     if facts.coding != "values":
         return False
     zero_and_one = set(class_values(facts).astype(np.float64).tolist()) == {0.0, 1.0}
-    return learner.kind == "numbers" and not (zero_and_one and learner.sigmoid)
+    return learner.kind == "numbers" and not (zero_and_one and learner.activation == "sigmoid")
 
 
 def _numbered(count: int) -> tuple[str, ...]:
@@ -224,10 +254,14 @@ class Spread:
     whole: bool
 
 
-def value_range(data: PreparedData, target: int) -> Spread:
-    """Of a target of numbers, in all splits."""
-    arrays = [np.asarray(split.targets[target]) for split in data.splits.values()]
-    whole = all(array.dtype.kind in "iub" or bool((array == np.floor(array)).all()) for array in arrays)
-    return Spread(
-        low=min(float(array.min()) for array in arrays), high=max(float(array.max()) for array in arrays), whole=whole
-    )
+def value_range(data: PreparedData, target: int, ignored: int | None = None) -> Spread:
+    """Of a target of numbers, in all splits, but for those that a loss leaves out."""
+    low, high, whole = np.inf, -np.inf, True
+    for array in (split.targets[target] for split in data.splits.values()):
+        for start in range(0, len(array), _ROWS):
+            rows = np.asarray(array[start : start + _ROWS])
+            rows = rows if ignored is None else rows[rows != ignored]
+            if rows.size:
+                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
+                whole = whole and (rows.dtype.kind in "iub" or bool((rows == np.floor(rows)).all()))
+    return Spread(low, high, whole)

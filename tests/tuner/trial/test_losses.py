@@ -9,8 +9,8 @@ import pytest
 
 from tuner.data.prepared import PreparedData, RowOrigin, Split, TargetFacts
 from tuner.errors import PreflightError
-from tuner.trial.fitting import check_targets
-from tuner.trial.losses import kind_of, label_forms, learned_targets, learners
+from tuner.trial.fitting import check_targets, doubts
+from tuner.trial.losses import label_forms, learned_targets, learner_of, learners
 
 ROWS = np.arange(12)
 
@@ -46,6 +46,9 @@ HUNDREDS = data_of(ROWS % 10 * 100 + 100, task="classification", class_names=tup
                    coding="values")  # fmt: skip
 AMOUNTS = data_of(ROWS * 1.5, task="regression")
 WHOLE = data_of(ROWS.astype("float32"), task="regression")
+SIGNED = data_of(ROWS - 6.0, task="regression")
+SIGNS = data_of(ROWS % 2 * 2 - 1, task="classification", class_names=("-1", "1"), coding="values")
+IMAGES = data_of(np.full((12, 3), 255, "uint8") * (ROWS[:, None] % 2), task="regression")
 ROW = data_of(np.ones((12, 3)), task="regression")
 STEPS = data_of(np.ones((12, 5), int), task="regression")
 
@@ -101,6 +104,10 @@ SPARSE, CATEGORICAL, BINARY = "sparse_categorical_crossentropy", "categorical_cr
         (AMOUNTS, 1, "mae", "given", "regression", ()),
         (WHOLE, 12, SPARSE, "given", "classification", names(12)),
         (ROW, 3, "mse", "given", "regression", ()),
+        (ROW, 3, BINARY, "given", "regression", ()),
+        (FILES, 3, "cosine_similarity", "one_hot", "classification", ("a", "b", "c")),
+        (SIGNS, 1, "hinge", "given", "regression", ()),
+        (HUNDREDS, 1, "poisson", "given", "regression", ()),
     ],
 )
 def test_the_loss_says_how_labels_come_and_what_they_are(data, units, loss, form, task, class_names):
@@ -133,6 +140,12 @@ def test_one_number_from_a_sigmoid_is_a_probability_of_the_second_of_two():
         (ROW, 1, "mse", r"it is \(examples, 3\), the output \(examples, 1\)"),
         (AMOUNTS, 3, "mse", r"it is \(examples\), the output \(examples, 3\)"),
         (ROW, 3, SPARSE, "takes the number of a class for each row"),
+        (AMOUNTS, 1, BINARY, "numbers from 0 to 16.5, and the loss binary_crossentropy takes 0 to 1"),
+        (IMAGES, 3, BINARY, "numbers from 0 to 255, and the loss binary_crossentropy takes 0 to 1"),
+        (SIGNED, 1, "poisson", "numbers from -6 to 5, and the loss poisson takes nothing below 0"),
+        (SIGNED, 1, "mean_squared_logarithmic_error", "takes nothing below 0"),
+        (FROM_NINE, 1, "hinge", "numbers from 9 to 10, and the loss hinge takes -1 to 1"),
+        (INTEGERS, 3, "cosine_similarity", "For 3 classes use 3 units"),
     ],
 )
 def test_what_cannot_go_together_is_refused(data, units, loss, message):
@@ -164,6 +177,45 @@ def test_several_outputs_have_losses_of_their_own():
 
 def test_losses_are_known_by_name_function_and_class():
     for loss in (SPARSE, keras.losses.sparse_categorical_crossentropy, keras.losses.SparseCategoricalCrossentropy()):
-        assert kind_of(loss)[0] == "index"
-    assert kind_of(own_loss) == (None, "own_loss")
-    assert kind_of(None)[0] is None
+        assert learner_of(loss).kind == "index"
+    own = learner_of(own_loss)
+    assert (own.kind, own.name) == (None, "own_loss")
+    assert learner_of(None).kind is None
+
+
+def test_a_class_that_the_loss_leaves_out_may_be_any_number():
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=255)
+    masks = data_of(np.where(np.arange(60).reshape(12, 5) % 4 == 3, 255, 1), task="regression")
+    assert learned(masks, 3, loss, shape=(5, 4))[0] == "given"
+    with pytest.raises(PreflightError, match="integers from 1 to 255"):
+        learned(masks, 3, SPARSE, shape=(5, 4))
+
+
+@pytest.mark.parametrize("loss", [BINARY, SPARSE, own_loss])
+def test_a_softmax_over_one_unit_says_nothing(loss):
+    if loss is own_loss:
+        learned(COLUMN, 1, loss, activation="softmax")
+    else:
+        with pytest.raises(PreflightError, match="softmax over one unit, which is always 1"):
+            learned(COLUMN, 1, loss, activation="softmax")
+
+
+@pytest.mark.parametrize(
+    "units, loss, activation, said",
+    [
+        (3, SPARSE, None, "no activation"),
+        (3, SPARSE, "softmax", None),
+        (3, SPARSE, "relu", None),
+        (3, keras.losses.SparseCategoricalCrossentropy(from_logits=True), None, None),
+        (3, keras.losses.SparseCategoricalCrossentropy(from_logits=True), "softmax", "from_logits=True"),
+        (1, BINARY, None, "no activation"),
+        (1, keras.losses.BinaryCrossentropy(from_logits=True), "sigmoid", "from_logits=True"),
+        (1, "mse", None, None),
+        (3, own_loss, None, None),
+    ],
+)
+def test_outputs_that_a_loss_takes_for_what_they_are_not_are_doubted(units, loss, activation, said):
+    model = model_of(units, loss, activation=activation)
+    found = doubts(learners(model, INTEGERS, model._outputs_struct))
+    assert len(found) == (said is not None)
+    assert said is None or said in found[0]
