@@ -134,9 +134,12 @@ def _run(request: Request, say: Say) -> None:
         return
     try:
         listed = explore(getattr(space, "declare", space.build), spec=spec.hyperparameters)
-        # A `fit` of the space's own declares some too, which only the check has met.
-        if request.check or not has_own_fit(space):
-            check_entries(spec.hyperparameters, (*listed, *hp.declared))
+        # A `fit` of the space's own declares some too, which a look at a batch meets.
+        met = request.check or not has_own_fit(space) or _meet_fit(spec, space, data, hp)
+        known = {each.name for each in listed}
+        listed = (*listed, *(each for each in hp.declared if each.name not in known))
+        if met:
+            check_entries(spec.hyperparameters, listed)
         declared = reachable(listed)
         values = grid(declared, spec.sampler.options.get("search_space", {})) if wants_grid else None
     except RefusedEntry:
@@ -144,6 +147,16 @@ def _run(request: Request, say: Say) -> None:
     except Exception as error:
         raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
     say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values))
+
+
+def _meet_fit(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters) -> bool:
+    """Lets a space's ``fit`` declare its hyperparameters; says whether it could."""
+    try:
+        _one_batch(spec, space, hp, _default_model(spec, space, data, hp), data)
+    except PreflightError as error:
+        print(f"what only fit declares is not listed: {error}", flush=True)
+        return False
+    return True
 
 
 def _declares(space: keras_tuner.HyperModel) -> bool:
@@ -162,7 +175,7 @@ def _check(
 ) -> Checked:
     """One model with default values, one training and one validation batch."""
     from tuner.trial.class_weighting import class_weighting
-    from tuner.trial.fitting import check_targets
+    from tuner.trial.fitting import check_targets, doubts
     from tuner.trial.keeping import why_not_saved
     from tuner.trial.losses import label_forms, learned_targets
     from tuner.trial.model import learners_of, parameters_of
@@ -193,6 +206,7 @@ def _check(
         warnings=[
             *(warning for warning in (unsaved, weighting.left_out, idle) if warning),
             *_otherwise_learned(data, learned),
+            *doubts(learned_by),
         ],
         class_weights=None if weighting.weights is None else list(weighting.weights),
         values=dict(hp.values),

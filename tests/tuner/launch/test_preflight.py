@@ -99,8 +99,16 @@ def test_entries_are_held_against_the_space_and_its_fit(make_spec, cache, tmp_pa
     spec = make_spec("Fast", hyperparameters={"entries": entries})
     named = spec.space.model_validate(f"{MODELS}:AsksInFit")
     found = preflight(spec.model_copy(update={"space": named}), cache, tmp_path / "preflight.log", explore=True)
-    (units,) = found.hyperparameters
+    units, in_fit = found.hyperparameters
     assert (units["name"], units["values"]) == ("units", [3, 5])
+    assert (in_fit["name"], in_fit["kind"]) == ("in_fit", "fixed")
+
+
+def test_a_listing_has_what_only_fit_declares(make_spec, cache, tmp_path):
+    spec = make_spec("Fast")
+    spec = spec.model_copy(update={"space": spec.space.model_validate(f"{MODELS}:AsksInFit")})
+    found = preflight(spec, cache, tmp_path / "preflight.log", check=False, explore=True)
+    assert [each["name"] for each in found.hyperparameters] == ["units", "in_fit"]
 
 
 @pytest.mark.parametrize(
