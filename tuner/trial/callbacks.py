@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import keras
@@ -284,8 +285,12 @@ def returned_metrics(result: Any, objective: str) -> dict[str, float]:
     """The metrics that a ``fit`` returned, as KerasTuner reads them; of a History those of its last epoch.
 
     Raises:
-        TypeError: it returned neither a History, nor a dict of numbers, nor a number.
+        TypeError: it returned neither a History, nor a dict of numbers, nor a number, nor a list of these.
     """
+    if isinstance(result, list) and result:
+        each = [returned_metrics(one, objective) for one in result]
+        common = [name for name in each[0] if all(name in metrics for metrics in each)]
+        return {name: fmean(metrics[name] for metrics in each) for name in common}
     if isinstance(result, keras.callbacks.History):
         return scalars({name: values[-1] for name, values in result.history.items()})
     if isinstance(result, Mapping):
@@ -294,7 +299,7 @@ def returned_metrics(result: Any, objective: str) -> dict[str, float]:
         return {objective: float(result)}
     raise TypeError(
         f"fit returned {type(result).__name__}, and its epochs do not log {objective}; pass callbacks to model.fit, "
-        "or return a History, a dict of metrics or the objective's value"
+        "or return a History, a dict of metrics or the objective's value, or a list of these"
     )
 
 

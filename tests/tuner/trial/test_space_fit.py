@@ -11,6 +11,7 @@ from tests.tuner.trial import fit_spaces
 from tests.tuner.trial.fit_spaces import Arrays, ByName, Own, OwnLoop, TakesLittle, Witness, Wrapped
 from tuner.data.batches import BatchFormat
 from tuner.data.prepared import TargetFacts
+from tuner.trial.callbacks import returned_metrics
 from tuner.trial.outcome import Outcome
 from tuner.trial.space_fit import Fitting, TrainingData
 
@@ -173,6 +174,18 @@ def test_a_model_without_compile_is_trained_by_its_spaces_own_loop(own_attempts)
     ]
     assert finished.value == min(metrics["my_metric"] for metrics in trial.heard.values())
     assert finished.model is not None
+
+
+def test_what_fit_returns_is_read_as_keras_tuner_reads_it():
+    history = keras.callbacks.History()
+    history.history = {"val_loss": [3.0, 1.0], "loss": [2.0, 2.5]}
+    assert returned_metrics(2, "score") == {"score": 2.0}
+    assert returned_metrics(history, "val_loss") == {"val_loss": 1.0, "loss": 2.5}
+    assert returned_metrics([1.0, np.float32(2)], "score") == {"score": 1.5}
+    assert returned_metrics([history, {"val_loss": 2.0, "mae": 1.0}], "val_loss") == {"val_loss": 1.5}
+    for nothing in (None, [], ["a"]):
+        with pytest.raises(TypeError, match="or a list of these"):
+            returned_metrics(nothing, "score")
 
 
 def test_a_loop_that_calls_no_callbacks_is_known_by_what_it_returns(own_attempts):
