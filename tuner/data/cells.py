@@ -24,13 +24,15 @@ MISSING_NUMBERS = (
 _POINT = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # Points between thousands only where a comma says what they are.
 _COMMA = r"^[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?$"
-# With signs that say that it is meant as a number, though not how it is to be read; in brackets, it is below zero.
+# With signs that say that it is meant as a number, though not how it is to be read: in brackets, it is below zero; with
+# marks such as < and +, it is a bound. The last is what C wrote on Windows for infinity.
 _BLANK = r"[\s\x{a0}\x{2009}\x{202f}]"
 _SIGN = r"[+\x{2212}\x{2013}-]"
 _MARK = rf"([.,'\x{{2019}}\x{{66b}}\x{{66c}}]|{_BLANK})"
+_BOUND = r"[<>~\x{2264}\x{2265}\x{2248}\x{b1}]"
 _LIKE_A_NUMBER = (
-    rf"^\(?{_SIGN}?[$€£¥]?{_BLANK}?{_SIGN}?(\p{{Nd}}+|\p{{Nd}}{{1,3}}({_MARK}\p{{Nd}}{{3}})+)"
-    rf"([.,\x{{66b}}]\p{{Nd}}+)?{_BLANK}?[%$€£¥\x{{66a}}]?\)?$"
+    rf"^{_BOUND}?=?{_BLANK}?\(?{_SIGN}?[$€£¥]?{_BLANK}?{_SIGN}?(\p{{Nd}}+|\p{{Nd}}{{1,3}}({_MARK}\p{{Nd}}{{3}})+)"
+    rf"([.,\x{{66b}}]\p{{Nd}}+)?{_BLANK}?[%$€£¥\x{{66a}}+*]?\)?$|^[+-]?1\.#(?i:inf)$"
 )
 # With three digits behind the comma, which could be thousands as well.
 _MAYBE_THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"

@@ -194,7 +194,8 @@ class ColumnProfile:
             return None
         if self._like and self._numbers + self._like >= NEARLY_ALL * self._present:
             return (
-                f" seems to be of numbers, but with decimal commas, marks between thousands, units or other signs: "
+                f" seems to be of numbers, but with decimal commas, marks between thousands, units, bounds or other "
+                "signs: "
                 f"{self._met['other']}: {self._or_category('write it as in 1234.5')}"
             )
         words = len(self._words) <= _FEW_WORDS and not any(map(str.isdigit, "".join(self._words)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -205,12 +206,14 @@ class LabelColumn:
 def one_name_each(labels: Sequence[str]) -> dict[str, str]:
     """The class that each of different labels stands for: 1 and 1.0 are one, and so are true and TRUE among booleans.
 
+    Letters with accents are the same whether they are one character or two.
+
     Each class has the name by which it goes, the shorter one of ``1`` and ``1.0``.
     """
     if all(label.lower() in _BOOLEANS for label in labels):
         groups = {label: label.lower() for label in labels}
     else:
-        groups = {label: _WHOLE.sub(r"\1", label) for label in labels}
+        groups = {label: unicodedata.normalize("NFC", _WHOLE.sub(r"\1", label)) for label in labels}
     names: dict[str, str] = {}
     for label in sorted(labels, key=lambda label: (label != groups[label], len(label), label)):
         names.setdefault(groups[label], label)

@@ -432,6 +432,7 @@ def test_labels_and_categories_do_not_differ_by_the_blanks_around_them(table):
         (["True", "true", "TRUE", "False", "false"], {}, ("false", "true")),
         (["True", "False"], {}, ("False", "True")),
         (["Yes", "yes"], {}, ("Yes", "yes")),
+        (["caf\u00e9", "cafe\u0301", "no"], {}, ("caf\u00e9", "no")),
     ],
 )
 def test_numbers_and_booleans_written_in_several_ways_are_one_class_each(table, labels, keys, names):
@@ -495,6 +496,10 @@ def test_decimal_commas_are_read_where_a_comma_divides_no_values(table, delimite
         (lambda i: f"${i}.50", ";", "seems to be of numbers"),
         (lambda i: f"\u2212{i}.5", ",", "seems to be of numbers"),
         (lambda i: f"({i}.50)", ",", "seems to be of numbers"),
+        (lambda i: "<0.5" if i % 10 == 0 else f"{i}.5", ",", "seems to be of numbers, .* bounds .*: row 1 .* '<0.5'"),
+        (lambda i: f">= {i}" if i % 3 == 0 else str(i), ",", "seems to be of numbers"),
+        (lambda i: "90+" if i % 10 == 0 else str(i), ",", "seems to be of numbers"),
+        (lambda i: "1.#INF" if i % 10 == 0 else f"{i}.5", ",", "seems to be of numbers"),
         (lambda i: str(i).translate({48 + k: 0x660 + k for k in range(10)}), ",", "seems to be of numbers"),
     ],
 )
