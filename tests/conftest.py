@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
+
+# Examples are the same in every run, and no test fails because the machine is busy.
+settings.register_profile("repeated", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeated")
+
 pytest_plugins = [
     "tests.coverage_saving",
     "tests.durations",

@@ -106,7 +106,7 @@ def weights_for(draw, y):
     return tf.nest.map_structure(lambda each: draw_like(each.shape[: max(1, each.ndim - 1)]), y)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_arrays_reach_a_model_as_fit_gives_them(data):
     x, y = data.draw(structures(arrays())), data.draw(structures(arrays()))
@@ -117,7 +117,7 @@ def test_arrays_reach_a_model_as_fit_gives_them(data):
     assert_same(fitted(batches(lambda: given_back)), fitted(x, y, sample_weight=weights, batch_size=COUNT))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_datasets_reach_a_model_as_they_are(data):
     parts = [data.draw(structures(arrays()))]
