@@ -154,6 +154,15 @@ def checkpoints(db: Database, study_id: int, objectives: Sequence[Mapping[str, s
     return [each.number for each in order if each.number in kept]
 
 
+def checkpoint_sizes(db: Database, study_id: int) -> dict[int, int | None]:
+    """The size of each kept model in bytes, by the trial's number; None where it was not recorded."""
+    kept = select(TrialRow.number, TrialRow.checkpoint_size).where(
+        TrialRow.study_id == study_id, TrialRow.checkpoint.is_not(None)
+    )
+    with db.reading() as session:
+        return {row.number: row.checkpoint_size for row in session.execute(kept)}
+
+
 def better_kept(db: Database, study_id: int, value: float, *, maximize: bool) -> int:
     """How many trials with a kept model, within the constraints, have a better value of the leading objective."""
     better = TrialRow.value > value if maximize else TrialRow.value < value

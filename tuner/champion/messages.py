@@ -1,11 +1,10 @@
 """What the processes of an export are asked, and what they answer, over the pipe of ``child_process``.
 
-The scoring process takes ``ScoreTrial`` (answered by ``TrialScored``) for each of the best trials, then
-``AverageTrials`` (``Averaged``). The retraining process takes ``PrepareTraining``, which it does not answer, then
-``TrainAgain`` (``TrainedAgain``). The exporting process takes ``WriteExport`` (``Written``), then ``ScoreOutputs``
-(``Scored``), ``CompareOutputs`` (``Compared``) and ``DecodeImages`` (``Decoded``). A trying process takes one
-``TryExport`` (``Tried``), a converting process one ``Convert`` (``Converted``).
-Each may say ``Refused`` in place of an answer.
+The scoring process takes ``ScoreTrials`` (answered by ``TrialsScored``), then ``AverageTrials`` (``Averaged``). The
+retraining process takes ``PrepareTraining``, which it does not answer, then ``TrainAgain`` (``TrainedAgain``). The
+exporting process takes ``WriteExport`` (``Written``), then ``ScoreOutputs`` (``Scored``), ``CompareOutputs``
+(``Compared``) and ``DecodeImages`` (``Decoded``). A trying process takes one ``TryExport`` (``Tried``), a converting
+process one ``Convert`` (``Converted``). Each may say ``Refused`` in place of an answer.
 """
 
 from __future__ import annotations
@@ -18,46 +17,54 @@ from pydantic import Field, TypeAdapter
 from tuner.champion.child_process import Refused
 from tuner.champion.records.assessment import Scores
 from tuner.champion.records.champion_json import ChampionInput, OutputTensor
-from tuner.champion.records.ensemble import Ensemble
+from tuner.champion.records.ensemble import Ensemble, Limits
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.retraining import Run
 from tuner.data.prepared import TargetFacts
 from tuner.processes.messages import Message
 
 
-class ScoreTrial(Message):
-    """Asks for a trial's scores on validation and test."""
+class ScoreTrials(Message):
+    """Asks for the scores of trials on validation and test.
 
-    type: Literal["score_trial"] = "score_trial"
-    request: ExportRequest
+    Attributes:
+        intervals: of so many of the best the scores have intervals.
+    """
+
+    type: Literal["score_trials"] = "score_trials"
+    requests: tuple[ExportRequest, ...]
+    intervals: int
 
 
-class TrialScored(Message):
-    """A trial's scores, or why they cannot be computed again."""
+class TrialsScored(Message):
+    """The trials' scores, or why they cannot be computed again."""
 
-    type: Literal["trial_scored"] = "trial_scored"
-    scores: Scores | None
+    type: Literal["trials_scored"] = "trials_scored"
+    scores: tuple[Scores, ...] = ()
     unscorable: str | None = None
 
 
 class AverageTrials(Message):
-    """Asks for an average of the trials that were scored.
+    """Asks for the best average of the trials that were scored.
 
     Attributes:
-        most: add a trial to it so many times at most.
+        limits: what it may cost.
         single: the trial to compare it with.
         file: the ``.keras`` file to write.
     """
 
     type: Literal["average_trials"] = "average_trials"
-    most: int
+    limits: Limits
     single: int
     file: Path
 
 
 class Averaged(Message):
+    """The average, or why there is none."""
+
     type: Literal["averaged"] = "averaged"
-    ensemble: Ensemble
+    ensemble: Ensemble | None
+    reason: str | None = None
 
 
 class PrepareTraining(Message):
@@ -219,8 +226,8 @@ class Converted(Message):
     gives: str = ""
 
 
-ToScoring = Annotated[ScoreTrial | AverageTrials, Field(discriminator="type")]
-FromScoring = Annotated[TrialScored | Averaged | Refused, Field(discriminator="type")]
+ToScoring = Annotated[ScoreTrials | AverageTrials, Field(discriminator="type")]
+FromScoring = Annotated[TrialsScored | Averaged | Refused, Field(discriminator="type")]
 ToRetraining = Annotated[PrepareTraining | TrainAgain, Field(discriminator="type")]
 FromRetraining = Annotated[TrainedAgain | Refused, Field(discriminator="type")]
 ToExporting = Annotated[WriteExport | ScoreOutputs | CompareOutputs | DecodeImages, Field(discriminator="type")]

@@ -26,15 +26,23 @@ _USUAL = ExportOptions()
 
 def _help(name: str) -> str:
     """The description of an option, in which other options are called as the command line has them."""
-    return re.sub(r"`(\w+)`", r"--\1", ExportOptions.model_fields[name].description or "")
+    said = ExportOptions.model_fields[name].description or ""
+    return re.sub(r"`(\w+)`", lambda found: _flag(found[1]), said)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _option(name: str, **more: Any) -> Any:
     """The option of ``ExportOptions`` with its description and its limits."""
     limits = ExportOptions.model_fields[name].metadata
     least = next((limit.ge for limit in limits if hasattr(limit, "ge")), None)
+    if any(hasattr(limit, "gt") for limit in limits):
+        # Click's ranges have their ends, and a latency of 0 is none.
+        least = 1e-9
     most = next((limit.le for limit in limits if hasattr(limit, "le")), None)
-    return typer.Option(f"--{name}", help=_help(name), min=least, max=most, **more)
+    return typer.Option(_flag(name), help=_help(name), min=least, max=most, **more)
 
 
 @app.command()
@@ -44,7 +52,10 @@ def export(
     trial: Annotated[int | None, _option("trial", metavar="N")] = None,
     prefer: Annotated[str | None, _option("prefer", metavar="METRIC")] = None,
     top: Annotated[int, _option("top", metavar="K")] = _USUAL.top,
-    ensemble: Annotated[int | None, _option("ensemble", metavar="K")] = None,
+    single: Annotated[bool, typer.Option("--single", help=_help("single"))] = _USUAL.single,
+    smallest: Annotated[bool, typer.Option("--smallest", help=_help("smallest"))] = _USUAL.smallest,
+    max_bytes: Annotated[int, _option("max_bytes", metavar="N")] = _USUAL.max_bytes,
+    max_latency_ms: Annotated[float, _option("max_latency_ms", metavar="MS")] = _USUAL.max_latency_ms,
     refit: Annotated[bool, typer.Option("--refit", help=_help("refit"))] = _USUAL.refit,
     seeds: Annotated[int | None, _option("seeds", metavar="N")] = None,
     formats: Annotated[
@@ -55,7 +66,8 @@ def export(
     """Export the champion and prove its score.
 
     The best trials are scored again on the validation split and, if there is one, on the test split. The champion is
-    the smallest model among those that the validation split cannot distinguish from the best. Its SavedModel is then
+    one model that averages those which do best together on the validation split, or the best trial's model if no
+    average does better. Its SavedModel is then
     scored on the raw files in a clean process, and the export is refused if that score differs from the one the study
     recorded. Every other format is run in a clean process of its own and compared with the SavedModel. If a format
     cannot represent the model, the command says why, writes the other formats and exits with code 1.
@@ -70,7 +82,10 @@ def export(
             trial=trial,
             prefer=prefer,
             top=top,
-            ensemble=ensemble,
+            single=single,
+            smallest=smallest,
+            max_bytes=max_bytes,
+            max_latency_ms=max_latency_ms,
             refit=refit,
             seeds=seeds,
             formats=listed,

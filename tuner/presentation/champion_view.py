@@ -40,6 +40,10 @@ def _how_it_was_chosen(report: ExportReport) -> Iterator[str]:
     if assessment is not None:
         if champion.ensemble is None:
             yield from cost_of_choosing(assessment)
+            if champion.single_because:
+                yield f"it is no average: {champion.single_because}"
+        else:
+            yield "--single exports one trial's model"
         if assessment.resamples:
             yield f"brackets show 95% intervals from {assessment.resamples} bootstrap resamples"
     if champion.retraining is not None:
@@ -80,8 +84,8 @@ def cost_of_choosing(assessment: Assessment) -> Iterator[str]:
     if champion.trial != best.trial:
         sizes = f"{champion.parameters:,} parameters rather than {best.parameters:,}"
         yield (
-            f"trial {champion.trial} was chosen instead of trial {best.trial}: validation cannot tell them apart, and "
-            f"it has {sizes} (--trial {best.trial} exports the other)"
+            f"trial {champion.trial}, the smallest, was chosen instead of trial {best.trial}: validation cannot tell "
+            f"them apart, and it has {sizes} (--trial {best.trial} exports the other)"
         )
     if champion.test is None:
         if len(assessment.candidates) > 1:

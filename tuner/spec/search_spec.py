@@ -24,7 +24,7 @@ from tuner.spec.field_types import Comparison, Count, Duration, PositiveInt, Sec
 from tuner.spec.hyperparameters import Hyperparameters
 from tuner.spec.objective import MEASURES, MetricName, Objective, infer_direction
 from tuner.spec.problems import contradiction
-from tuner.spec.sections import LaunchSettings, Resources, StopWhen, Training
+from tuner.spec.sections import LaunchSettings, Resources, Training
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Each is a row in the database from the start.
@@ -82,7 +82,6 @@ class SearchSpec(Section):
         "target may be changed later.",
         examples=[0.95],
     )
-    stop_when: StopWhen = Field(default=StopWhen(), description=StopWhen.__doc__)
     sampler: Sampler = Field(
         default=Sampler(),
         description="How the next configuration is chosen: `tpe`, `random`, `gp`, `cmaes`, `qmc`, `nsga2`, `grid` or "
@@ -131,10 +130,11 @@ class SearchSpec(Section):
         description="The study's priority in a standing pool, from -1000 to 1000. Workers of `tuner work --any` take "
         "the studies with the highest priority first. It may be changed later.",
     )
-    keep_checkpoints: PositiveInt = Field(
-        default=5,
-        description="The number of best trials whose models are kept on disk. The default leaves a choice when the "
-        "champion is exported.",
+    keep_checkpoints: PositiveInt | None = Field(
+        default=None,
+        description="The number of best trials whose models are kept on disk, from which the champion is chosen and "
+        "averaged. By default these are the best 5, and up to 20 as long as the models together have at most 500 MB.",
+        examples=[10],
     )
     storage: str | None = Field(
         default=None,

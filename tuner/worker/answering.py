@@ -12,7 +12,7 @@ from tuner.spec.constraints import broken
 from tuner.spec.objective import EXECUTION
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, Suggested, Verdict
-from tuner.worker.closing import reaches_target
+from tuner.worker.closing import MOST_KEPT, reaches_target
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.patience import Patience
 from tuner.worker.remaining_time import RemainingTime
@@ -92,7 +92,7 @@ class Answerer:
         study = self._study
         maximize = study.spec.objective.direction == "maximize"
         better = leases.better_kept(study.database, study.id, running.live.best_so_far(), maximize=maximize)
-        return better < study.spec.keep_checkpoints
+        return better < (study.spec.keep_checkpoints or MOST_KEPT)
 
     def _decide(self, running: RunningTrial, done: EpochDone, pruned: bool) -> Decision:
         if self._stopping():

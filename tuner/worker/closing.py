@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from storage import leaderboard, leases, studies
+from storage import leases, studies
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
 from tuner.spec.constraints import total_violation, violations
@@ -19,6 +19,10 @@ from tuner.worker.running import RunningTrial
 
 _log = logging.getLogger(__name__)
 SAME_CAUSE_LIMIT = 5
+# Of the models that are kept by default; ``keep_checkpoints`` says so in its description.
+MOST_KEPT = 20
+_ALWAYS_KEPT = 5
+_KEPT_BYTES = 500_000_000
 _SILENT = "its worker went silent"
 
 
@@ -175,7 +179,8 @@ class TrialCloser:
     def _retain(self) -> None:
         """Keeps the models of the best trials and deletes the others."""
         kept = leases.checkpoints(self._study.database, self._study.id, self._study.record.objectives)
-        for number in kept[self._study.spec.keep_checkpoints :]:
+        sizes = leases.checkpoint_sizes(self._study.database, self._study.id)
+        for number in kept[how_many_are_kept(self._study.spec, [sizes.get(each) for each in kept]) :]:
             self._study.artifacts.tidy(number, keep=None)
             leases.forget_checkpoint(self._study.database, self._study.id, number)
 
@@ -187,8 +192,6 @@ class TrialCloser:
             self._end("finished", f"target {self._study.spec.target:g} reached by trial {result.number}")
         elif POLICIES[outcome].blames_setup:
             self._stop_if_broken()
-        elif outcome in (Outcome.COMPLETE, Outcome.PRUNED):
-            self._stop_if_no_better()
         self.end_if_all_closed()
 
     def _stop_if_broken(self) -> None:
@@ -202,15 +205,25 @@ class TrialCloser:
                 f"{SAME_CAUSE_LIMIT} trials in a row failed with the same cause: {blamed[0]}",
             )
 
-    def _stop_if_no_better(self) -> None:
-        most = self._study.spec.stop_when.no_better_in
-        best = None if most is None else leaderboard.since_best(self._study.database, self._study.name)
-        if most is not None and best is not None and best.successes >= most:
-            self._end("finished", f"no better trial in {best.successes}; the best is trial {best.number}")
-
     def _end(self, state: studies.StudyState, reason: str | None) -> None:
         if studies.set_state(self._study.database, self._study.id, state, reason, only_from=("running",)):
             _log.info("the study has %s%s", state, f": {reason}" if reason else "")
+
+
+def how_many_are_kept(spec: SearchSpec, sizes: Sequence[int | None]) -> int:
+    """How many of the models that there are stay: as many as the spec says, or as many as are small.
+
+    Args:
+        sizes: of the models in bytes, the best first; None where it is not known.
+    """
+    if spec.keep_checkpoints is not None:
+        return spec.keep_checkpoints
+    total = 0
+    for place, size in enumerate(sizes):
+        total += _KEPT_BYTES if size is None else size
+        if place >= _ALWAYS_KEPT and (total > _KEPT_BYTES or place >= MOST_KEPT):
+            return place
+    return len(sizes)
 
 
 def _is_target(spec: SearchSpec, result: TrialResult) -> bool:

@@ -17,28 +17,29 @@ from tuner.champion.messages import (
     Averaged,
     AverageTrials,
     FromScoring,
-    TrialScored,
+    TrialsScored,
 )
+from tuner.champion.records.ensemble import Limits
 from tuner.errors import ExportError
 
 CHILD = """
 import os, sys
 import numpy as np
 from tuner.champion.child_process import serve
-from tuner.champion.messages import TO_SCORING, TrialScored
+from tuner.champion.messages import TO_SCORING, TrialsScored
 from tuner.champion.records.assessment import Resampled, Scores
 from tuner.errors import ExportError
 
 def work(questions, say):
     for question in questions:
         print("what is printed is no message")
-        if question.most == 2:
+        if question.limits.bytes == 2:
             values = np.array([0.5, np.nan, np.inf])
             scores = Scores(question.single, 7, Resampled(float("nan"), values, 3), None)
-            say(TrialScored(scores=scores, unscorable=str(question.file)))
-        elif question.most == 3:
+            say(TrialsScored(scores=(scores,), unscorable=str(question.file)))
+        elif question.limits.bytes == 3:
             raise ExportError("it cannot")
-        elif question.most == 4:
+        elif question.limits.bytes == 4:
             open("absent")
         else:
             os.kill(os.getpid(), 9)
@@ -56,15 +57,16 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChildProc
 
 
 def asked(most: int) -> AverageTrials:
-    return AverageTrials(most=most, single=2**40, file=Path("a name \udcff that is no UTF-8"))
+    file = Path("a name \udcff that is no UTF-8")
+    return AverageTrials(limits=Limits(bytes=most, latency_ms=1), single=2**40, file=file)
 
 
 def test_every_value_arrives_as_it_was(child: ChildProcess[FromScoring], tmp_path: Path) -> None:
-    answer = child.ask(asked(2), TrialScored, "child")
-    assert answer.scores is not None and answer.scores.test is None
-    assert (answer.scores.trial, answer.scores.parameters) == (2**40, 7)
-    assert math.isnan(answer.scores.validation.value)
-    np.testing.assert_array_equal(answer.scores.validation.values, [0.5, np.nan, np.inf])
+    answer = child.ask(asked(2), TrialsScored, "child")
+    (scores,) = answer.scores
+    assert (scores.trial, scores.parameters, scores.test) == (2**40, 7, None)
+    assert math.isnan(scores.validation.value)
+    np.testing.assert_array_equal(scores.validation.values, [0.5, np.nan, np.inf])
     assert answer.unscorable == "a name \udcff that is no UTF-8"
     assert "what is printed is no message" not in str(answer)
 

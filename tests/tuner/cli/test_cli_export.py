@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.tuner.cli.conftest import launched
+from tests.tuner.cli.conftest import Place, launched
 from tests.waiting import within
 
 TUNER = Path(sys.executable).with_name("tuner")
@@ -29,7 +29,7 @@ def finished(tmp_path_factory, cache, raw_spec):
 def exported(finished):
     """The folder that the real command line exported the finished study's champion to."""
     place, _ = finished
-    ran = place.run("export", "shapes", "--to", "champion")
+    ran = place.run("export", "shapes", "--to", "champion", "--single")
     assert ran.code == 0, ran.err
     return place, ran
 
@@ -195,7 +195,7 @@ def test_a_trial_without_a_kept_model_is_refused(finished, tuner):
     ran = tuner("export", "shapes", "--to", "other", "--trial", lost[0], cwd=finished[0].folder)
     (line,) = ran.complaints
     assert ran.code == 1
-    assert line.startswith(f"error: trial {lost[0]} (complete) has no kept model; keep_checkpoints is 2")
+    assert line.startswith(f"error: trial {lost[0]} (complete) has no kept model; keep_checkpoints says how many")
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(finished, tuner, tmp_path):
@@ -234,13 +234,16 @@ def test_the_champion_is_trained_again_and_its_spread_told(finished):
 
 
 @pytest.mark.slow
-def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished, images):
-    place, _ = finished
-    ran = place.run("export", "shapes", "--to", "average", "--ensemble", "2")
+def test_an_average_is_one_model_with_its_cost_beside_the_single_one(tmp_path, cache, raw_spec, images):
+    place = Place(tmp_path, cache)
+    # The accuracy of so few examples is often that of one model.
+    raw = raw_spec(objective="val_loss", trials=3, sampler="random", training={"epochs": 1, "batch_size": 32})
+    assert place.run("launch", place.write_spec(raw)).code == 0
+    ran = place.run("export", "shapes", "--to", "average")
     assert ran.code == 0, ran.err
     champion = json.loads((place.folder / "average" / "champion.json").read_text())
     ensemble = champion["ensemble"]
-    assert len(ensemble["members"]) == 2
+    assert len(ensemble["members"]) >= 2
     data = json.loads((place.folder / "average" / "card.json").read_text())
     assert [curve["trial"] for curve in data["curves"]] == [each["trial"] for each in ensemble["members"]]
     assert champion["verification"]["verified"]
@@ -255,8 +258,8 @@ def test_an_average_is_one_model_with_its_cost_beside_the_single_one(finished, i
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--ensemble", "2", "--refit"), "cannot be combined with a trial, refit or seeds"),
-        (("--ensemble", "2", "--trial", "0"), "cannot be combined with a trial, refit or seeds"),
+        (("--smallest", "--trial", "0"), "trial and smallest both say which trial is exported"),
+        (("--prefer", "val_loss", "--trial", "0"), "trial and prefer both say which trial is exported"),
     ],
 )
 def test_what_does_not_go_together_is_refused(finished, tuner, arguments, said):

@@ -56,7 +56,7 @@ def test_what_is_refused_is_refused_in_the_words_of_the_api(serving: Serve, data
         ("digits", {}),
         ("digits", {"trial": 7}),
         ("digits", {"trial": UNKEPT}),
-        ("digits", {"ensemble": 2, "trial": 1}),
+        ("digits", {"smallest": True, "trial": 1}),
         ("digits", {"formats": ("onyx",)}),
         ("empty", {}),
         ("nothing", {}),
@@ -74,7 +74,7 @@ def test_what_the_database_can_tell_is_refused_at_once(serving: Serve, database:
         exports = "/api/v1/studies/digits/exports"
         for asked, status, said in (
             ({"trial": 7}, 404, "has no trial 7: it has trials 0 to 3"),
-            ({"trial": UNKEPT}, 409, "has no kept model; keep_checkpoints is 5, and the trials with one are: "),
+            ({"trial": UNKEPT}, 409, "has no kept model; keep_checkpoints says how many are kept, and the trials "),
             ({"prefer": "val_loss"}, 409, "val_loss is not an objective of study digits"),
         ):
             answer = http.post(exports, json=asked)
@@ -173,8 +173,8 @@ def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(serving: Serve, da
         wrong = browser.post(path, data=typed)
         assert wrong.status_code == 422 and 'id="trial-problem"' in wrong.text and 'value="x"' in wrong.text
         assert re.search(r'value="onnx" checked', wrong.text)
-        both = browser.post(path, data=typed | {"trial": "0", "ensemble": "2"})
-        assert both.status_code == 409 and "cannot be combined with a trial, refit or seeds" in text_of(both)
+        both = browser.post(path, data=typed | {"trial": "0", "smallest": "true"})
+        assert both.status_code == 409 and "trial and smallest both say which trial" in text_of(both)
         assert browser.post(path, data={"formats": "keras"}).status_code == 403
         done = browser.post(path, data=typed | {"trial": "0"})
         assert (done.status_code, done.headers["Location"]) == (303, path)

@@ -173,7 +173,7 @@ def test_what_is_checked_is_shown_whole_and_only_that_is_launched(form: Form, ur
     assert "For example <code>90m</code>." in form.page.text and "<code>parameters &lt;= 1e6</code>" in form.page.text
     page = form.send(SPEC | DATA | TRAINING)
     shown = unescape(page.text)
-    assert page.status_code == 200 and "study: shapes" in shown and "keep_checkpoints: 5" in shown
+    assert page.status_code == 200 and "study: shapes" in shown and "keep_checkpoints: null" in shown
     assert "No standing worker is available now" in shown
     changed = form.send(SPEC | DATA | TRAINING | {"trials": "3"}, "launch")
     assert changed.status_code == 409 and "no longer the one that was checked" in changed.text

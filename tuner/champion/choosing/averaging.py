@@ -15,58 +15,122 @@ import numpy.typing as npt
 
 from search_spaces.base import compile_like
 from tuner.champion.choosing.scored_trial import Evaluated, Outputs, run
+from tuner.champion.choosing.selection import select
 from tuner.champion.model.probabilities import Activation, output_meaning
 from tuner.champion.model.subject import load_trained
-from tuner.champion.records.ensemble import Cost, Ensemble, Member
+from tuner.champion.records.ensemble import Cost, Ensemble, Limits, Member
 from tuner.data.batches import evaluation_batches, inputs_of
 from tuner.data.model_columns import columns_of, given_to
 from tuner.data.prepared import InputFacts
 from tuner.data.splits import TEST, VALIDATION
 from tuner.data.structures import in_structure
 from tuner.errors import ExportError
+from tuner.spec.constraints import broken
 from tuner.trial.measures import latency_ms
 from tuner.trial.model import parameters_of
 
 # The least probability whose logarithm is taken.
 _LEAST = 1e-7
+_PARAMETER_BYTES = 4
 
 
-def average(evaluated: Sequence[Evaluated], most: int, single: int, file: Path) -> Ensemble:
+class NoAverage(ExportError):
+    """No average is exported; the reason is for people."""
+
+
+def average(evaluated: Sequence[Evaluated], limits: Limits, single: int, file: Path) -> Ensemble:
     """Chooses trials, averages their models and saves the average.
 
-    Trials are added one by one, the one first with which the average does best on validation, again and again (Caruana,
-    Niculescu-Mizil, Crew and Ksikes, Ensemble selection from libraries of models, ICML 2004); a trial that is added
-    twice weighs twice. Of the averages on the way the best one is taken.
+    Probabilities are averaged, and other outputs as they are. Where an average is too large or too slow, or breaks a
+    constraint of the study that its best model keeps, its lightest members are left out.
 
     Args:
         evaluated: the trials to choose from, the best first.
-        most: add no more than so many times.
         single: the trial to compare with.
         file: the ``.keras`` file to write.
 
     Raises:
-        ExportError: the models do not fit together.
+        NoAverage: the models do not fit together, or no average is better than the best of them.
+        ExportError: a model cannot be loaded.
     """
+    counts, activation = _chosen(evaluated, limits)
+    alone = next(each for each in evaluated if each.request.trial == single)
+    reasons: list[str] = []
+    while len(counts) > 1:
+        members = [(evaluated[place], count) for place, count in counts.most_common()]
+        model = _averaged(members, activation)
+        model.save(file)
+        like = members[0][0]
+        outputs = _run(model, like)
+        whole = _cost(model, like, outputs, file)
+        reasons = _too_much(whole, limits) or _broken(whole, like, outputs)
+        if not reasons:
+            return Ensemble(
+                members=tuple(
+                    Member(trial=each.request.trial, weight=count / counts.total()) for each, count in members
+                ),
+                average="outputs" if activation is None else "probabilities",
+                whole=whole,
+                single_trial=single,
+                single=_cost(alone.subject.model, alone, alone.outputs, alone.request.checkpoint),
+            )
+        file.unlink()
+        del counts[counts.most_common()[-1][0]]
+    raise NoAverage(f"every average of trials is beyond a limit: {'; '.join(reasons)}")
+
+
+def _chosen(evaluated: Sequence[Evaluated], limits: Limits) -> tuple[Counter[int], Activation | None]:
+    """How often each trial, by its place, is in the average, and what makes probabilities of their outputs.
+
+    Raises:
+        NoAverage: there is none.
+    """
+    first = evaluated[0]
+    objective = first.request.spec.objective
+    if len(evaluated) < 2:
+        raise NoAverage("the model of one trial only is kept")
     ways = {_way(each) for each in evaluated}
     shapes = {tuple(leaf.shape[1:] for leaf in each.outputs[VALIDATION]) for each in evaluated}
     if len(ways) > 1 or len(shapes) > 1:
-        raise ExportError(
-            "the best trials' models do not give the same kind of outputs, so they cannot be averaged: export "
-            "a single trial"
-        )
+        raise NoAverage("the best trials' models do not give the same kind of outputs, so they cannot be averaged")
+    if any(leaf.dtype.kind != "f" for leaf in first.outputs[VALIDATION]):
+        raise NoAverage("the models' outputs are not numbers that can be averaged")
     activation = ways.pop()
-    counts = _chosen(evaluated, most, activation)
-    members = [(evaluated[place], count) for place, count in counts.most_common()]
-    model = _averaged(members, activation)
-    model.save(file)
-    alone = next(each for each in evaluated if each.request.trial == single)
-    return Ensemble(
-        members=tuple(Member(trial=each.request.trial, weight=count / counts.total()) for each, count in members),
-        average="outputs" if activation is None else "probabilities",
-        whole=_cost(model, members[0][0], _run(model, members[0][0]), file),
-        single_trial=single,
-        single=_cost(alone.subject.model, alone, alone.outputs, alone.request.checkpoint),
+    sign = 1 if objective.direction == "maximize" else -1
+    counts = select(
+        [_to_average(each.outputs[VALIDATION], activation) for each in evaluated],
+        [each.parameters * _PARAMETER_BYTES for each in evaluated],
+        limits.bytes,
+        lambda mean: sign * first.quick_score(_from_average(mean, activation)),
     )
+    if counts is None:
+        raise NoAverage(f"no average of trials is better on validation than trial {first.request.trial} alone")
+    return counts, activation
+
+
+def _too_much(whole: Cost, limits: Limits) -> list[str]:
+    found = []
+    if whole.bytes > limits.bytes:
+        found.append(f"it has {whole.bytes:,} bytes (max_bytes is {limits.bytes:,})")
+    if whole.latency_ms > limits.latency_ms:
+        found.append(
+            f"a prediction takes {whole.latency_ms:.3g} ms on this machine (max_latency_ms is {limits.latency_ms:g})"
+        )
+    return found
+
+
+def _broken(whole: Cost, like: Evaluated, outputs: dict[str, Outputs]) -> list[str]:
+    """The study's constraints that an average breaks, in words."""
+    limits = like.request.spec.limits
+    if not limits:
+        return []
+    metrics = {f"val_{name}": value for name, value in like.metrics(VALIDATION, outputs[VALIDATION]).items()}
+    measures = {
+        "parameters": float(whole.parameters),
+        "export_bytes": float(whole.bytes),
+        "latency_ms": whole.latency_ms,
+    }
+    return broken(limits, metrics | measures)
 
 
 def _way(evaluated: Evaluated) -> Activation | None:
@@ -75,29 +139,6 @@ def _way(evaluated: Evaluated) -> Activation | None:
     if len(targets) != 1 or targets[0].task not in ("classification", "multi_label"):
         return None
     return output_meaning(evaluated.subject.model, evaluated.subject.output, targets[0]).activation
-
-
-def _chosen(evaluated: Sequence[Evaluated], most: int, activation: Activation | None) -> Counter[int]:
-    """How often each trial, by its place, is in the average."""
-    objective = evaluated[0].request.spec.objective
-    outputs = [_to_average(each.outputs[VALIDATION], activation) for each in evaluated]
-
-    def value(places: Sequence[int]) -> float:
-        mean = tuple(np.mean([outputs[place][leaf] for place in places], axis=0) for leaf in range(len(outputs[0])))
-        return evaluated[0].metrics(VALIDATION, _from_average(mean, activation))[evaluated[0].metric]
-
-    sign = 1 if objective.direction == "maximize" else -1
-    places = [0]
-    best: tuple[float, list[int]] | None = None
-    while len(places) < most:
-        # An average has two members at least.
-        options = range(len(evaluated)) if len(set(places)) > 1 else range(1, len(evaluated))
-        found = max((sign * value([*places, each]), -each) for each in options)
-        places.append(-found[1])
-        if best is None or found[0] > best[0]:
-            best = found[0], list(places)
-    assert best is not None
-    return Counter(best[1])
 
 
 def _to_average(outputs: Outputs, activation: Activation | None) -> list[npt.NDArray[Any]]:

@@ -129,6 +129,6 @@ def _no_model(study: OpenStudy, detail: TrialDetail) -> str:
     listed = ", ".join(str(number) for number in kept) or "none"
     ended = detail.summary.outcome or detail.summary.state
     return (
-        f"trial {detail.summary.trial} ({ended}) has no kept model; keep_checkpoints is {study.spec.keep_checkpoints}, "
-        f"and the trials with one are: {listed}"
+        f"trial {detail.summary.trial} ({ended}) has no kept model; keep_checkpoints says how many are kept, and the "
+        f"trials with one are: {listed}"
     )

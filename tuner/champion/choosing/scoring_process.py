@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tuner.champion.child_process import Say, serve
-from tuner.champion.messages import TO_SCORING, Averaged, AverageTrials, ScoreTrial, ToScoring, TrialScored
-from tuner.champion.records.assessment import Scores
+from tuner.champion.messages import TO_SCORING, Averaged, AverageTrials, ScoreTrials, ToScoring, TrialsScored
+from tuner.champion.records.assessment import Resampled, Scores
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import why_not
 from tuner.data.splits import TEST, VALIDATION
 from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:
-    from tuner.data.prepared import PreparedData
+    from tuner.champion.choosing.scored_trial import Evaluated
 
 
 def work(questions: Iterator[ToScoring], say: Say) -> None:
@@ -26,8 +27,8 @@ def work(questions: Iterator[ToScoring], say: Say) -> None:
     evaluation = _Evaluation()
     for question in questions:
         match question:
-            case ScoreTrial():
-                say(evaluation.score(question.request))
+            case ScoreTrials():
+                say(evaluation.score(question.requests, question.intervals))
             case AverageTrials():
                 say(evaluation.average(question))
 
@@ -36,31 +37,57 @@ class _Evaluation:
     """The models of one study, and what they gave."""
 
     def __init__(self) -> None:
-        self._data: PreparedData | None = None
-        self._evaluated: list[Any] = []
+        self._evaluated: list[Evaluated] = []
 
-    def score(self, request: ExportRequest) -> TrialScored:
+    def score(self, requests: Sequence[ExportRequest], intervals: int) -> TrialsScored:
         from tuner.champion.choosing.scored_trial import NotCompiled, evaluate
         from tuner.champion.model.study_data import prepared_data
 
-        if reason := why_not(request.spec.objective.metric):
-            return TrialScored(scores=None, unscorable=reason)
+        objective = requests[0].spec.objective
+        if reason := why_not(objective.metric):
+            return TrialsScored(unscorable=reason)
         # Finding out whether the data is still the same reads all of it.
-        self._data = self._data or prepared_data(request)
-        evaluated = evaluate(request, self._data)
-        if evaluated.subject.unscorable:
-            return TrialScored(scores=None, unscorable=evaluated.subject.unscorable)
-        try:
-            scores = {split: evaluated.score(split) for split in evaluated.outputs}
-        except NotCompiled as error:
-            return TrialScored(scores=None, unscorable=str(error))
-        self._evaluated.append(evaluated)
-        return TrialScored(scores=Scores(request.trial, evaluated.parameters, scores[VALIDATION], scores.get(TEST)))
+        data = prepared_data(requests[0])
+        scorers: list[Evaluated] = []
+        found: dict[int, dict[str, Resampled]] = {}
+        for request in requests:
+            evaluated = _with_scorer(evaluate(request, data), scorers)
+            if evaluated.subject.unscorable:
+                return TrialsScored(unscorable=evaluated.subject.unscorable)
+            try:
+                found[request.trial] = {split: evaluated.score(split, resampled=False) for split in evaluated.outputs}
+            except NotCompiled as error:
+                return TrialsScored(unscorable=str(error))
+            self._evaluated.append(evaluated)
+        sign = -1 if objective.direction == "maximize" else 1
+        self._evaluated.sort(key=lambda each: sign * found[each.request.trial][VALIDATION].value)
+        for each in self._evaluated[:intervals]:
+            known = found[each.request.trial]
+            for split, outputs in each.outputs.items():
+                known[split] = replace(known[split], values=each.resampled(split, outputs))
+        return TrialsScored(scores=tuple(_scores(each, found[each.request.trial]) for each in self._evaluated))
 
     def average(self, asked: AverageTrials) -> Averaged:
-        from tuner.champion.choosing.averaging import average
+        from tuner.champion.choosing.averaging import NoAverage, average
 
-        return Averaged(ensemble=average(self._evaluated, asked.most, asked.single, asked.file))
+        try:
+            return Averaged(ensemble=average(self._evaluated, asked.limits, asked.single, asked.file))
+        except NoAverage as reason:
+            return Averaged(ensemble=None, reason=str(reason))
+
+
+def _with_scorer(evaluated: Evaluated, known: list[Evaluated]) -> Evaluated:
+    """With a model before it that scores as this one does, or as one for those after it."""
+    if evaluated.subject.unscorable:
+        return evaluated
+    scorer = next((each for each in known if each.scores_as(evaluated)), None)
+    if scorer is None:
+        known.append(evaluated)
+    return replace(evaluated, scorer=scorer)
+
+
+def _scores(evaluated: Evaluated, found: Mapping[str, Resampled]) -> Scores:
+    return Scores(evaluated.request.trial, evaluated.parameters, found[VALIDATION], found.get(TEST))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a study to its registered champion: chosen, if asked for averaged or trained again, exported, proven."""
+"""From a study to its registered champion: chosen, averaged or, if asked for, trained again, exported, proven."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tuner.champion.choosing.scoring import Evaluation
 from tuner.champion.export.export_model import export_model
 from tuner.champion.export.options import ExportKeywords, ExportOptions, export_options
 from tuner.champion.formats.offered import require_packages
+from tuner.champion.messages import Averaged
 from tuner.champion.placement import check_destination, staging
 from tuner.champion.records.assessment import Assessment
 from tuner.champion.records.request import ExportReport, ExportRequest
@@ -39,13 +40,14 @@ def export_champion(
     storage: str | None = None,
     **keywords: Unpack[ExportKeywords],
 ) -> ExportReport:
-    """Exports the best trial's model, or a chosen trial's, proves its score from raw files and registers it.
+    """Exports the best that was found, or a chosen trial's model, proves its score from raw files and registers it.
 
-    The best trials are scored again on validation and, where there is one, the test split, with bootstrap intervals.
-    The champion is the smallest of those that validation cannot tell from the best; ``ExportReport.champion`` has the
-    ``assessment``. The best trial keeps the study's constraints; a chosen one need not, and ``ExportReport.violated``
-    says so. Each file is run on the raw examples in a clean process. ``ExportReport.champion.formats`` has what was
-    found, and why a format that cannot carry the model was not written.
+    The best trials are scored again on validation and, where there is one, the test split, the first of them with
+    bootstrap intervals. The champion is the average of models that does best on validation, or the best trial's model
+    where none does better; ``ExportReport.champion`` has the ``assessment`` and the ``ensemble``. The best trial keeps
+    the study's constraints; a chosen one need not, and ``ExportReport.violated`` says so. Each file is run on the raw
+    examples in a clean process. ``ExportReport.champion.formats`` has what was found, and why a format that cannot
+    carry the model was not written.
 
     Args:
         to: the folder to write; an earlier export there is replaced. With None the study's artifacts alone have it,
@@ -92,11 +94,11 @@ def _export(study: OpenStudy, options: ExportOptions, to: Path) -> ExportReport:
     with staging(to) as workspace, ExitStack() as stack:
         requests = [stack.enter_context(export_request(study, each)) for each in trials]
         with Evaluation(log) as evaluation:
-            assessed = evaluation.assess(requests)
+            assessed = evaluation.assess(requests, smallest=options.smallest)
             request = _chosen(requests, assessed)
-            if options.ensemble is not None:
-                request = _ensemble(request, evaluation, assessed, options.ensemble, workspace / "ensemble.keras")
-                request = _with_every_history(request, requests)
+            if options.averages and isinstance(assessed, Assessment):
+                averaged = evaluation.average(options.limits, assessed.chosen, workspace / "ensemble.keras")
+                request = _averaged(request, requests, averaged, workspace / "ensemble.keras")
         if options.refit or options.seeds:
             detail = leaderboard.trial(study.database, study.name, request.trial)
             epochs = epochs_to_best(detail) or request.spec.training.epochs
@@ -120,12 +122,7 @@ def _trials_to_export(study: OpenStudy, options: ExportOptions) -> list[TrialDet
             f"refit trains on the validation split too, and study {study.name} has no test split to score the model "
             "on: run a study whose data has a test_split"
         )
-    numbers = candidates(study, options.trial, options.prefer, max(options.top, options.ensemble or 0))
-    if options.ensemble is not None and len(numbers) < 2:
-        raise ExportError(
-            f"an ensemble needs at least two trials whose models are kept, but study {study.name} has {len(numbers)}; "
-            "keep_checkpoints says how many are kept"
-        )
+    numbers = candidates(study, options.trial, options.prefer, options.top)
     return [kept_trial(study, number) for number in numbers]
 
 
@@ -136,29 +133,27 @@ def _chosen(requests: Sequence[ExportRequest], assessed: Assessment | str) -> Ex
     return request.model_copy(update={"assessment": assessed})
 
 
-def _ensemble(
-    request: ExportRequest, evaluation: Evaluation, assessed: Assessment | str, most: int, file: Path
+def _averaged(
+    request: ExportRequest, requests: Sequence[ExportRequest], averaged: Averaged, file: Path
 ) -> ExportRequest:
-    if isinstance(assessed, str):
-        raise ExportError(f"the average of trials cannot be scored: {assessed}; export without an ensemble")
-    made = evaluation.ensemble(most, assessed.chosen, file)
+    """The average, with the curves of each member; the trial that was chosen where there is none, and why."""
+    made = averaged.ensemble
+    if made is None:
+        return request.model_copy(update={"single_because": averaged.reason})
     value = made.whole.validation.value
+    histories = {each.trial: each.history for each in requests}
+    heaviest = next(each for each in requests if each.trial == made.members[0].trial)
     return request.model_copy(
         update={
-            "trial": made.members[0].trial,
+            "trial": heaviest.trial,
+            "params": heaviest.params,
             "checkpoint": file,
             "value": value,
             "metrics": {request.spec.objective.metric: value},
             "ensemble": made,
+            "history": tuple(curve for member in made.members for curve in histories[member.trial]),
         }
     )
-
-
-def _with_every_history(request: ExportRequest, requests: Sequence[ExportRequest]) -> ExportRequest:
-    assert request.ensemble is not None
-    found = {each.trial: each.history for each in requests}
-    curves = [curve for member in request.ensemble.members for curve in found[member.trial]]
-    return request.model_copy(update={"history": tuple(curves)})
 
 
 @contextmanager

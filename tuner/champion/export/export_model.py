@@ -166,6 +166,7 @@ def _champion(
         hardware=f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         assessment=request.assessment,
         ensemble=request.ensemble,
+        single_because=request.single_because,
         retraining=request.retraining,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, TypedDict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tuner.champion.formats.offered import ALWAYS, FORMATS, checked_formats
+from tuner.champion.records.ensemble import Limits
 from tuner.errors import ExportError
 
 _MOST = 100
@@ -33,25 +34,43 @@ class ExportOptions(BaseModel):
         pattern=r"^[^\x00]+$",
         description="Objective whose best trial on the Pareto front is exported, if the study has several objectives.",
     )
-    top: int = Field(5, ge=1, le=_MOST, description="Number of best trials to score again when the champion is chosen.")
-    ensemble: int | None = Field(
-        None,
-        ge=2,
-        le=_MOST,
-        description="Export one model that averages at most this many of the best trials. "
-        "It cannot be combined with `trial`, `refit` or `seeds`.",
+    top: int = Field(
+        10, ge=1, le=_MOST, description="Number of best trials to score again when the champion is chosen."
+    )
+    single: bool = Field(
+        False,
+        description="Export the model of the best trial. If omitted, the champion is the average of several trials' "
+        "models, unless the best one alone does as well on validation.",
+    )
+    smallest: bool = Field(
+        False,
+        description="Export the smallest model among those that validation cannot distinguish from the best: for "
+        "small devices, at some cost in the score. It cannot be combined with `trial`.",
+    )
+    max_bytes: int = Field(
+        100_000_000,
+        ge=1,
+        le=2**53,
+        description="Largest size of an average of trials, in bytes of its .keras file.",
+    )
+    max_latency_ms: float = Field(
+        100.0,
+        gt=0,
+        le=1e9,
+        description="Longest time that an average of trials may take to predict one example, in milliseconds on the "
+        "machine that exports it.",
     )
     refit: bool = Field(
         False,
-        description="Train the champion's hyperparameters again on the training and validation splits, score that "
+        description="Train the best trial's hyperparameters again on the training and validation splits, score that "
         "model on the test split and export it.",
     )
     seeds: int | None = Field(
         None,
         ge=1,
         le=_MOST,
-        description="Train the champion's hyperparameters this many times with different seeds and report how far the "
-        "scores spread.",
+        description="Train the best trial's hyperparameters this many times with different seeds and report how far "
+        "the scores spread.",
     )
     formats: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
         ALWAYS,
@@ -67,13 +86,22 @@ class ExportOptions(BaseModel):
 
     @model_validator(mode="after")
     def _compatible(self) -> Self:
-        if self.ensemble is not None and (self.refit or self.seeds is not None or self.trial is not None):
-            raise ExportError(
-                "an ensemble averages the best trials as they are and cannot be combined with a trial, refit or seeds"
-            )
+        if self.trial is not None and self.smallest:
+            raise ExportError("trial and smallest both say which trial is exported: give only one of them")
         if self.trial is not None and self.prefer is not None:
             raise ExportError("trial and prefer both say which trial is exported: give only one of them")
         return self
+
+    @property
+    def averages(self) -> bool:
+        """Whether the champion may be an average; what is trained again, or chosen otherwise, is one trial's model."""
+        chosen = self.trial is not None or self.prefer is not None or self.smallest
+        return not (chosen or self.single or self.refit or self.seeds is not None)
+
+    @property
+    def limits(self) -> Limits:
+        """What an average may cost."""
+        return Limits(bytes=self.max_bytes, latency_ms=self.max_latency_ms)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -87,7 +115,10 @@ class ExportKeywords(TypedDict, total=False):
     trial: int | None
     prefer: str | None
     top: int
-    ensemble: int | None
+    single: bool
+    smallest: bool
+    max_bytes: int
+    max_latency_ms: float
     refit: bool
     seeds: int | None
     formats: list[str] | tuple[str, ...]

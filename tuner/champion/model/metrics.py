@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tuner.data.prepared import PreparedData
 
 Batch = tuple[Any, Any, Any, Any]
+# Functions that were traced, by which of a batch's parts there are.
+Steps = dict[tuple[bool, ...], Callable[..., Any]]
 
 
 def with_outputs(evaluation: Iterable[Any], outputs: Sequence[Any], structure: Any) -> Iterator[Batch]:
@@ -74,13 +76,16 @@ def largest_difference(model: keras.Model, inputs: Iterable[Any], outputs: Seque
     return largest
 
 
-def compiled_metrics(model: keras.Model, batches: Iterable[Batch], *, loss: bool = True) -> dict[str, float]:
+def compiled_metrics(
+    model: keras.Model, batches: Iterable[Batch], *, loss: bool = True, known: Steps | None = None
+) -> dict[str, float]:
     """What ``model.evaluate`` would report, given the model's outputs.
 
     Args:
         batches: as training evaluated them, the outputs before any activation of ours. The loss is averaged over
             batches, each weighted by its size, as ``evaluate`` does.
         loss: whether the model has its loss. Without, neither that nor those of outputs are among the metrics.
+        known: what was traced for the same model and batches of this kind, and will be.
 
     Returns:
         The scalar metrics by name, ``loss`` among them.
@@ -89,14 +94,15 @@ def compiled_metrics(model: keras.Model, batches: Iterable[Batch], *, loss: bool
         Exception: whatever the model's loss and metrics raise.
     """
     model.reset_metrics()
-    step: Callable[..., Any] | None = None
+    steps: Steps = {} if known is None else known
     found: dict[str, Any] = {}
     total = examples = 0.0
     for batch in batches:
         parts = [part for part in batch if part is not None]
-        if step is None:
-            step = _step_of(model, [part is not None for part in batch], parts, loss)
-        batch_loss, found = step(*parts)
+        present = tuple(part is not None for part in batch)
+        if present not in steps:
+            steps[present] = _step_of(model, present, parts, loss)
+        batch_loss, found = steps[present](*parts)
         size = len(keras.tree.flatten(batch[1])[0])
         total += float(batch_loss) * size
         examples += size

@@ -47,7 +47,7 @@ class Candidate(_Frozen):
     Attributes:
         parameters: of its model.
         validation, test: the objective on these splits; ``test`` is None where there is no such split.
-        within_noise: it is no worse than the best by more than one standard error.
+        within_noise: it is no worse than the best by more than one standard error; False where that is not known.
     """
 
     trial: int
@@ -137,14 +137,15 @@ class Scores:
     test: Resampled | None
 
 
-def assess(objective: Objective, scored: Sequence[Scores]) -> Assessment:
-    """Chooses among the best trials by validation; of those within noise of the best one the smallest model.
+def assess(objective: Objective, scored: Sequence[Scores], *, smallest: bool = False) -> Assessment:
+    """Chooses among the best trials by validation, the best one or the smallest of those within noise of it.
 
     Noise is one standard error of the difference to the best, on the same resampled examples: the one-standard-error
     rule (Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, 2nd edition, section 7.10).
 
     Args:
         scored: at least one.
+        smallest: choose the smallest model, at some cost in the score.
     """
     sign = 1 if objective.direction == "maximize" else -1
     ordered = sorted(scored, key=lambda each: (-sign * each.validation.value, each.parameters, each.trial))
@@ -158,8 +159,10 @@ def assess(objective: Objective, scored: Sequence[Scores]) -> Assessment:
         )
         for each in ordered
     )
-    # The order of the candidates decides between models of one size.
-    chosen = min((each for each in candidates if each.within_noise), key=lambda each: each.parameters)
+    chosen = candidates[0]
+    if smallest:
+        # The order of the candidates decides between models of one size.
+        chosen = min((each for each in candidates if each.within_noise), key=lambda each: each.parameters)
     resamples = max(0 if each.validation.values is None else len(each.validation.values) for each in ordered)
     return Assessment(objective=objective, candidates=candidates, chosen=chosen.trial, resamples=resamples)
 

@@ -171,6 +171,7 @@ class Champion(_Record):
         hardware: where it was exported.
         assessment: how the trial was chosen among the best; None where its score cannot be computed again.
         ensemble: of which trials it is an average; None for a single one. ``params`` are then the heaviest one's.
+        single_because: why it is no average; None where none was asked for, or it is one.
         retraining: how the trial did when it was trained again.
     """
 
@@ -197,6 +198,7 @@ class Champion(_Record):
     hardware: str = ""
     assessment: Assessment | None = None
     ensemble: Ensemble | None = None
+    single_because: str | None = None
     retraining: Retraining | None = None
 
 

@@ -16,6 +16,20 @@ class Member(BaseModel):
     weight: float
 
 
+class Limits(BaseModel):
+    """What an average may cost.
+
+    Attributes:
+        bytes: of its ``.keras`` file.
+        latency_ms: as of ``Cost``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    bytes: int
+    latency_ms: float
+
+
 class Cost(BaseModel):
     """What a model scores and costs.
 
@@ -36,7 +50,7 @@ class Cost(BaseModel):
 
 
 class Ensemble(BaseModel):
-    """An average of trials, chosen one by one so that each addition does best on validation.
+    """An average of trials, see ``tuner.champion.choosing.selection``.
 
     Attributes:
         members: the heaviest first; the weights add up to 1.

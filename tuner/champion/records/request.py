@@ -32,6 +32,7 @@ class ExportRequest(BaseModel):
         cache: the folder that holds this node's prepared data.
         assessment: how the trial was chosen; None where its score cannot be computed again.
         ensemble: of which models it is an average; None for a single one.
+        single_because: why it is no average, for people; None where none was asked for, or it is one.
         retraining: how the trial did when it was trained again.
         history: the trial's epochs; of an ensemble those of each member.
         importances: each hyperparameter's share in the study's objective; None with too few complete trials.
@@ -52,6 +53,7 @@ class ExportRequest(BaseModel):
     split: Literal["validation", "test"] = "validation"
     assessment: Assessment | None = None
     ensemble: Ensemble | None = None
+    single_because: str | None = None
     retraining: Retraining | None = None
     history: tuple[TrialCurve, ...] = ()
     importances: dict[str, float] | None = None

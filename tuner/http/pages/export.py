@@ -23,7 +23,8 @@ from tuner.http.service import Service
 router = APIRouter(prefix="/studies/{study}/export", include_in_schema=False)
 _USUAL = ExportOptions()
 _HELP = {name: (field.description or "").replace("`", "") for name, field in ExportOptions.model_fields.items()}
-_NUMBERS = ("trial", "top", "ensemble", "seeds")
+_NUMBERS = ("trial", "top", "max_bytes", "max_latency_ms", "seeds")
+_CHECKS = ("single", "smallest", "refit")
 
 
 @router.get("")
@@ -35,7 +36,8 @@ async def blank(request: Request, service: Answers, study: Study) -> Response:
 async def sent(request: Request, service: Answers, study: Study, caller: Launcher) -> Response:
     form = await request.form()
     typed: dict[str, Any] = {name: str(form[name]).strip() for name in (*_NUMBERS, "prefer") if form.get(name)}
-    typed |= {"refit": "refit" in form, "formats": [str(each) for each in form.getlist("formats")]}
+    typed |= {name: name in form for name in _CHECKS}
+    typed["formats"] = [str(each) for each in form.getlist("formats")]
     try:
         options = ExportOptions.model_validate(typed)
         await begun(service, study, options, caller.name)

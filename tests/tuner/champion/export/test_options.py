@@ -18,11 +18,10 @@ from tuner.http.settings import ServiceSettings
 @pytest.mark.parametrize(
     "asked",
     [
-        {"ensemble": 2, "trial": 0},
-        {"ensemble": 2, "refit": True},
-        {"ensemble": 2, "seeds": 3},
+        {"smallest": True, "trial": 0},
         {"trial": 0, "prefer": "val_loss"},
-        {"ensemble": 1},
+        {"max_bytes": 0},
+        {"max_latency_ms": 0},
         {"top": 0},
         {"seeds": 101},
         {"prefer": ""},
@@ -54,11 +53,11 @@ def test_every_option_is_described_once_and_shown_everywhere() -> None:
     fields = ExportOptions.model_fields
     assert set(ExportKeywords.__annotations__) == set(fields)
     shown = CliRunner().invoke(app, ["export", "--help"], env={"COLUMNS": "100"}).output
-    assert "cannot be combined with --trial, --refit or --seeds." in " ".join(shown.split())
+    assert "cannot be combined with --trial." in " ".join(shown.split()) and "--max-latency-ms" in shown
     words = re.sub(r"\W+", " ", shown)
     schema = create_app(ServiceSettings(storage="sqlite:///absent.db")).openapi()["components"]["schemas"][
         "ExportOptions"
     ]["properties"]
     for name, field in fields.items():
         assert field.description and schema[name]["description"] == field.description
-        assert f" {name} " in words and re.sub(r"\W+", " ", field.description).strip() in words, name
+        assert f" {name.replace('_', ' ')} " in words and re.sub(r"\W+", " ", field.description).strip() in words, name

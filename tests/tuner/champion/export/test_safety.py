@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from storage.artifacts import StudyArtifacts
 from storage.champions import KeptExport
 from tests.prepared_arrays import write_several
 from tuner.champion.choosing.averaging import average
-from tuner.champion.choosing.scored_trial import evaluate
+from tuner.champion.choosing.scored_trial import Evaluated, evaluate
 from tuner.champion.export.export_model import export_model
 from tuner.champion.model.study_data import prepared_data
 from tuner.champion.model.subject import load_trained
@@ -36,6 +36,7 @@ from tuner.champion.records.champion_json import (
     read_champion,
     write_record,
 )
+from tuner.champion.records.ensemble import Limits
 from tuner.champion.registry.files import digest_of, fetch_export, keep_export
 from tuner.data.cache import prepare
 from tuner.data.prepared import input_stem, open_prepared, rows_path, target_stem
@@ -214,17 +215,27 @@ def image_model() -> keras.Model:
     return model
 
 
+def _complement(evaluated: Sequence[Evaluated]) -> None:
+    """Gives each of two models outputs that are right where the other one's are not, so that they are averaged."""
+    labels = np.eye(3)[np.asarray(evaluated[0].data.split("validation").targets[0])]
+    doubtful = 0.4 * labels + 0.6 * np.roll(labels, 1, axis=1)
+    for place, each in enumerate(evaluated):
+        is_sure = (np.arange(len(labels)) % 2 == place)[:, None]
+        each.outputs["validation"] = (np.where(is_sure, labels, doubtful).astype(np.float32),)
+
+
 @pytest.mark.slow
 def test_scoring_averaging_and_exporting_refuse_a_hostile_model(shades: Any, tmp_path: Path, marker: Path) -> None:
     requests = [shades.request(image_model(), 0.5, trial=trial) for trial in range(2)]
     evaluated = [evaluate(request, prepared_data(request)) for request in requests]
+    _complement(evaluated)
     for request in requests:
         lambda_model(marker).save(request.checkpoint)
     shutil.rmtree(marker)
     with pytest.raises(ExportError, match=r"the model of trial 0 .*Lambda layer made from a Python lambda"):
         evaluate(requests[0], evaluated[0].data)
     with pytest.raises(ExportError, match=r"the model of trial . .*Lambda layer made from a Python lambda"):
-        average(evaluated, 2, 0, tmp_path / "ensemble.keras")
+        average(evaluated, Limits(bytes=10**9, latency_ms=1e6), 0, tmp_path / "ensemble.keras")
     with pytest.raises(ExportError, match=r"the model of trial 0 .*Lambda layer made from a Python lambda"):
         export_model(requests[0], tmp_path / "champion", tmp_path / "export.log")
     assert not marker.exists()

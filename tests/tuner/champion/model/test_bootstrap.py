@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tuner.champion.model.bootstrap import resampled, resamples_of
+from tuner.champion.model.bootstrap import RowMetric, resamples_of
 
 
 def _model() -> keras.Model:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
     model.compile("sgd", "binary_crossentropy", metrics=["binary_accuracy", keras.metrics.AUC(name="auc")])
     return model
+
+
+def resampled(model: Any, metric: str, targets: Any, outputs: Any, weights: Any = None) -> Any:
+    return RowMetric(model, metric, _batches(targets, outputs, weights)).resampled([outputs])
 
 
 def _batches(targets: Any, outputs: Any, weights: Any = None) -> Iterator[Any]:
@@ -39,18 +43,23 @@ def examples() -> tuple[Any, Any]:
 
 def test_it_spreads_as_a_proportion_does(examples: Any) -> None:
     targets, outputs = examples
-    values = resampled(_model(), "binary_accuracy", _batches(targets, outputs))
+    model = _model()
+    values = resampled(model, "binary_accuracy", targets, outputs)
     assert values is not None and len(values) == resamples_of(300)
     share = float(np.mean((outputs > 0.5) == targets))
     assert values.mean() == pytest.approx(share, abs=0.005)
     assert values.std() == pytest.approx((share * (1 - share) / 300) ** 0.5, rel=0.15)
+    # What was traced for one model serves another one's outputs.
+    on_rows = RowMetric(model, "binary_accuracy", _batches(targets, outputs))
+    assert on_rows.on_all([outputs]) == pytest.approx(share)
+    assert on_rows.on_all([1 - outputs]) == pytest.approx(1 - share)
 
 
 def test_a_metric_that_is_no_mean_is_resampled_as_a_whole(examples: Any) -> None:
     from sklearn.metrics import roc_auc_score
 
     targets, outputs = examples
-    values = resampled(_model(), "auc", _batches(targets, outputs))
+    values = resampled(_model(), "auc", targets, outputs)
     assert values is not None
     drawn = np.random.default_rng(20).integers(0, 300, (len(values), 300), dtype=np.int32)
     expected = [roc_auc_score(targets[rows, 0], outputs[rows, 0]) for rows in drawn[:5]]
@@ -60,7 +69,7 @@ def test_a_metric_that_is_no_mean_is_resampled_as_a_whole(examples: Any) -> None
 
 def test_the_loss_too_and_every_model_gets_the_same_examples(examples: Any) -> None:
     targets, outputs = examples
-    one, other = (resampled(_model(), "loss", _batches(targets, outputs)) for _ in range(2))
+    one, other = (resampled(_model(), "loss", targets, outputs) for _ in range(2))
     assert one is not None and other is not None
     np.testing.assert_array_equal(one, other)
     each = -(targets * np.log(outputs) + (1 - targets) * np.log(1 - outputs))
@@ -72,7 +81,7 @@ def test_weights_count(examples: Any) -> None:
     model = _model()
     model.compile("sgd", "binary_crossentropy", weighted_metrics=["binary_accuracy"])
     right = ((outputs > 0.5) == targets)[:, 0]
-    values = resampled(model, "binary_accuracy", _batches(targets, outputs, right.astype("f4")))
+    values = resampled(model, "binary_accuracy", targets, outputs, right.astype("f4"))
     assert values is not None
     np.testing.assert_allclose(values, 1.0)
 

@@ -19,13 +19,14 @@ def _right(share: float, seed: int, examples: int = 400) -> Resampled:
     return Resampled(float(right.mean()), right[drawn].mean(axis=1), examples)
 
 
-def test_of_those_within_noise_the_smallest_is_chosen() -> None:
+def test_the_best_is_chosen_or_of_those_within_noise_the_smallest() -> None:
     scored = [
         Scores(0, 900, _right(0.90, 1), _right(0.80, 5)),
         Scores(1, 100, _right(0.89, 2), _right(0.85, 6)),
         Scores(2, 10, _right(0.70, 3), _right(0.60, 7)),
     ]
-    found = assess(ACCURACY, scored)
+    assert assess(ACCURACY, scored).chosen == 0
+    found = assess(ACCURACY, scored, smallest=True)
     assert [each.trial for each in found.candidates] == [0, 1, 2]
     assert [each.within_noise for each in found.candidates] == [True, True, False]
     assert found.chosen == 1
@@ -62,6 +63,7 @@ def test_differences_are_of_the_same_examples() -> None:
     found = assess(
         ACCURACY,
         [Scores(0, 9, Resampled(0.71, values + 0.01, 9), None), Scores(1, 1, Resampled(0.7, values, 9), None)],
+        smallest=True,
     )
     assert found.chosen == 0
     assert found.optimism is None and found.missed is None
@@ -75,6 +77,7 @@ def test_without_resamples_only_equals_are_within_noise() -> None:
             Scores(1, 3, Resampled(0.7, None, 9), None),
             Scores(2, 1, Resampled(0.69, None, 9), None),
         ],
+        smallest=True,
     )
     assert found.chosen == 1
     assert found.best.trial == 1  # of equals the smaller one comes first
