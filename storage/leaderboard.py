@@ -19,10 +19,12 @@ from sqlalchemy.orm import Session
 from storage.database import Database
 from storage.errors import UnknownColumn, UnknownTrial
 from storage.progress import RunningTrial, StudyOverview, StudyStatus, overview, status
+from storage.results import SUCCESSES
 from storage.summaries import (
     StudyKey,
     TrialSummary,
     best_ids,
+    champion_id,
     epochs_column,
     external,
     find_study,
@@ -161,6 +163,32 @@ def best(db: Database, study: str, k: int | None, usual: int | None = None) -> l
         key = find_study(session, study)
         most = usual if k is None and len(key.maximize) == 1 else k
         return summaries(session, best_ids(session, key, most))
+
+
+@dataclass(frozen=True)
+class SinceBest:
+    """The number of the best trial, and how many were complete or pruned after it."""
+
+    number: int
+    successes: int
+
+
+def since_best(db: Database, study: str) -> SinceBest | None:
+    """What followed the best trial that keeps the constraints, by the leading objective; None before there is one.
+
+    Raises:
+        UnknownStudy: there is none of this name; of a plain Optuna study nothing is known.
+    """
+    with db.reading() as session:
+        champion = champion_id(session, find_study(session, study))
+        best = None if champion is None else session.get(TrialRow, champion)
+        if best is None:
+            return None
+        later = (TrialRow.closed_at > best.closed_at) | (
+            (TrialRow.closed_at == best.closed_at) & (TrialRow.trial_id > best.trial_id)
+        )
+        counted = select(func.count()).where(TrialRow.study_id == best.study_id, TrialRow.outcome.in_(SUCCESSES), later)
+        return SinceBest(best.number, session.scalars(counted).one())
 
 
 def number_of_objectives(db: Database, study: str) -> int:

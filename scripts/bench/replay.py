@@ -42,7 +42,9 @@ def main() -> None:
     report = Report("replay", f"Regret after so many epochs, mean of {options.seeds} seeds; 95% interval of the last")
     for workers in options.workers:
         for name, make in _searches(curves.table, options).items():
-            report.add(workers=workers, search=name, **_row(curves, make, workers, options))
+            row = _row(curves, make, workers, options)
+            say(f"{workers} workers, {name}: {row}")
+            report.add(workers=workers, search=name, **row)
     report.facts |= {
         "table": str(options.table),
         "configurations": len(curves.table.configurations),

@@ -24,7 +24,7 @@ from tuner.spec.field_types import Comparison, Count, Duration, PositiveInt, Sec
 from tuner.spec.hyperparameters import Hyperparameters
 from tuner.spec.objective import MEASURES, MetricName, Objective, infer_direction
 from tuner.spec.problems import contradiction
-from tuner.spec.sections import LaunchSettings, Resources, Training
+from tuner.spec.sections import LaunchSettings, Resources, StopWhen, Training
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Each is a row in the database from the start.
@@ -82,6 +82,7 @@ class SearchSpec(Section):
         "target may be changed later.",
         examples=[0.95],
     )
+    stop_when: StopWhen = Field(default=StopWhen(), description=StopWhen.__doc__)
     sampler: Sampler = Field(
         default=Sampler(),
         description="How the next configuration is chosen: `tpe`, `random`, `gp`, `cmaes`, `qmc`, `nsga2`, `grid` or "

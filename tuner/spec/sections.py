@@ -28,6 +28,17 @@ class EarlyStopping(Section):
     )
 
 
+class StopWhen(Section):
+    """When the study ends by itself, before all of its trials have run. By default it does not."""
+
+    no_better_in: PositiveInt | None = Field(
+        default=None,
+        description="The number of trials, complete or pruned, that may end one after the other without a better one; "
+        "then the study ends. The number may be changed later.",
+        examples=[20],
+    )
+
+
 ClassWeight = Literal["auto", "none", "balanced", "sqrt"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from storage import leases, studies
+from storage import leaderboard, leases, studies
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
 from tuner.spec.constraints import total_violation, violations
@@ -192,6 +192,8 @@ class TrialCloser:
             self._end("finished", f"target {self._study.spec.target:g} reached by trial {result.number}")
         elif POLICIES[outcome].blames_setup:
             self._stop_if_broken()
+        elif outcome in (Outcome.COMPLETE, Outcome.PRUNED):
+            self._stop_if_no_better()
         self.end_if_all_closed()
 
     def _stop_if_broken(self) -> None:
@@ -204,6 +206,12 @@ class TrialCloser:
                 "failed",
                 f"{SAME_CAUSE_LIMIT} trials in a row failed with the same cause: {blamed[0]}",
             )
+
+    def _stop_if_no_better(self) -> None:
+        most = self._study.spec.stop_when.no_better_in
+        best = None if most is None else leaderboard.since_best(self._study.database, self._study.name)
+        if most is not None and best is not None and best.successes >= most:
+            self._end("finished", f"no better trial in {best.successes}; the best is trial {best.number}")
 
     def _end(self, state: studies.StudyState, reason: str | None) -> None:
         if studies.set_state(self._study.database, self._study.id, state, reason, only_from=("running",)):

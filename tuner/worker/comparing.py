@@ -16,10 +16,11 @@ from statistics import median
 from typing import Any, cast
 
 from optuna import Study
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from tuner.worker.wrapped_sampler import WrappedSampler
 
 Curve = tuple[float, ...]
 
@@ -95,7 +96,7 @@ class _SeenStudy:
         return [each for each in compared if states is None or each.state in states]
 
 
-class ComparingSampler(BaseSampler):
+class ComparingSampler(WrappedSampler):
     """A sampler that learns from what was pruned.
 
     Args:
@@ -104,30 +105,9 @@ class ComparingSampler(BaseSampler):
     """
 
     def __init__(self, sampler: BaseSampler, comparison: Comparison) -> None:
-        self._sampler, self._comparison = sampler, comparison
+        super().__init__(sampler)
+        self._comparison = comparison
 
-    def reseed_rng(self) -> None:
-        self._sampler.reseed_rng()
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(self._as_seen(study), trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._sampler.sample_relative(self._as_seen(study), trial, search_space)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self._sampler.sample_independent(self._as_seen(study), trial, param_name, param_distribution)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self._sampler.before_trial(self._as_seen(study), trial)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        self._sampler.after_trial(self._as_seen(study), trial, state, values)
-
-    def _as_seen(self, study: Study) -> Study:
+    def as_seen(self, study: Study) -> Study:
         # Several objectives are not reported epoch by epoch, and nothing of theirs is pruned.
         return study if study._is_multi_objective() else cast(Study, _SeenStudy(study, self._comparison))

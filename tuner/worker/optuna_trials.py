@@ -26,6 +26,7 @@ from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
 from tuner.worker.comparing import Comparison
 from tuner.worker.sampling import make_pruner, make_sampler
+from tuner.worker.untried import is_used_up
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
 
@@ -51,8 +52,11 @@ class LiveTrial:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the sampler has tried everything; known once the trial is told."""
-        return self._study.exhausted
+        """Whether everything has been tried; known once the trial is told."""
+        if self._study.exhausted:
+            return True
+        trials = self._study._storage.get_all_trials(self._study._study_id, deepcopy=False)
+        return is_used_up([each for each in trials if each.state.is_finished()])
 
     def suggest(self, name: str, distribution_json: str, value: Any = None) -> Any:
         """The trial's value of a parameter: the stored one, else ``value``, else the sampler's.

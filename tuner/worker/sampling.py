@@ -23,6 +23,7 @@ from tuner.spec.problems import SpecModel, problems_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import trial_seed
 from tuner.worker.comparing import ComparingSampler, Comparison
+from tuner.worker.untried import UntriedSampler
 
 Grid = Mapping[str, Sequence[Any]]
 _Made = TypeVar("_Made")
@@ -73,7 +74,11 @@ def make_sampler(
     except ImportError:
         extra = "pip install 'keras-champion[gp]'" if name == "gp" else "install it"
         raise SpecError("spec", [Problem("sampler", f"{name} needs a library that is missing: {extra}")]) from None
-    return sampler if comparison is None or name not in _LEARNING else ComparingSampler(sampler, comparison)
+    if name in ENUMERATING:
+        return sampler
+    if comparison is not None and name in _LEARNING:
+        sampler = ComparingSampler(sampler, comparison)
+    return UntriedSampler(sampler)
 
 
 def make_pruner(spec: SearchSpec) -> pruners.BasePruner:

@@ -55,7 +55,7 @@ def test_one_pool_serves_small_and_urgent_studies_beside_a_big_one(
     place, make_spec, create_study, look, database, tmp_path
 ):
     once = {"sampler": "random", "training": {"epochs": 1, "batch_size": 16}}
-    create_study(make_spec("Fast", study="big", trials=200, **once))
+    create_study(make_spec("Deterministic", study="big", trials=200, **once))
     gone = make_spec("Fast", study="gone", priority=9)
     record = create_study(gone.model_copy(update={"space": Space(name=f"{tmp_path}/gone.py:Gone")}))
     with database.writing() as session:
@@ -129,7 +129,7 @@ class TestTwoPools:
         self, place, make_spec, create_study, look, postgres_url
     ):
         once = {"sampler": "random", "training": {"epochs": 1, "batch_size": 16}}
-        create_study(make_spec("Fast", study="big", trials=200, **once))
+        create_study(make_spec("Deterministic", study="big", trials=200, **once))
         run = ("work", "--any", "--slots", "1", "--storage", postgres_url)
         pools = [place.start(*run), place.start(*run)]
         eventually(lambda: len([each for each in look.workers("big") if each.versions]) == 2)

@@ -234,7 +234,7 @@ def test_a_killed_trial_process_is_restarted_at_once_and_given_up_with_every_att
 
 
 def test_no_trial_starts_after_the_timeout(create_study, run_worker, make_spec, database):
-    spec = make_spec("Fast", trials=50, timeout=1)
+    spec = make_spec("Deterministic", trials=50, timeout=1)
     create_study(spec)
     run_worker(spec)
     now = progress.status(database, spec.study)
