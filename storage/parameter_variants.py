@@ -26,6 +26,12 @@ def variant(name: str, distribution: BaseDistribution) -> str:
     return scoped(without_scope(stem), ",".join(filter(None, scopes))) + view
 
 
+def is_variant(name: str, distribution: BaseDistribution) -> bool:
+    """Whether a parameter is told apart from another one of its name by what it takes."""
+    view = next((suffix for suffix in SAMPLERS_VIEW if name.endswith(suffix)), "")
+    return scope_of(name.removesuffix(view)).endswith(_taken(distribution))
+
+
 def _taken(distribution: BaseDistribution) -> str:
     if isinstance(distribution, CategoricalDistribution):
         return f"of {', '.join(map(_shown, distribution.choices))}"

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from storage.fenced_optuna import FencedOptuna
 from storage.fencing import Lease, trial_of
-from storage.parameter_variants import is_compatible, takes, variant
+from storage.parameter_variants import is_compatible, is_variant, takes, variant
 from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
 from tuner.worker.comparing import Comparison
@@ -56,7 +56,11 @@ class LiveTrial:
         if self._study.exhausted:
             return True
         trials = self._study._storage.get_all_trials(self._study._study_id, deepcopy=False)
-        return is_used_up([each for each in trials if each.state.is_finished()])
+        finished = [each for each in trials if each.state.is_finished()]
+        # Where code makes what one name takes depend on other values, trials show it only as far as they have gone.
+        if any(is_variant(*known) for each in finished for known in each.distributions.items()):
+            return False
+        return is_used_up(finished)
 
     def suggest(self, name: str, distribution_json: str, value: Any = None) -> Any:
         """The trial's value of a parameter: the stored one, else ``value``, else the sampler's.

@@ -107,6 +107,17 @@ def test_a_continuous_parameter_is_never_used_up(beginning):
         assert not trial.exhausted
 
 
+def test_choices_that_depend_on_other_values_are_never_called_used_up(beginning):
+    begin, seen = beginning(), []
+    for _ in range(6):
+        trial = begin()
+        deep = ask(trial, "deep", CategoricalDistribution([False, True]))
+        seen.append((deep, ask(trial, "activation", CategoricalDistribution(["relu", "tanh", "gelu"][: 2 + deep]))))
+        trial.tell(TrialState.COMPLETE, [0.5], {})
+        assert not trial.exhausted
+    assert len(set(seen)) == 5
+
+
 def test_a_space_without_hyperparameters_may_be_trained_as_often_as_the_spec_says(beginning):
     trial = beginning()()
     trial.tell(TrialState.COMPLETE, [0.5], {})
