@@ -202,6 +202,16 @@ class SearchSpace(keras_tuner.HyperModel):
         self.epochs = epochs
         self.batch_size = batch_size
 
+    @property
+    def portfolio(self) -> tuple[Mapping[str, Any], ...]:
+        """Configurations that a search tries first, in this order, before it samples any.
+
+        Each names the values that are no defaults; ``{}`` is the default model, which a search without a portfolio
+        tries first too. The cheapest good one should come first, and the others should differ. What the space of this
+        data does not have is left out: a value, or the whole configuration where other hyperparameters depend on it.
+        """
+        return ()
+
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
         """Registers every hyperparameter that ``build`` asks for.
 

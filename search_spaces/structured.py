@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from search_spaces.optimization import compile_model
 from search_spaces.structured_columns import table_of
 from search_spaces.structured_config import FAMILIES, Family, StructuredConfig
 from search_spaces.structured_layers import assemble
+from search_spaces.structured_portfolio import PORTFOLIO
 from search_spaces.structured_preprocessing import preprocessing_for_trees, preprocessing_of
 from search_spaces.targets import compile_options, labels_of
 
@@ -56,6 +57,10 @@ class StructuredSpace(SearchSpace):
         self.labels = labels_of(data.target)
         self.families = _families(families, data.target)
         self.table = table_of(data.inputs)
+
+    @property
+    def portfolio(self) -> tuple[Mapping[str, Any], ...]:
+        return PORTFOLIO
 
     def configure(self, hp: keras_tuner.HyperParameters) -> StructuredConfig:
         """Asks for every hyperparameter; builds nothing."""

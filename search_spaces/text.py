@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import keras
 import keras_tuner
 
 from search_spaces import text_hyperparameters as ask
-from search_spaces.base import DataSummary, SearchSpace, StagedModel
+from search_spaces.base import DataSummary, SearchSpace, StagedModel, Target
 from search_spaces.optimization import compile_model
 from search_spaces.statistics import CountTokens, TextStatistics, Tokenization
-from search_spaces.targets import imbalanced, labels_of
+from search_spaces.targets import compile_options, imbalanced, labels_of
 from search_spaces.text_config import FAMILIES, Family, TextConfig
 from search_spaces.text_layers import assemble
+from search_spaces.text_portfolio import PORTFOLIO
 from search_spaces.text_vectorization import vectorizer
+
+# Each has a weight of every token.
+_MOST_OUTPUTS_OF_LINEAR = 40
 
 
 class TextSpace(SearchSpace):
@@ -23,14 +29,15 @@ class TextSpace(SearchSpace):
     consist of Keras's own layers, so that a saved one loads without this package. The vocabulary comes from the
     data's token counts; no layer adapts in a trial.
 
-    A bag holds a number for every token of the vocabulary: a batch of it takes 4 bytes x batch size x vocabulary,
-    10 MB at 128 x 20,000, and twice that for a moment while it is made. Sparse batches would be smaller, but XLA
-    compiles none; ``max_vocabulary`` bounds what a batch takes.
+    A bag holds the tokens that a text has and what each weighs. While it is made, it is a number for every token of the
+    vocabulary: 4 bytes x batch size x vocabulary, 10 MB at 128 x 20,000, and twice that for a moment, which
+    ``max_vocabulary`` bounds.
 
     Args:
         data: the data's summary; its only input is a text.
-        families: which kinds of network to try: ``"bag"``, ``"pooling"``, ``"convolution"``, ``"recurrent"``,
-            ``"transformer"``; the first is that of the first trial. By default all.
+        families: which kinds of network to try: ``"linear"``, ``"bag"``, ``"pooling"``, ``"convolution"``,
+            ``"recurrent"``, ``"transformer"``; the first is that of the first trial. By default all, and without
+            ``"linear"`` where the target has more than 40 classes, labels or numbers.
         epochs: the length of a full training, which learning-rate schedules span.
         batch_size: the default batch size.
         max_vocabulary: no model knows more tokens.
@@ -51,9 +58,13 @@ class TextSpace(SearchSpace):
         super().__init__(data, epochs=epochs, batch_size=batch_size)
         self._count = _counter(data)
         self.labels = labels_of(data.target)
-        self.families = _families(families)
+        self.families = _families(families, data.target)
         self.max_vocabulary = _checked_vocabulary(max_vocabulary)
         self._distinct: dict[Tokenization, int] = {}
+
+    @property
+    def portfolio(self) -> tuple[Mapping[str, Any], ...]:
+        return PORTFOLIO
 
     def configure(self, hp: keras_tuner.HyperParameters) -> TextConfig:
         """Asks for every hyperparameter; builds nothing. Counts tokens unless they are counted on this node."""
@@ -61,6 +72,9 @@ class TextSpace(SearchSpace):
         family = ask.ask_family(hp, families)
         statistics = data.inputs[0].statistics
         rare = data.task == "classification" and imbalanced(data.class_counts)
+        dropout, optimization = ask.ask_optimization(
+            hp, family, families, data.examples["train"], self.batch_size, smooth=data.task != "regression"
+        )
         return TextConfig(
             family=family,
             vectorizations=ask.ask_vectorizations(
@@ -71,13 +85,11 @@ class TextSpace(SearchSpace):
                 self._count_distinct,
                 self.max_vocabulary,
             ),
-            bag=ask.ask_bag(hp, family, families),
+            bag=ask.ask_bag(hp, family, families, classes=data.task != "regression"),
             sequence=ask.ask_sequence(hp, family, families),
             body=ask.ask_body(hp, family, families),
-            dropout=ask.ask_dropout(hp),
-            optimization=ask.ask_optimization(
-                hp, families, data.examples["train"], self.batch_size, smooth=data.task != "regression"
-            ),
+            dropout=dropout,
+            optimization=optimization,
             class_weight=ask.ask_class_weight(hp) if rare else None,
         )
 
@@ -89,10 +101,28 @@ class TextSpace(SearchSpace):
 
     def build_config(self, config: TextConfig) -> StagedModel:
         """The compiled model of a configuration."""
-        preprocessing = vectorizer(config.vectorizations, self._count)
-        network = assemble(config, preprocessing, self.data.target)
-        compile_model(network, self.data.target, config.optimization, self.data.examples["train"], self.epochs)
+        statistics, target = self.data.inputs[0].statistics, self.data.target
+        characters = statistics.characters if isinstance(statistics, TextStatistics) else ()
+        unit_length = config.bag is not None and config.bag.unit_length
+        preprocessing = vectorizer(config.vectorizations, self._count, characters, unit_length=unit_length)
+        network = assemble(config, preprocessing, target)
+        if config.optimization is None:
+            # There are no gradients, so the optimizer says nothing.
+            network.compile("sgd", jit_compile=False, **compile_options(target))
+        else:
+            compile_model(network, target, config.optimization, self.data.examples["train"], self.epochs)
         return StagedModel(network, preprocessing)
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
+        """Trains a network as Keras does; a linear model by solving it in every epoch."""
+        config = self.configure(hp)
+        if config.optimization is not None:
+            return super().fit(hp, model, *args, **kwargs)
+        # It loads SciPy.
+        from search_spaces.text_linear_fit import fit_linear
+
+        assert config.bag is not None
+        return fit_linear(model, config.bag, self.data.target, self.epochs, *args, **kwargs)
 
     def _count_distinct(self, tokenization: Tokenization) -> int:
         if tokenization not in self._distinct:
@@ -111,9 +141,10 @@ def _counter(data: DataSummary) -> CountTokens:
     return data.count_tokens
 
 
-def _families(families: Sequence[str] | None) -> tuple[Family, ...]:
+def _families(families: Sequence[str] | None, target: Target) -> tuple[Family, ...]:
     if families is None:
-        return FAMILIES
+        outputs = max(1, len(target.class_names), *target.shape)
+        return FAMILIES if outputs <= _MOST_OUTPUTS_OF_LINEAR else FAMILIES[1:]
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families or isinstance(families, str):
         raise ValueError(f"families must be a list of {', '.join(FAMILIES)}; it is {families!r}")

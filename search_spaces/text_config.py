@@ -8,10 +8,11 @@ from typing import Literal
 from search_spaces.optimization import Optimization
 from search_spaces.statistics import Tokenization
 
-Family = Literal["bag", "pooling", "convolution", "recurrent", "transformer"]
-FAMILIES: tuple[Family, ...] = ("bag", "pooling", "convolution", "recurrent", "transformer")
-# Those that see tokens in their order.
-SEQUENCES: tuple[Family, ...] = FAMILIES[1:]
+Family = Literal["linear", "bag", "pooling", "convolution", "recurrent", "transformer"]
+FAMILIES: tuple[Family, ...] = ("linear", "bag", "pooling", "convolution", "recurrent", "transformer")
+# Those that see which tokens a text has, and those that see them in their order.
+BAGS: tuple[Family, ...] = FAMILIES[:2]
+SEQUENCES: tuple[Family, ...] = FAMILIES[2:]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Vectorization:
     Attributes:
         tokenization: how texts become tokens.
         vocabulary: so many of the most frequent tokens are known at most; all others are one unknown token.
-        weighting: of a bag of tokens: ``"multi_hot"``, ``"count"`` or ``"tf_idf"``; None for sequences.
+        weighting: of a bag of tokens: ``"multi_hot"``, ``"tf_idf"``, or ``"log_tf_idf"``, of which the logarithm of a
+            token's count is a factor rather than the count; None for sequences.
         length: of sequences, in tokens: what is beyond is cut off; None for a bag.
     """
 
@@ -33,16 +35,19 @@ class Vectorization:
 
 @dataclass(frozen=True)
 class Bag:
-    """A network on one number per token of the vocabularies.
+    """What models of one number per token of the vocabularies have in common.
 
     Attributes:
         unit_length: of each vocabulary, a text's numbers are scaled to the Euclidean length 1, so that long and short
             texts weigh the same, and so do words and characters.
-        units: of each hidden layer; none makes a linear model.
+        ratios: of a linear model: tokens count by how well they tell the classes apart, see
+            ``linear_solver.log_count_ratios``.
+        units: of each hidden layer; none of a linear model.
     """
 
     unit_length: bool
-    units: tuple[int, ...]
+    ratios: bool = False
+    units: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ class TextConfig:
 
     Attributes:
         vectorizations: one of a sequence; one or two of a bag, whose numbers stand side by side.
-        dropout: share of features dropped before the prediction while training.
+        dropout: share of features dropped before the prediction while training; 0 of linear models, and
+            ``optimization`` is None: they are solved.
         class_weight: as ``training.class_weight``; None leaves it to the spec. Weights are the batches' business.
     """
 
@@ -115,5 +121,5 @@ class TextConfig:
     sequence: Sequence | None
     body: Body | None
     dropout: float
-    optimization: Optimization
+    optimization: Optimization | None
     class_weight: str | None

@@ -12,14 +12,15 @@ import keras_tuner
 from search_spaces import text_config as config
 from search_spaces.optimization import Optimization
 from search_spaces.statistics import TextStatistics, Tokenization
-from search_spaces.text_config import SEQUENCES, Family
+from search_spaces.text_config import BAGS, SEQUENCES, Family
 
 # Tokenizations whose number of tokens bounds the vocabularies that are tried.
 WORDS = Tokenization()
 WORD_PAIRS = Tokenization(ngrams=2)
 CHARACTERS = Tokenization(split="character", ngrams=3)
-# Beside words, the longest that are tried at all.
-_CHARACTERS_BESIDE_WORDS = 4
+# Beside words.
+_CHARACTERS_BESIDE_WORDS = 5
+_BATCH_OF_LINEAR = 256
 
 _VOCABULARIES = (500, 1000, 2500, 5000, 10_000, 20_000, 40_000, 80_000)
 _DEFAULT_VOCABULARY = 20_000
@@ -33,6 +34,7 @@ _BATCH_SIZES = (16, 32, 64, 128)
 _STEPS = 20
 # Models of few steps from input to output stand, and need, larger steps of the optimizer.
 _SHALLOW: tuple[Family, ...] = ("bag", "pooling")
+_DEEP: tuple[Family, ...] = SEQUENCES[1:]
 
 CountDistinct = Callable[[Tokenization], int]
 
@@ -67,11 +69,11 @@ def ask_vectorizations(
     rules = "unspaced" if statistics is None else statistics.rules
     name = hp.Choice("standardize", ["lower_and_strip_punctuation", "lower", "none"])
     standardize = None if name == "none" else name
-    if "bag" in families:
-        with _only_for(hp, ["bag"], families):
-            weighting = hp.Choice("weighting", ["multi_hot", "count", "tf_idf"], default="tf_idf")
+    if any(each in families for each in BAGS):
+        with _only_for(hp, BAGS, families):
+            weighting = hp.Choice("weighting", ["multi_hot", "tf_idf", "log_tf_idf"], default="log_tf_idf")
             token = hp.Choice("token", ["words", "characters", "both"], default="both")
-            of_words, of_characters = (["words", "both"], [1, 2], WORD_PAIRS), (["characters"], [3, 4], CHARACTERS)
+            of_words, of_characters = (["words", "both"], [1, 2], WORD_PAIRS), (["characters"], [3, 4, 5], CHARACTERS)
             for tokens, ngrams, bound in (of_words, of_characters):
                 with hp.conditional_scope("token", tokens):
                     hp.Choice("ngrams", ngrams)
@@ -82,7 +84,7 @@ def ask_vectorizations(
             _ask_vocabulary(hp, count_distinct(replace(WORDS, rules=rules)), max_vocabulary)
             sizes = lengths(statistics)
             hp.Choice("sequence_length", sizes, default=_default_length(sizes, statistics))
-    if family != "bag":
+    if family not in BAGS:
         length = hp.get("sequence_length")
         return (config.Vectorization(Tokenization(standardize, rules=rules), hp.get("vocabulary"), length=length),)
     split: Literal["whitespace", "character"] = "character" if token == "characters" else "whitespace"
@@ -124,15 +126,26 @@ def _default_length(sizes: Sequence[int], statistics: TextStatistics | None) -> 
     return max(size for size in sizes if size <= max(min(wanted, _DEFAULT_LONGEST), sizes[0]))
 
 
-def ask_bag(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> config.Bag | None:
-    if "bag" not in families:
+def ask_bag(
+    hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family], classes: bool
+) -> config.Bag | None:
+    """Asks for what models of bags are like; ``classes``: whether there are any to tell apart."""
+    if not any(each in families for each in BAGS):
         return None
-    with _only_for(hp, ["bag"], families):
+    with _only_for(hp, BAGS, families):
         unit_length = bool(hp.Boolean("unit_length", default=True))
-        layers = hp.Int("hidden_layers", 0, 2)
-        with hp.conditional_scope("hidden_layers", [1, 2]):
+    if "linear" in families:
+        with _only_for(hp, ["linear"], families):
+            ratios = bool(hp.Boolean("ratios", default=True)) if classes else False
+            # Batches do nothing but show how good the model is.
+            hp.Fixed("batch_size", _BATCH_OF_LINEAR)
+    if "bag" in families:
+        with _only_for(hp, ["bag"], families):
+            layers = hp.Int("hidden_layers", 1, 2)
             units = hp.Choice("hidden_units", [16, 32, 64, 128], default=64)
-    return config.Bag(unit_length, (units,) * layers if layers else ()) if family == "bag" else None
+    if family == "linear":
+        return config.Bag(unit_length, ratios=ratios)
+    return config.Bag(unit_length, units=(units,) * layers) if family == "bag" else None
 
 
 def ask_sequence(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> config.Sequence | None:
@@ -146,7 +159,7 @@ def ask_sequence(hp: keras_tuner.HyperParameters, family: Family, families: Sequ
             pooling=hp.Choice("pooling", ["average", "maximum", "both"], default="both"),
             units=hp.Choice("dense_units", [0, 64, 128], default=64),
         )
-    return None if family == "bag" else asked
+    return None if family in BAGS else asked
 
 
 def ask_body(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> config.Body | None:
@@ -191,36 +204,48 @@ _BODIES: dict[Family, Callable[[keras_tuner.HyperParameters], config.Body]] = {
 }
 
 
-def ask_dropout(hp: keras_tuner.HyperParameters) -> float:
-    dropout: float = hp.Float("dropout", 0.0, 0.6, step=0.1, default=0.4)
-    return dropout
-
-
 def ask_optimization(
-    hp: keras_tuner.HyperParameters, families: Sequence[Family], examples: int, batch_size: int, smooth: bool
-) -> Optimization:
-    """Asks for the optimizer and everything around it.
+    hp: keras_tuner.HyperParameters,
+    family: Family,
+    families: Sequence[Family],
+    examples: int,
+    batch_size: int,
+    smooth: bool,
+) -> tuple[float, Optimization | None]:
+    """Asks for dropout, the optimizer and everything around it; gives 0 and None of linear models.
 
     Args:
         examples: the number of training examples, which no batch size exceeds.
         batch_size: the default where texts are few.
         smooth: whether labels can be smoothed.
     """
-    optimizer = hp.Choice("optimizer", ["adamw", "rmsprop"])
-    for those, low, high, default in ((_SHALLOW, 1e-3, 1e-1, 3e-2), (SEQUENCES[1:], 3e-4, 1e-2, 1e-3)):
+    trained = [each for each in families if each != "linear"]
+    if not trained:
+        return 0.0, None
+    with _only_for(hp, trained, families):
+        dropout = hp.Float("dropout", 0.0, 0.6, step=0.1, default=0.4)
+        optimizer = hp.Choice("optimizer", ["adamw", "rmsprop"])
+    for those, low, high, default in ((_SHALLOW, 1e-3, 1e-1, 3e-2), (_DEEP, 3e-4, 1e-2, 1e-3)):
         if any(each in families for each in those):
             with _only_for(hp, those, families):
                 hp.Float("learning_rate", low, high, sampling="log", default=default)
     sizes = sorted({size for size in _BATCH_SIZES if size <= examples} | {batch_size})
     usual = max((size for size in _BATCH_SIZES if size <= examples / _STEPS), default=batch_size)
-    return Optimization(
+    with _only_for(hp, trained, families):
+        weight_decay = hp.Float("weight_decay", 1e-4, 3e-1, sampling="log", default=1e-2)
+        schedule = hp.Choice("schedule", ["constant", "cosine", "warmup_cosine"], default="warmup_cosine")
+        smoothing = hp.Float("label_smoothing", 0.0, 0.1, step=0.05, default=0.0) if smooth else 0.0
+        hp.Choice("batch_size", sizes, default=max(usual, batch_size))
+    if family == "linear":
+        return 0.0, None
+    return dropout, Optimization(
         optimizer=optimizer,
         learning_rate=hp.get("learning_rate"),
-        weight_decay=hp.Float("weight_decay", 1e-4, 3e-1, sampling="log", default=1e-2),
+        weight_decay=weight_decay,
         momentum=None,
-        schedule=hp.Choice("schedule", ["constant", "cosine", "warmup_cosine"], default="warmup_cosine"),
-        label_smoothing=hp.Float("label_smoothing", 0.0, 0.2, step=0.05, default=0.0) if smooth else 0.0,
-        batch_size=hp.Choice("batch_size", sizes, default=max(usual, batch_size)),
+        schedule=schedule,
+        label_smoothing=smoothing,
+        batch_size=hp.get("batch_size"),
     )
 
 

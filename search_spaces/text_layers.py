@@ -6,48 +6,57 @@ Padding is excluded explicitly, by ``present``, (batch, length): not every layer
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate
 from typing import Any
 
 import keras
 from keras import layers, ops
 
 from search_spaces.base import Target
-from search_spaces.targets import output_layers
-from search_spaces.text_config import Bag, Convolution, Recurrent, Sequence, TextConfig, Transformer
-from search_spaces.text_vectorization import side_by_side, vocabulary_sizes
+from search_spaces.targets import output_layers, outputs_of, predictions
+from search_spaces.text_config import Convolution, Recurrent, Sequence, TextConfig, Transformer
+from search_spaces.text_vectorization import side_by_side, vocabulary_size
 
 # Below what any feature is, and within float16.
 _LOWEST = -1e4
+# The table of a linear model's weights.
+SOLVED = "solved"
 
 
 def assemble(config: TextConfig, vectorizer: keras.Model, target: Target) -> keras.Model:
     """An uncompiled network from what ``vectorizer`` gives to what ``output_layers`` gives."""
-    (_, width), dtype = vectorizer.output_shape, vectorizer.output.dtype
-    inputs = layers.Input((width,), dtype=dtype, name="vectors")
-    sizes = vocabulary_sizes(vectorizer)
-    if config.bag:
-        x = _bag(inputs, sizes, config.bag, config.dropout)
-    else:
+    size = vocabulary_size(vectorizer)
+    if config.bag is None:
         assert config.sequence is not None
-        x = _sequence(inputs, config, config.sequence, sizes[0])
-    return keras.Model(inputs, output_layers(target, x), name=config.family)
+        ids = layers.Input(vectorizer.output_shape[1:], dtype="int32", name="vectors")
+        return keras.Model(
+            ids, output_layers(target, _sequence(ids, config, config.sequence, size)), name=config.family
+        )
+    given = {
+        name: layers.Input(each.shape[1:], dtype=each.dtype, name=name) for name, each in vectorizer.output.items()
+    }
+    if not config.bag.units:
+        return keras.Model(given, predictions(target, _linear(given, size, outputs_of(target))), name=config.family)
+    first, *others = config.bag.units
+    x = layers.Activation("relu")(_summed(given, layers.Embedding(size + 1, first)))
+    x = layers.Dropout(config.dropout)(x)
+    for units in others:
+        x = layers.Dropout(config.dropout)(layers.Dense(units, activation="relu")(x))
+    return keras.Model(given, output_layers(target, x), name=config.family)
 
 
-def _bag(x: Any, sizes: list[int], bag: Bag, dropout: float) -> Any:
-    if bag.unit_length:
-        # In half precision the length of a text without tokens would be 0.
-        x = side_by_side([layers.UnitNormalization(dtype="float32")(each) for each in _divided(x, sizes)])
-    for units in bag.units:
-        x = layers.Dense(units, activation="relu")(x)
-        x = layers.Dropout(dropout)(x)
-    return x if bag.units else layers.Dropout(dropout)(x)
+def _linear(given: dict[str, Any], size: int, outputs: int) -> Any:
+    """Scores, (batch, outputs), whose weights are solved rather than trained."""
+    table = layers.Embedding(size + 1, outputs, "zeros", trainable=False, dtype="float32", name=SOLVED)
+    return _summed(given, table)
 
 
-def _divided(x: Any, sizes: list[int]) -> list[Any]:
-    """(batch, n) into one part for each vocabulary."""
-    ends = list(accumulate(sizes))
-    return [x] if len(sizes) == 1 else [x[:, end - size : end] for end, size in zip(ends, sizes, strict=True)]
+def _summed(given: dict[str, Any], table: Any) -> Any:
+    """What a dense layer makes of all tokens' numbers, of which most are 0: rows of a table, and a bias in its last."""
+    last = table.input_dim - 1
+    tokens = ops.pad(given["tokens"], [[0, 0], [0, 1]], constant_values=last)
+    weights = ops.pad(given["weights"], [[0, 0], [0, 1]], constant_values=1.0)
+    rows = table(tokens)
+    return ops.squeeze(ops.matmul(ops.expand_dims(ops.cast(weights, rows.dtype), 1), rows), 1)
 
 
 def _sequence(ids: Any, config: TextConfig, sequence: Sequence, vocabulary: int) -> Any:

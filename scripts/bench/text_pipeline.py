@@ -4,8 +4,9 @@ Both train the same network on the same texts, an epoch of one after an epoch of
 machine. The first epoch of each, in which TensorFlow traces and XLA compiles, is left out of the medians. A ratio above
 1 is what the input pipeline saves; processor seconds are what this process itself has used, whatever else runs here.
 
-On a CPU without XLA both do the same work, and nothing is saved. On an accelerator, strings inside the model stop it at
-every step and keep it from being compiled; ``--xla`` compiles the network on a CPU too.
+What the pipeline makes of the texts in the first epoch is kept for the later ones, as far as 256 MB hold it. On an
+accelerator, strings inside the model stop it at every step and keep it from being compiled; ``--xla`` compiles the
+network on a CPU too.
 """
 
 from __future__ import annotations

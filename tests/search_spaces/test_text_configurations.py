@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from search_spaces.base import DataSummary, Input, Target
-from search_spaces.statistics import TextStatistics, TokenCounts, Tokenization
+from search_spaces.statistics import TargetStatistics, TextStatistics, TokenCounts, Tokenization
 from search_spaces.text import TextSpace
 from search_spaces.text_config import FAMILIES, Bag
 from search_spaces.text_hyperparameters import lengths, vocabularies
@@ -44,17 +44,24 @@ def texts() -> Texts:
 
 def test_the_first_trial(texts: Texts) -> None:
     config = TextSpace(texts()).configure(keras_tuner.HyperParameters())
-    assert config.family == "bag"
+    assert config.family == "linear"
     words, characters = config.vectorizations
     assert (words.tokenization.split, words.tokenization.ngrams) == ("whitespace", 1)
     # 6,000 words and pairs of words: the smallest size that takes in all.
-    assert (words.weighting, words.vocabulary) == ("tf_idf", 10_000)
-    assert (characters.tokenization.split, characters.tokenization.ngrams) == ("character", 4)
+    assert (words.weighting, words.vocabulary) == ("log_tf_idf", 10_000)
+    assert (characters.tokenization.split, characters.tokenization.ngrams) == ("character", 5)
     assert characters.tokenization.standardize == "lower"
-    assert config.bag == Bag(unit_length=True, units=())
+    assert config.bag == Bag(unit_length=True, ratios=True)
     assert (config.sequence, config.body, config.class_weight) == (None, None, None)
-    assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 32
-    assert TextSpace(texts(train=3_000)).configure(keras_tuner.HyperParameters()).optimization.batch_size == 128
+    assert json.loads(json.dumps(asdict(config)))["optimization"] is None
+
+
+def test_batches_are_larger_where_there_are_many_texts(texts: Texts) -> None:
+    for examples, size in ((400, 32), (3_000, 128)):
+        hp = keras_tuner.HyperParameters()
+        hp.values["family"] = "pooling"
+        optimization = TextSpace(texts(train=examples)).configure(hp).optimization
+        assert optimization is not None and optimization.batch_size == size
 
 
 @pytest.mark.parametrize(("token", "splits"), [("words", ["whitespace"]), ("characters", ["character"])])
@@ -116,8 +123,18 @@ def test_a_linear_model_has_no_hidden_units(texts: Texts) -> None:
     assert config.bag is not None
     assert config.bag.units == () and "hidden_units" not in hp
     deep = keras_tuner.HyperParameters()
-    deep.values["hidden_layers"] = 2
+    deep.values |= {"family": "bag", "hidden_layers": 2}
     assert TextSpace(texts()).configure(deep).bag == Bag(unit_length=True, units=(64, 64))
+
+
+def test_many_classes_have_no_linear_model_and_numbers_no_ratios(texts: Texts) -> None:
+    names = tuple(f"class {number}" for number in range(41))
+    many = Target("", "classification", (), "int64", names, (10,) * 41)
+    assert TextSpace(texts(many)).families == FAMILIES[1:]
+    number = Target("", "regression", (), "float32", statistics=TargetStatistics((0.0,), (1.0,)))
+    hp = keras_tuner.HyperParameters()
+    assert TextSpace(texts(number)).configure(hp).bag == Bag(unit_length=True)
+    assert "ratios" not in hp
 
 
 @pytest.mark.parametrize(
@@ -140,6 +157,7 @@ def test_class_weights_are_asked_for_where_one_of_two_classes_is_rare(
 
 def test_regression_smooths_no_labels(texts: Texts) -> None:
     hp = keras_tuner.HyperParameters()
+    hp.values["family"] = "bag"
     config = TextSpace(texts(Target("", "regression", (), "float32"))).configure(hp)
     assert "label_smoothing" not in hp
     assert config.optimization.label_smoothing == 0

@@ -27,10 +27,11 @@ from tuner.data.summary import summary_of
 _PLAIN = {"standardize": "lower_and_strip_punctuation"}
 # By name, what a model is to be like beside the defaults.
 MODELS: dict[str, dict[str, Any]] = {
+    "linear": {"family": "linear"},
+    "tf_idf": {"family": "linear", "token": "words", "ngrams": 2, "weighting": "tf_idf", "standardize": "none"},
     "both": {"family": "bag"},
-    "multi_hot": {"family": "bag", "token": "words", "weighting": "multi_hot", "hidden_layers": 0, "ngrams": 1},
-    "count": {"family": "bag", "token": "words", "weighting": "count", "hidden_layers": 2, "unit_length": False},
-    "tf_idf": {"family": "bag", "token": "words", "ngrams": 2, "weighting": "tf_idf", "standardize": "none"},
+    "multi_hot": {"family": "bag", "token": "words", "weighting": "multi_hot", "hidden_layers": 2, "ngrams": 1},
+    "logarithms": {"family": "bag", "token": "words", "weighting": "log_tf_idf", "unit_length": False},
     "characters": {"family": "bag", "token": "characters", "ngrams": 3, "standardize": "lower"},
     "pooling": {"family": "pooling", "pooling": "average", **_PLAIN},
     "convolution": {"family": "convolution", "blocks": 2, "pooling": "maximum", **_PLAIN},
@@ -38,7 +39,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "gru": {"family": "recurrent", "cell": "gru", "bidirectional": False, "standardize": "lower"},
     "transformer": {"family": "transformer", "transformer_layers": 2},
 }
-ONE_OF_EACH_FAMILY = ["both", "pooling", "convolution", "lstm", "transformer"]
+ONE_OF_EACH_FAMILY = ["linear", "both", "pooling", "convolution", "lstm", "transformer"]
 _SMALL = {"embedding": 32, "filters": 64, "recurrent_units": 32, "hidden_units": 16, "heads": 2, "batch_size": 16}
 _GOOD, _BAD = ("fine", "Good", "très", "好"), ("awful", "Bad", "öde", "坏")
 

@@ -15,6 +15,7 @@ from tuner.data.columns import ArrayColumn, Column, StringColumn
 from tuner.data.permutation import permutation
 from tuner.data.pipeline_options import PREFETCHED_BATCHES, parallel_calls, with_fixed_parallelism
 from tuner.data.prepared import InputFacts, PreparedData, Split, TargetFacts
+from tuner.data.preprocessed import Preprocessed, fits
 from tuner.data.structures import in_structure
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class BatchFormat:
             float32 (batch, classes).
         preprocessing: applied to ``x`` ahead of the accelerator, such as the first stage of a ``StagedModel``.
         class_weights: shape (classes,): weights of training examples by their class.
-        in_memory_bytes: a split with less than this is held in memory.
+        in_memory_bytes: a split with less than this is held in memory, and so is what ``preprocessing`` makes of it.
         columns: the inputs of a dict that come, by name; None for all.
     """
 
@@ -149,8 +150,14 @@ def _batches(
     x_names, y_names = list(inputs), [each.name for each in data.targets]
 
     @_as_it_is
+    def raw(indices: tf.Tensor) -> Any:
+        return in_structure(data.structure, x_names, [read(indices) for read in inputs.values()])
+
+    x_of, is_kept = _kept(raw, form, len(split)) if form.preprocessing is not None else (raw, False)
+
+    @_as_it_is
     def rows(indices: tf.Tensor) -> Any:
-        x = in_structure(data.structure, x_names, [read(indices) for read in inputs.values()])
+        x = x_of(indices)
         if not targets:
             return (x,) if data.wrapped else x
         y = in_structure(data.target_structure, y_names, [read(indices) for read in targets])
@@ -158,10 +165,20 @@ def _batches(
 
     known = tf.data.experimental.assert_cardinality(-(-len(split) // batch_size))
     batches = order.map(rows)
-    if form.preprocessing is not None:
+    if form.preprocessing is not None and not is_kept:
         wrapped = bool(targets) or data.wrapped
         batches = batches.map(_on_first(form.preprocessing, wrapped), num_parallel_calls=parallel_calls())
     return with_fixed_parallelism(batches.apply(known).prefetch(PREFETCHED_BATCHES))
+
+
+def _kept(raw: Callable[[tf.Tensor], Any], form: BatchFormat, examples: int) -> tuple[Callable[[tf.Tensor], Any], bool]:
+    """Reads inputs, preprocessed ones where there is room to keep them; whether they are."""
+    assert form.preprocessing is not None
+    stage = form.preprocessing
+    one = tf.data.Dataset.range(examples).batch(1).map(_as_it_is(lambda indices: stage(raw(indices))))
+    if not fits(one.element_spec, examples, form.in_memory_bytes):
+        return raw, False
+    return Preprocessed(raw, stage, examples, one.element_spec).read, True
 
 
 def _bytes_of(split: Split) -> int:

@@ -19,6 +19,7 @@ from tuner.data.sources import look_at
 from tuner.errors import Problem, SpecError, SpecMismatch
 from tuner.launch.data_report import data_said
 from tuner.launch.preflight import Preflight, log_of_launch, preflight
+from tuner.launch.presets import portfolio_of
 from tuner.launch.warm_start import best_of_other, warm_started
 from tuner.processes.versions import differences as version_differences
 from tuner.processes.versions import refuse_drift, versions_here
@@ -151,6 +152,7 @@ def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_
         warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
         for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:
             on_event(Event(line))
+        presets = warm.presets if warm else []
         if spec.sampler.name == "grid":
             make_sampler(spec, 0, found.grid)
         data = open_prepared(Path(found.folder))
@@ -166,8 +168,13 @@ def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_
             budget=spec.trials,
             timeout=spec.timeout,
             versions=versions_here(spec),
-            space={"hyperparameters": found.hyperparameters, "grid": found.grid},
-            presets=warm.presets if warm else [],
+            space={
+                "hyperparameters": found.hyperparameters,
+                "grid": found.grid,
+                # By the ordinals of the leases, of which a warm start has the first ones.
+                "portfolio": [*presets, *portfolio_of(found.hyperparameters, found.portfolio)],
+            },
+            presets=presets,
         )
         return OpenStudy(database, record, cache)
 

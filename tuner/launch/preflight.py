@@ -42,6 +42,7 @@ class Preflight:
         description: the data in words and counts, as JSON.
         hyperparameters: the search space; empty unless it was explored.
         grid: the values of each parameter, for the grid sampler.
+        portfolio: the configurations that the space would have tried first.
         parameters: the default model's size.
         metrics: what one epoch logs.
         warnings: what the study will lack, in one line each.
@@ -55,6 +56,7 @@ class Preflight:
     description: dict[str, Any] = field(default_factory=dict)
     hyperparameters: list[dict[str, Any]] = field(default_factory=list)
     grid: dict[str, list[Any]] | None = None
+    portfolio: list[dict[str, Any]] = field(default_factory=list)
     parameters: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -151,7 +153,7 @@ def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None)
         elif isinstance(message, Prepared | Checked):
             found |= message.model_dump(exclude={"type"})
         elif isinstance(message, Listed):
-            return Preflight(**found, hyperparameters=message.hyperparameters, grid=message.grid)
+            return Preflight(**found, **message.model_dump(exclude={"type"}))
         elif isinstance(message, StudyRefused):
             raise _error(message, log)
     raise PreflightError("the preflight process died; its output is in preflight.log in the data cache ($TUNER_CACHE)")

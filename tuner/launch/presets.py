@@ -64,6 +64,21 @@ def fitting(space: Sequence[Listed], given: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
+def portfolio_of(space: Sequence[Listed], configurations: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Those of a search space's first configurations that there are for its data, as far as it allows their values.
+
+    A value that it does not allow takes the whole configuration with it where other hyperparameters depend on it: the
+    others were chosen for a model that there is not. Of equal configurations the first one stays.
+    """
+    parents = {condition["parent"] for listed in space for condition in listed["conditions"]}
+    found: list[dict[str, Any]] = []
+    for each in configurations:
+        kept = fitting(space, each)
+        if kept not in found and not any(name in parents and name not in kept for name in each):
+            found.append(kept)
+    return found
+
+
 def _checked(space: Sequence[Listed], given: Mapping[str, Any], name: str, value: Any) -> Any:
     named = [each for each in space if name in (each["name"], each["optuna_name"])]
     if not named:

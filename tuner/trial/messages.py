@@ -140,11 +140,12 @@ class Prepared(Message):
 
 
 class Listed(Message):
-    """The search space: every hyperparameter, and the values of a grid if one was asked for."""
+    """The search space: every hyperparameter, the values of a grid if one was asked for, and the space's portfolio."""
 
     type: Literal["listed"] = "listed"
     hyperparameters: list[dict[str, Any]]
     grid: dict[str, list[Any]] | None = None
+    portfolio: list[dict[str, Any]]
 
 
 class Checked(Message):

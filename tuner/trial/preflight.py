@@ -105,6 +105,7 @@ def _run(request: Request, say: Say) -> None:
         check_second_reading(spec.data, data.fingerprint, request.cache)
     # Not before: what is wrong with the data is said at once.
     import_keras()
+    from search_spaces.base import SearchSpace
     from tuner.data.pipeline_options import leave_autotuning_off
     from tuner.hyperparameters import (
         RefusedEntry,
@@ -129,8 +130,9 @@ def _run(request: Request, say: Say) -> None:
     wants_grid = spec.sampler.name == "grid"
     # Where the default model has met every entry, there is no need to build others to find them.
     in_question = not spec.hyperparameters.allow_new_entries or unknown_entries(spec.hyperparameters, hp.declared)
-    if not (request.explore or wants_grid or in_question or _declares(space)):
-        say(Listed(hyperparameters=[]))
+    portfolio = [dict(each) for each in space.portfolio] if isinstance(space, SearchSpace) else []
+    if not (request.explore or wants_grid or in_question or portfolio or _declares(space)):
+        say(Listed(hyperparameters=[], portfolio=[]))
         return
     try:
         listed = explore(getattr(space, "declare", space.build), spec=spec.hyperparameters)
@@ -146,7 +148,7 @@ def _run(request: Request, say: Say) -> None:
         raise
     except Exception as error:
         raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
-    say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values))
+    say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values, portfolio=portfolio))
 
 
 def _meet_fit(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters) -> bool:

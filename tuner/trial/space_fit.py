@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -43,6 +43,8 @@ class TrainingData:
         validates: bool,
         first_batch_only: bool = False,
     ) -> None:
+        # For a single batch, nothing is worth keeping.
+        form = replace(form, in_memory_bytes=0) if first_batch_only else form
         self._data, self._form, self._seed = data, form, seed
         self.batch_size = batch_size
         self._first_batch_only = first_batch_only

@@ -79,7 +79,15 @@ class TrialStarter:
         recorded = leases.stored_epochs(self._study.database, trial_id)
         return assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
 
+    def _configuration(self, lease: Lease, number: int) -> tuple[dict[str, Any], bool | Literal["advised"]]:
+        """The values that are not sampled, and which of the others are defaults, as ``Assignment`` has it."""
+        spec, portfolio = self._study.spec, self._study.record.space.get("portfolio", [])
+        if spec.sampler.name in ENUMERATING or lease.preset or lease.ordinal >= len(portfolio):
+            return lease.preset, _first_values(spec) if number == 0 else False
+        return portfolio[lease.ordinal], True
+
     def _assignment(self, lease: Lease, number: int, plan: SlotPlan) -> Assignment:
+        preset, use_defaults = self._configuration(lease, number)
         return Assignment(
             spec=self._study.spec,
             number=number,
@@ -89,8 +97,8 @@ class TrialStarter:
             artifacts=self._study.artifacts.place,
             scratch=self._study.artifacts.scratch,
             log=self._study.artifacts.trial_log(number, lease.token),
-            preset=lease.preset,
-            use_defaults=_first_values(self._study.spec) if number == 0 else False,
+            preset=preset,
+            use_defaults=use_defaults,
             devices=plan.devices,
             share_device=plan.share_device,
             threads=plan.threads,

@@ -8,7 +8,7 @@ from storage import studies
 from storage.leaderboard import TrialSummary
 from tuner.errors import PresetError, SpecError
 from tuner.hyperparameters import TrialHyperParameters, explore
-from tuner.launch.presets import check_preset, fitting
+from tuner.launch.presets import check_preset, fitting, portfolio_of
 from tuner.launch.warm_start import best_of_other, warm_started
 
 
@@ -127,3 +127,16 @@ def test_a_warm_start_from_an_unknown_study_is_refused(database, create_study, m
         best_of_other(database, make_spec(study="new", warm_start="shape"))
     assert best_of_other(database, make_spec(study="new", warm_start="shapes")) == []
     assert [each.name for each in studies.list_studies(database)] == ["shapes"]
+
+
+def test_a_portfolio_is_as_much_of_it_as_the_space_has(space):
+    wanted = [
+        {},
+        {"optimizer": "sgd", "nesterov": True, "rate": 0.01},
+        # Too large here: its default takes its place.
+        {"units": 1000, "depth": 3},
+        # What hangs on it was chosen for another optimizer.
+        {"optimizer": "lion", "rate": 0.001},
+        {"optimizer": "sgd", "nesterov": True, "rate": 0.01, "heads": 4},
+    ]
+    assert portfolio_of(space, wanted) == [{}, {"optimizer": "sgd", "nesterov": True, "rate": 0.01}, {"depth": 3}]

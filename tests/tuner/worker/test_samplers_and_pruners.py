@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
-from storage import leaderboard, leases, progress, studies
+from storage import leaderboard, leases, presets, progress, studies
 from tuner.errors import SpecError
 from tuner.spec.choices import PRUNERS, SAMPLERS
 from tuner.worker.sampling import ENUMERATING, make_pruner, make_sampler
@@ -81,6 +81,18 @@ def test_the_first_trial_draws_what_nobody_chose(create_study, run_worker, make_
     (first,) = leaderboard.trials(database, spec.study)
     assert first.params["advised"] == 6
     assert first.params["rate"] > 1e-4
+
+
+def test_the_portfolio_is_tried_first_and_what_is_enqueued_before_it(create_study, run_worker, make_spec, database):
+    spec = make_spec("Deterministic", trials=3, sampler="random", training={"epochs": 1, "batch_size": 16})
+    create_study(spec, portfolio=[{}, {"units": 9}])
+    presets.enqueue(database, spec.study, {"units": 8})
+    run_worker(spec)
+    # The first configuration gave way, and what a configuration does not name is a default.
+    found = [each.params for each in leaderboard.trials(database, spec.study)]
+    assert found[0] == {"units": 8, "rate": 0.001}
+    assert found[1] == {"units": 9, "rate": 0.001}
+    assert found[2]["rate"] != 0.001
 
 
 OPTIONS = {

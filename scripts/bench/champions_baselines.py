@@ -1,0 +1,94 @@
+"""What anybody has in a minute: scikit-learn's models with their defaults, and a typical network for images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from champions_scores import Score, score
+from champions_sets import Divided
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+_FREQUENT = 50
+
+
+def baselines_of(files: Divided) -> dict[str, Callable[[], Score]]:
+    """By name, what trains a baseline on the training part and scores it on the other."""
+    kind = files.data.kind
+    if kind == "image":
+        return {"typical network": lambda: _typical_network(files)}
+    if kind == "text":
+        return {"TF-IDF + logistic regression": lambda: _scored(files, _of_texts())}
+    numbers = files.data.measure == "rmse"
+    return {
+        "HistGradientBoosting": lambda: _scored(files, _boosted(numbers)),
+        "linear": lambda: _scored(files, _linear(numbers)),
+    }
+
+
+def _of_texts() -> Any:
+    return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=10, max_iter=500))
+
+
+def _boosted(numbers: bool) -> Any:
+    strings = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    columns = make_column_transformer(
+        (strings, make_column_selector(dtype_exclude="number")),
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    )
+    return make_pipeline(columns, HistGradientBoostingRegressor() if numbers else HistGradientBoostingClassifier())
+
+
+def _linear(numbers: bool) -> Any:
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=_FREQUENT)
+    columns = make_column_transformer(
+        (one_hot, make_column_selector(dtype_exclude="number")),
+        (make_pipeline(SimpleImputer(), StandardScaler()), make_column_selector(dtype_include="number")),
+    )
+    return make_pipeline(columns, Ridge() if numbers else LogisticRegression(max_iter=2000))
+
+
+def _scored(files: Divided, model: Any) -> Score:
+    data, (train, test) = files.data, files.tables()
+    x, tests = _inputs(train, data.kind, data.target), _inputs(test, data.kind, data.target)
+    model.fit(x, train[data.target])
+    truth = test[data.target].to_numpy()
+    if data.measure == "auc":
+        return score("auc", truth == model.classes_[1], model.predict_proba(tests)[:, 1])
+    return score(data.measure, truth, model.predict(tests))
+
+
+def _inputs(rows: pd.DataFrame, kind: str, target: str) -> Any:
+    return rows["text"].fillna("") if kind == "text" else rows.drop(columns=target)
+
+
+def _typical_network(files: Divided) -> Score:
+    """Three convolutions and a dense layer, as KerasTuner's own example has them."""
+    import keras
+
+    size = (files.data.image_size,) * 2
+    train = keras.utils.image_dataset_from_directory(files.train, image_size=size, seed=0, verbose=False)
+    test = keras.utils.image_dataset_from_directory(files.test, image_size=size, shuffle=False, verbose=False)
+    model = keras.Sequential([keras.layers.Rescaling(1 / 255)])
+    for filters in (32, 64, 128):
+        model.add(keras.layers.Conv2D(filters, 3, activation="relu", padding="same"))
+        model.add(keras.layers.MaxPooling2D())
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(128, activation="relu"))
+    model.add(keras.layers.Dropout(0.5))
+    model.add(keras.layers.Dense(len(train.class_names), activation="softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(train, epochs=15, verbose=0)
+    truth = np.concatenate([np.asarray(y) for _, y in test])
+    predicted: npt.NDArray[Any] = model.predict(test, verbose=0).argmax(axis=1)
+    return score("accuracy", truth, predicted)
