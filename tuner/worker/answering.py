@@ -82,10 +82,15 @@ class Answerer:
         # of one objective only: TPE fails on a trial that has others.
         pruned = False
         if value is not None and done.execution == 0 and len(self._study.spec.objectives) == 1:
-            pruned = self._patiently(running.live.report, done.epoch, value)
+            pruned = self._patiently(running.live.report, done.epoch, value) and not self._is_whole(done)
         decision = self._decide(running, done, pruned)
         keeps = decision != "prune" or self._patiently(self._ranks, running)
         running.process.send(Verdict(epoch=done.epoch, decision=decision, keeps_model=keeps))
+
+    def _is_whole(self, done: EpochDone) -> bool:
+        """Whether nothing is left of the trial that pruning could save."""
+        training = self._study.spec.training
+        return done.epoch == training.epochs and training.executions_per_trial == 1
 
     def _ranks(self, running: RunningTrial) -> bool:
         """Whether a trial that is pruned now would be among those whose models are kept."""

@@ -111,7 +111,7 @@ def test_a_pruned_trial_is_held_to_the_constraints(create_study, run_worker, mak
         constraints={"parameters": "<= 1000", "latency_ms": "< 1e9"},
         sampler="random",
         pruner={"name": "threshold", "lower": 0.5},
-        training=ONE_EPOCH,
+        training={**ONE_EPOCH, "epochs": 2},
     )
     record = create_study(spec)
     presets.enqueue(database, record.name, {"units": 16, "waste": 8, "diverges": False})

@@ -156,6 +156,33 @@ def test_a_pruned_trial_that_ranks_keeps_the_model_of_its_best_epoch(create_stud
     assert [path.parts[-3] for path in Path(record.artifacts).rglob("best.keras")] == [f"{kept[0].trial:05d}"]
 
 
+def test_no_trial_is_pruned_at_its_last_epoch(create_study, run_worker, make_spec, database):
+    spec = make_spec(
+        "Ranked",
+        trials=3,
+        sampler="grid",
+        pruner={"name": "threshold", "upper": 0.0, "n_warmup_steps": 2},
+        training={"epochs": 2, "batch_size": 16, "early_stopping": None},
+        objective={"metric": "val_score", "direction": "maximize"},
+    )
+    create_study(spec, grid={"score": [0.9, 0.7, 0.5]})
+    run_worker(spec)
+    assert [(t.outcome, t.epochs) for t in leaderboard.trials(database, spec.study)] == [("complete", 2)] * 3
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(10, 1), (20, 1), (100, 6)])
+def test_halving_begins_after_a_sixteenth_of_the_epochs(epochs, first, make_spec):
+    spec = make_spec(pruner="asha", training={"epochs": epochs})
+    study = optuna.create_study(direction="maximize", pruner=make_pruner(spec))
+    for value in (0.9, 0.8, 0.7, 0.6):
+        trial = study.ask()
+        decided = []
+        for epoch in range(1, first + 1):
+            trial.report(value, epoch)
+            decided.append(trial.should_prune())
+        assert decided == [False] * (first - 1) + [value < 0.9]
+
+
 @pytest.mark.parametrize(
     ("reported", "pruned"),
     [([0.1, 0.2, 0.2, 0.2], False), ([0.1, 0.2, 0.2, 0.2, 0.2], True), ([0.1, 0.2, 0.2, 0.2, 0.2000001], True)],
