@@ -97,7 +97,7 @@ class TrialDetail:
         cause: what failures of the same kind have in common; None unless the trial failed.
         reason: why the trial ended as it did, in words; None if there is no special reason.
         traceback: Python traceback of the failure; None if there is none.
-        best_epoch: the epoch of the summary's value and metrics.
+        best_epoch: the epoch of the summary's metrics, whose model is kept.
         parameters: number of the model's parameters; None before the trial has ended, and if no model was built.
         checkpoint: location of the model that is kept of the trial; None if none is kept.
         checkpoint_size: size of that model's file in bytes.

@@ -30,8 +30,8 @@ class TrialResult:
         outcome: ``complete``, ``pruned``, ``failed`` ...
         cause: what failures of the same kind have in common; None unless it failed.
         reason: what happened, for people.
-        value: the best epoch's objective; NaN and infinities are stored as None.
-        best_epoch: the epoch of ``value`` and ``metrics``.
+        value: the objective, over the best epoch and its neighbour; NaN and infinities are stored as None.
+        best_epoch: the epoch of ``metrics``, whose model is kept.
         metrics: every metric of the best epoch.
         epochs: epochs trained over all attempts.
         seconds: wall time of training them.

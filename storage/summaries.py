@@ -44,7 +44,8 @@ class TrialSummary:
 
     Attributes:
         trial: number of the trial.
-        value: value of the objective; for a trial that is not complete, the best value that it reached.
+        value: value of the objective, over the best epoch and its neighbour; for a trial that is not complete, of the
+            epochs that it trained.
         state: ``complete``, ``pruned``, ``failed``, ``running``, or ``waiting`` to be continued.
         outcome: how exactly the trial ended; None while it has not ended, and for plain Optuna studies.
         params: values of the hyperparameters by their public names.

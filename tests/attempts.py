@@ -21,6 +21,7 @@ from tuner.trial.failure import Interrupted
 from tuner.trial.messages import EpochDone, Finished, Suggest, Suggested, Verdict, receive_from_trial, send
 from tuner.trial.runtime import begin
 from tuner.trial.training import run_trial
+from tuner.trial.worth import BestEpoch, best_epoch
 
 SPACES = Path(__file__).parent / "tuner/trial/models.py"
 # A trial whose worker is gone ends its process at once, and here that would be the tests'.
@@ -96,6 +97,12 @@ class Attempts:
             return None
         finally:
             self.heard |= {epoch.epoch: epoch.metrics for epoch in self.desk.epochs}
+
+    def worth(self) -> BestEpoch:
+        """What the reported epochs come to, of a trial of one execution."""
+        best = best_epoch(self._spec.objective, [self.heard[epoch] for epoch in sorted(self.heard)])
+        assert best is not None
+        return best
 
     def score(self, finished: Finished) -> dict[str, float]:
         """What the kept model scores on the validation split."""

@@ -22,6 +22,7 @@ from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.scored_weights import ScoredWeights
 from tuner.trial.state import restore, state_of, values_of
+from tuner.trial.worth import best_epoch
 
 
 class DivergenceGuard(keras.callbacks.Callback):
@@ -196,14 +197,21 @@ class Recorder(keras.callbacks.Callback):
         self._obey(number)
 
     def _send(self, number: int, epoch: Epoch) -> None:
+        best = best_epoch(self.objective, self._logged_until(number))
         self._channel.send(
             EpochDone(
                 epoch=number,
+                value=None if best is None else best.value,
                 execution=self.progress.execution_of(number),
                 metrics=epoch.metrics,
                 seconds=epoch.seconds,
             )
         )
+
+    def _logged_until(self, number: int) -> list[dict[str, float]]:
+        """What each epoch of an execution has logged, up to this one."""
+        start = self.progress.starts[self.progress.execution_of(number)]
+        return [each.metrics for each in self.progress.history[start:number]]
 
     def _obey(self, number: int) -> None:
         """Waits for the worker's verdict on an epoch, and does as it says."""
@@ -236,22 +244,27 @@ class Recorder(keras.callbacks.Callback):
             self.record(metrics)
             return
         metrics = {**self.progress.history[-1].metrics, **metrics}
-        self._take_best(metrics, self.progress.epoch, lambda: values_of(self.model.variables))
+        value = objective_value(self.objective, metrics)
+        self._take(self.progress.epoch, value, metrics, values_of(self.model.variables))
 
     def _keep_if_best(self, epoch: Epoch) -> None:
         self.progress = replace(
             self.progress, history=(*self.progress.history, epoch), stopping=bool(self.model.stop_training)
         )
-        if self.objective.metric in epoch.metrics or not self._returns_result:
-            self._take_best(
-                epoch.metrics, self.progress.epoch, lambda: self._scored.behind(self.objective.metric, epoch.metrics)
-            )
+        if self.objective.metric not in epoch.metrics and self._returns_result:
+            return
+        objective_value(self.objective, epoch.metrics)
+        number = self.progress.epoch
+        best = best_epoch(self.objective, self._logged_until(number))
+        assert best is not None
+        if self.progress.starts[-1] + best.number == number:
+            self._take(number, best.value, epoch.metrics, self._scored.behind(self.objective.metric, epoch.metrics))
+        # The first epoch is worth less, or more, once there is a second one.
+        self.progress = replace(self.progress, best_value=best.value)
 
-    def _take_best(self, metrics: dict[str, float], number: int, variables: Callable[[], list[np.ndarray]]) -> None:
-        value, best = objective_value(self.objective, metrics), self.progress.best_value
-        if best is None or self.objective.better(value, than=best):
-            self.best = variables()
-            self.progress = replace(self.progress, best_epoch=number, best_value=value, best_metrics=metrics)
+    def _take(self, number: int, value: float, metrics: dict[str, float], variables: list[np.ndarray]) -> None:
+        self.best = variables
+        self.progress = replace(self.progress, best_epoch=number, best_value=value, best_metrics=metrics)
 
     def _snapshot(self) -> Snapshot:
         self.progress = replace(self.progress, callbacks=states_of(self._stateful))

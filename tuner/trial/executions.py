@@ -155,8 +155,8 @@ def early_stopping(spec: SearchSpec) -> list[keras.callbacks.Callback]:
 def summed_up(ended: Sequence[Ended], objective: Objective) -> Ended:
     """What a trial has achieved: of several executions the means, of the objective also the spread and the best.
 
-    The spread is the standard deviation of the executions' values. ``best_epoch`` is that of the best execution, whose
-    model is kept.
+    The spread is the standard deviation of the executions' values; the best is what the kept model itself
+    scored. ``best_epoch`` is that of the best execution, whose model is kept.
     """
     best = ended[0]
     for each in ended[1:]:
@@ -168,7 +168,7 @@ def summed_up(ended: Sequence[Ended], objective: Objective) -> Ended:
     metrics = {name: fmean(each.metrics[name] for each in ended) for name in common}
     metrics |= {
         f"{objective.metric}_spread": stdev(values),
-        f"{objective.metric}_best": best.value,
+        f"{objective.metric}_best": best.metrics.get(objective.metric, best.value),
         "executions": float(len(ended)),
     }
     return Ended(fmean(values), best.best_epoch, metrics)

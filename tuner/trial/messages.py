@@ -40,11 +40,15 @@ class Built(Message):
 
 
 class EpochDone(Message):
-    """An epoch's metrics. ``epoch`` counts from 1 and on through the trial's executions; those count from 0."""
+    """An epoch's metrics. ``epoch`` counts from 1 and on through the trial's executions; those count from 0.
+
+    ``value`` is what the execution would be worth if it ended here; None where no epoch of it has logged the objective.
+    """
 
     type: Literal["epoch"] = "epoch"
     epoch: int
     execution: int = 0
+    value: float | None = None
     metrics: dict[str, float]
     seconds: float
 

@@ -36,7 +36,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Ended:
-    """What an execution has achieved in its best epoch."""
+    """What an execution has achieved: its value, see ``worth``, and the metrics of its best epoch alone."""
 
     value: float
     best_epoch: int
@@ -52,7 +52,7 @@ class Progress:
         ended: the executions before this one.
         starts: the epochs trained before each execution, up to this one.
         best_epoch: this execution's epoch with the best objective, 0 before the first.
-        best_value: the objective there.
+        best_value: the objective there, see ``worth``.
         best_metrics: all metrics of that epoch.
         callbacks: the state of stateful callbacks, by their place and class name.
         stopping: a callback ended the training with this epoch.

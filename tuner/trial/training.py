@@ -63,6 +63,9 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         except CannotBeSaved as error:
             reason = f"its model is not kept, because it cannot be saved: {error}"
         measures = measures_of(spec, whole, data, parameters, kept, result.metrics)
+    if spec.objective.metric in measures:
+        # As everywhere where trials are compared.
+        measures = measures | {spec.objective.metric: result.value}
     return Finished(
         outcome=Outcome.PRUNED if is_pruned else Outcome.COMPLETE,
         value=result.value,

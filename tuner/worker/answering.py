@@ -71,7 +71,7 @@ class Answerer:
             self._remaining.heard_first_epoch(time.monotonic() - running.started)
         running.epochs = done.epoch
         # A `fit` of one's own may return the objective at its end.
-        value = done.metrics.get(self._study.spec.objective.metric)
+        value = done.value
         metrics = done.metrics
         if self._study.spec.training.executions_per_trial > 1:
             metrics = {EXECUTION: done.execution + 1.0, **metrics}
@@ -110,6 +110,5 @@ class Answerer:
     def _reaches_target(self, running: RunningTrial, done: EpochDone) -> bool:
         """Whether training can end here: a model beyond a bound may yet come within it."""
         known = done.metrics | ({} if running.parameters is None else {"parameters": float(running.parameters)})
-        value = done.metrics.get(self._study.spec.objective.metric)
-        spec = self._study.spec
+        value, spec = done.value, self._study.spec
         return value is not None and reaches_target(spec, value) and not broken(spec.limits, known)

@@ -15,7 +15,6 @@ from optuna.distributions import (
 )
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.study import StudyDirection
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY as CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -108,17 +107,14 @@ class LiveTrial:
         self._trial._cached_frozen_trial.params[name] = value
 
     def report(self, epoch: int, value: float) -> bool:
-        """Stores the best objective up to an epoch and says whether the pruner would end the trial here.
+        """Stores what the trial would be worth if it ended with this epoch; whether the pruner would end it here.
 
-        A trial is worth what its best epoch was, so that is what pruners compare, and what samplers learn from a
-        trial that was pruned. The curve itself is among the stored epochs.
+        That is what pruners compare, and what samplers learn from a trial that was pruned. The curve itself is among
+        the stored epochs.
         """
         with optuna_errors():
-            stored = self.frozen().intermediate_values
-            if epoch not in stored:
-                so_far = [value, *(each for step, each in stored.items() if step < epoch)]
-                best = max(so_far) if self._study.direction is StudyDirection.MAXIMIZE else min(so_far)
-                self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, best)
+            if epoch not in self.frozen().intermediate_values:
+                self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, value)
             return self._study.pruner.prune(self._study, self.frozen())
 
     def best_so_far(self) -> float:

@@ -33,6 +33,7 @@ def main() -> None:
         "whole": whole.heard,
         "resumed": trial.heard,
         "values": [finished.value, resumed.value],
+        "kept": finished.metrics["val_accuracy"],
         "score": whole.score(finished),
     }
     print(json.dumps(found))

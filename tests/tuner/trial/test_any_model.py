@@ -56,9 +56,10 @@ def test_several_inputs_and_outputs_with_losses_metrics_and_layers_of_their_own(
     prepared = write_several(tmp_path / "several", structure)
     objective = {"metric": "val_weight_largest", "direction": "maximize"}
     names = {"options": {"names": structure == "dict"}}
-    finished = attempts("Several", prepared=prepared, objective=objective, training=TRAINING, **names).run()
+    trial = attempts("Several", prepared=prepared, objective=objective, training=TRAINING, **names)
+    finished = trial.run()
     assert {"val_colour_accuracy", "val_weight_largest", "weight_loss"} <= set(finished.metrics)
-    assert finished.value == finished.metrics["val_weight_largest"]
+    assert finished.value == trial.worth().value
     assert finished.model is not None
 
 
@@ -67,7 +68,7 @@ def test_a_trial_interrupted_after_its_last_epoch_is_not_trained_again(attempts,
     assert trial.run(stop_after(EPOCHS)) is None
     finished = trial.run()
     assert [epoch.epoch for epoch in trial.desk.epochs] == [EPOCHS]
-    assert (finished.outcome, finished.value) == (Outcome.COMPLETE, finished.metrics["g_loss"])
+    assert (finished.outcome, finished.value) == (Outcome.COMPLETE, trial.worth().value)
 
 
 def test_a_metric_by_class_is_left_out(attempts):
@@ -101,7 +102,7 @@ def test_what_fit_returns_is_the_objective_where_no_epoch_logs_it(attempts, pass
     finished = trial.run()
     assert finished.outcome is Outcome.COMPLETE
     assert len(trial.desk.epochs) == (2 if passes else 1)
-    assert finished.value == (value if value is not None else finished.metrics["val_loss"])
+    assert finished.value == (value if value is not None else trial.worth().value)
     assert ("val_loss" in finished.metrics) == (passes or result == "history")
     if not passes:
         trial.run()

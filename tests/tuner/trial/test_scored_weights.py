@@ -60,4 +60,6 @@ def test_a_callback_that_logs_the_objective_by_itself_has_scored_what_it_leaves_
     finished = trial.run()
     with trial.artifacts.fetched(Artifact(finished.model.key, finished.model.size, finished.model.sha256)) as file:
         weights = keras.saving.load_model(file).get_weights()
-    assert float(sum(np.abs(weight).sum() for weight in weights)) == pytest.approx(finished.value, rel=1e-6)
+    assert float(sum(np.abs(weight).sum() for weight in weights)) == pytest.approx(
+        finished.metrics["val_loss"], rel=1e-6
+    )

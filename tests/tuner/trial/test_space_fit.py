@@ -172,7 +172,7 @@ def test_a_model_without_compile_is_trained_by_its_spaces_own_loop(own_attempts)
     assert [epoch.metrics["my_metric"] for epoch in trial.desk.epochs] == [
         trial.heard[epoch]["my_metric"] for epoch in (1, 2)
     ]
-    assert finished.value == min(metrics["my_metric"] for metrics in trial.heard.values())
+    assert (finished.best_epoch, finished.value) == (trial.worth().number, trial.worth().value)
     assert finished.model is not None
 
 

@@ -104,14 +104,23 @@ def export_request(study: OpenStudy, trial: TrialDetail) -> Iterator[ExportReque
             study=study.name,
             trial=summary.trial,
             checkpoint=checkpoint,
-            # Of several executions the best one's model is kept; the trial's value is their mean.
-            value=(summary.metrics or {}).get(f"{spec.objective.metric}_best", summary.value),
+            value=_own_score(summary, spec.objective.metric),
             metrics=summary.metrics,
             params=summary.params,
             data_fingerprint=study.record.fingerprint,
             cache=study.cache,
             history=(TrialCurve.of(trial),),
         )
+
+
+def _own_score(summary: TrialSummary, objective: str) -> float:
+    """What the kept model itself scored: the trial's value is a mean over epochs, and over executions.
+
+    Of several executions the best one's model is kept.
+    """
+    assert summary.value is not None
+    metrics = summary.metrics or {}
+    return metrics.get(f"{objective}_best", metrics.get(objective, summary.value))
 
 
 @contextmanager

@@ -98,12 +98,16 @@ class Evaluated:
 
     @property
     def _compilation(self) -> str | None:
-        """The model's loss and metrics as its file has them; None where that does not tell all."""
+        """What the model is scored by, as its file has it; None where that does not tell all."""
         if self.kept.lost or adds_losses(self.subject.model):
             return None
         try:
             config = dict(self.subject.model.get_compile_config() or {})
             config.pop("optimizer", None)
+            if self.metric != "loss" and not self.request.spec.limits:
+                # Nobody asks for it; a search may draw how far labels are smoothed.
+                for each in ("loss", "loss_weights"):
+                    config.pop(each, None)
             return json.dumps(config, sort_keys=True)
         except Exception:
             return None
