@@ -15,7 +15,7 @@ import pytest
 from search_spaces.base import DataSummary, Input, Target
 from search_spaces.statistics import TargetStatistics, TextStatistics, TokenCounts, Tokenization
 from search_spaces.text import TextSpace
-from search_spaces.text_config import FAMILIES, Bag
+from search_spaces.text_config import BAGS, FAMILIES, Bag
 from search_spaces.text_hyperparameters import lengths, vocabularies
 
 Texts = Callable[..., DataSummary]
@@ -186,7 +186,7 @@ def test_each_tokenization_is_counted_once(texts: Texts) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"families": ["bag", "markov"]}, "families must be a list of bag, pooling"),
+        ({"families": ["bag", "markov"]}, "families must be a list of linear, bag, pooling"),
         ({"families": []}, "families must be a list of"),
         ({"families": "bag"}, "families must be a list of"),
         ({"max_vocabulary": 0}, "max_vocabulary must be at least 1"),
@@ -231,6 +231,6 @@ def test_every_configuration_can_be_asked_for(texts: Texts) -> None:
         config = space.configure(again)
         families.add(config.family)
         assert (config.bag is None) != (config.sequence is None)
-        assert (config.body is None) == (config.family in ("bag", "pooling"))
-        assert all((each.length is None) == (config.family == "bag") for each in config.vectorizations)
+        assert (config.body is None) == (config.family in ("linear", "bag", "pooling"))
+        assert all((each.length is None) == (config.family in BAGS) for each in config.vectorizations)
     assert families == set(FAMILIES)

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tuner.data.pipeline_options import with_fixed_parallelism
+
 # Of one piece; a bag of words takes 200 KB for each of them while it is made.
 _AT_ONCE = 128
 
@@ -41,7 +43,9 @@ class Preprocessed:
         self, inputs: Callable[[tf.Tensor], Any], stage: Callable[[Any], Any], examples: int, element_spec: Any
     ) -> None:
         order = tf.data.Dataset.range(examples).batch(_AT_ONCE)
-        self._batches = order.map(tf.autograph.experimental.do_not_convert(lambda rows: stage(inputs(rows))))
+        self._batches = with_fixed_parallelism(
+            order.map(tf.autograph.experimental.do_not_convert(lambda rows: stage(inputs(rows))))
+        )
         self._spec = element_spec
         self._parts = tf.nest.flatten(element_spec)
         self._examples = examples
