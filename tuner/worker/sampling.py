@@ -92,9 +92,10 @@ def make_pruner(spec: SearchSpec) -> pruners.BasePruner:
 
 
 def _tpe(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
-    # Each group of parameters with the same conditions is modelled by itself. Most random trials are pruned early, so
-    # that more of them cost little.
-    options = {"multivariate": True, "group": True, "n_startup_trials": _startup(spec, 20)} | options
+    # Each group of parameters with the same conditions is modelled by itself. Where halving ends most of the random
+    # trials early, twice as many cost little.
+    halved = spec.pruner.name == "asha" and len(spec.objectives) == 1
+    options = {"multivariate": True, "group": True, "n_startup_trials": _startup(spec) * (2 if halved else 1)} | options
     return _made(samplers.TPESampler, options, seed=seed)
 
 
@@ -162,9 +163,9 @@ _SAMPLERS: dict[str, Callable[[SearchSpec, int, Grid | None, dict[str, Any]], sa
 }
 
 
-def _startup(spec: SearchSpec, most: int = 10) -> int:
-    """Random trials before a model is fitted: ``most``, or a third of a short search."""
-    return max(3, min(most, spec.trials // 3))
+def _startup(spec: SearchSpec) -> int:
+    """Random trials before a model is fitted: Optuna's 10, or a third of a short search."""
+    return max(3, min(10, spec.trials // 3))
 
 
 def _pruner(key: str, pruner: Pruner, epochs: int) -> pruners.BasePruner:
@@ -183,7 +184,7 @@ def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> 
     if name == "none":
         return _made(pruners.NopPruner, options)
     if name == "asha":
-        # A quarter passes a sixteenth of the epochs, and a quarter of those a quarter: docs/decisions/0013.
+        # A quarter passes a sixteenth of the epochs, and a quarter of those a quarter: docs/decisions/0014.
         defaults = {"min_resource": max(1, epochs // 16), "reduction_factor": 4}
         return _made(pruners.SuccessiveHalvingPruner, defaults | options)
     if name == "hyperband":
