@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 import keras_tuner
@@ -201,6 +201,10 @@ class SearchSpace(keras_tuner.HyperModel):
         self.data = data
         self.epochs = epochs
         self.batch_size = batch_size
+
+    # The hyperparameter that tells kinds of models apart, of which an epoch of one says nothing about another's:
+    # pruners compare a trial with those of its own kind. None where all are alike.
+    kind: ClassVar[str | None] = None
 
     @property
     def portfolio(self) -> tuple[Mapping[str, Any], ...]:

@@ -58,6 +58,8 @@ class StructuredSpace(SearchSpace):
         self.families = _families(families, data.target)
         self.table = table_of(data.inputs)
 
+    kind = "family"
+
     @property
     def portfolio(self) -> tuple[Mapping[str, Any], ...]:
         return PORTFOLIO

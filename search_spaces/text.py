@@ -62,6 +62,8 @@ class TextSpace(SearchSpace):
         self.max_vocabulary = _checked_vocabulary(max_vocabulary)
         self._distinct: dict[Tokenization, int] = {}
 
+    kind = "family"
+
     @property
     def portfolio(self) -> tuple[Mapping[str, Any], ...]:
         return PORTFOLIO

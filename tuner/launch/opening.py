@@ -173,6 +173,7 @@ def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_
                 "grid": found.grid,
                 # By the ordinals of the leases, of which a warm start has the first ones.
                 "portfolio": [*presets, *portfolio_of(found.hyperparameters, found.portfolio)],
+                "kind": found.kind,
             },
             presets=presets,
         )

@@ -43,6 +43,7 @@ class Preflight:
         hyperparameters: the search space; empty unless it was explored.
         grid: the values of each parameter, for the grid sampler.
         portfolio: the configurations that the space would have tried first.
+        kind: the hyperparameter by which the space tells kinds of models apart, if it does.
         parameters: the default model's size.
         metrics: what one epoch logs.
         warnings: what the study will lack, in one line each.
@@ -57,6 +58,7 @@ class Preflight:
     hyperparameters: list[dict[str, Any]] = field(default_factory=list)
     grid: dict[str, list[Any]] | None = None
     portfolio: list[dict[str, Any]] = field(default_factory=list)
+    kind: str | None = None
     parameters: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

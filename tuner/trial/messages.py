@@ -144,12 +144,13 @@ class Prepared(Message):
 
 
 class Listed(Message):
-    """The search space: every hyperparameter, the values of a grid if one was asked for, and the space's portfolio."""
+    """The search space: every hyperparameter, the values of a grid if one was asked for, its portfolio and kind."""
 
     type: Literal["listed"] = "listed"
     hyperparameters: list[dict[str, Any]]
     grid: dict[str, list[Any]] | None = None
     portfolio: list[dict[str, Any]]
+    kind: str | None = None
 
 
 class Checked(Message):

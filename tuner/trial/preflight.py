@@ -130,9 +130,10 @@ def _run(request: Request, say: Say) -> None:
     wants_grid = spec.sampler.name == "grid"
     # Where the default model has met every entry, there is no need to build others to find them.
     in_question = not spec.hyperparameters.allow_new_entries or unknown_entries(spec.hyperparameters, hp.declared)
-    portfolio = [dict(each) for each in space.portfolio] if isinstance(space, SearchSpace) else []
+    own = isinstance(space, SearchSpace)
+    portfolio, kind = ([dict(each) for each in space.portfolio], space.kind) if own else ([], None)
     if not (request.explore or wants_grid or in_question or portfolio or _declares(space)):
-        say(Listed(hyperparameters=[], portfolio=[]))
+        say(Listed(hyperparameters=[], portfolio=[], kind=kind))
         return
     try:
         listed = explore(getattr(space, "declare", space.build), spec=spec.hyperparameters)
@@ -148,7 +149,8 @@ def _run(request: Request, say: Say) -> None:
         raise
     except Exception as error:
         raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
-    say(Listed(hyperparameters=[item.as_dict() for item in declared], grid=values, portfolio=portfolio))
+    items = [item.as_dict() for item in declared]
+    say(Listed(hyperparameters=items, grid=values, portfolio=portfolio, kind=kind))
 
 
 def _meet_fit(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters) -> bool:

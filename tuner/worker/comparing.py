@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import Any, cast
 
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.worker.seen_study import seen_as
 from tuner.worker.wrapped_sampler import WrappedSampler
 
 Curve = tuple[float, ...]
@@ -76,26 +76,6 @@ def _best_so_far(trial: FrozenTrial, maximize: bool) -> Curve:
     return tuple(found)
 
 
-class _SeenStudy:
-    """A study whose trials are as the sampler is to see them; everything else is the study's own."""
-
-    def __init__(self, study: Study, comparison: Comparison) -> None:
-        self._seen, self._comparison = study, comparison
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._seen, name)
-
-    def get_trials(self, deepcopy: bool = True, states: Container[TrialState] | None = None) -> list[FrozenTrial]:
-        return self._get_trials(deepcopy, states)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        every = self._seen._get_trials(deepcopy=deepcopy, use_cache=use_cache)
-        compared = self._comparison.of(every, self._seen.direction is StudyDirection.MAXIMIZE)
-        return [each for each in compared if states is None or each.state in states]
-
-
 class ComparingSampler(WrappedSampler):
     """A sampler that learns from what was pruned.
 
@@ -110,4 +90,7 @@ class ComparingSampler(WrappedSampler):
 
     def as_seen(self, study: Study) -> Study:
         # Several objectives are not reported epoch by epoch, and nothing of theirs is pruned.
-        return study if study._is_multi_objective() else cast(Study, _SeenStudy(study, self._comparison))
+        if study._is_multi_objective():
+            return study
+        maximize = study.direction is StudyDirection.MAXIMIZE
+        return seen_as(study, lambda trials: self._comparison.of(trials, maximize))

@@ -24,6 +24,7 @@ from storage.parameter_variants import is_compatible, is_variant, takes, variant
 from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
 from tuner.worker.comparing import Comparison
+from tuner.worker.kinds import WithinKinds
 from tuner.worker.sampling import make_pruner, make_sampler
 from tuner.worker.untried import is_used_up
 
@@ -189,7 +190,8 @@ class OptunaTrials:
 
     def __init__(self, study: OpenStudy) -> None:
         self._study = study
-        self._pruner = make_pruner(study.spec)
+        pruner, kind = make_pruner(study.spec), study.record.space.get("kind")
+        self._pruner = pruner if kind is None else WithinKinds(pruner, kind)
         self._comparison = Comparison()
 
     def open(self, lease: Lease) -> LiveTrial:
