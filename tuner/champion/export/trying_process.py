@@ -34,9 +34,9 @@ def tried(asked: TryExport) -> list[str]:
     Raises:
         ExportError or another Exception: there can be none.
     """
+    from tuner.champion.model.kept.unregistered import unregistered
     from tuner.champion.model.loaded_model import LoadedExport
     from tuner.champion.model.saved_model import write_saved_model
-    from tuner.champion.model.unregistered import unregistered
 
     loaded = LoadedExport(asked.request, open_prepared(asked.data))
     with tempfile.TemporaryDirectory() as folder:

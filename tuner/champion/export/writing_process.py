@@ -82,7 +82,7 @@ class _Export:
 
     def write(self, folder: Path, workspace: Path) -> Written:
         """Writes ``model.keras`` and the SavedModel."""
-        from tuner.champion.model.kept_file import KeptFile
+        from tuner.champion.model.kept.kept_file import KeptFile
         from tuner.champion.model.saved_model import write_saved_model
         from tuner.data.own_arrays import own_arrays
 

@@ -8,10 +8,10 @@ import keras
 import keras_tuner
 
 from search_spaces.base import compile_like
-from tuner.champion.model.kept_file import KeptFile, LeftOut
+from tuner.champion.model.kept.kept_file import KeptFile, LeftOut
+from tuner.champion.model.kept.users_objects import UsersObjects
 from tuner.champion.model.known_values import known_value
 from tuner.champion.model.subject import load_kept
-from tuner.champion.model.users_objects import UsersObjects
 from tuner.champion.records.request import ExportRequest
 from tuner.data.prepared import PreparedData
 from tuner.hyperparameters import TrialHyperParameters

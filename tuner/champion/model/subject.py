@@ -13,10 +13,10 @@ import keras_tuner
 import numpy as np
 import numpy.typing as npt
 
-from tuner.champion.model.kept_file import KeptFile, LeftOut
+from tuner.champion.model.kept.kept_file import KeptFile, LeftOut
+from tuner.champion.model.kept.unregistered import explain_missing
+from tuner.champion.model.kept.users_objects import UsersObjects
 from tuner.champion.model.tensors import tensor_names
-from tuner.champion.model.unregistered import explain_missing
-from tuner.champion.model.users_objects import UsersObjects
 from tuner.champion.records.champion_json import InputTensor
 from tuner.data.batches import BatchFormat
 from tuner.data.model_columns import given_to

@@ -17,9 +17,9 @@ from tests.tuner.champion.conftest import Project
 from tuner.champion.choosing.scored_trial import NotCompiled, evaluate
 from tuner.champion.export.trying_process import tried
 from tuner.champion.messages import TryExport
-from tuner.champion.model.kept_file import KeptFile
+from tuner.champion.model.kept.kept_file import KeptFile
+from tuner.champion.model.kept.users_objects import UsersObjects
 from tuner.champion.model.loaded_model import LoadedExport
-from tuner.champion.model.users_objects import UsersObjects
 from tuner.champion.records.request import ExportRequest
 from tuner.errors import ExportError
 
@@ -360,7 +360,7 @@ def test_metrics_of_several_outputs_keep_their_places(own: Own, tmp_path: Path) 
 def test_neither_a_librarys_function_nor_one_of_another_kind_is_called(own: Own) -> None:
     own.write("from os import system\n\nimport keras\n\n\nclass Popen:\n    def from_config(self):\n        ...\n")
     users = UsersObjects([_imported(own)])
-    from tuner.champion.model.users_objects import Reference
+    from tuner.champion.model.kept.users_objects import Reference
 
     assert users.find(Reference("function", "system")) is None
     assert users.find(Reference("class", "Popen", own.name)) is None

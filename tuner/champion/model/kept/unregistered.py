@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tuner.champion.clean.keras_file import configuration, custom_objects
-from tuner.champion.model.kept_file import KeptFile, LeftOut
-from tuner.champion.model.users_objects import REGISTER, Reference, UsersObject, UsersObjects, is_kerass_own
+from tuner.champion.model.kept.kept_file import KeptFile, LeftOut
+from tuner.champion.model.kept.users_objects import REGISTER, Reference, UsersObject, UsersObjects, is_kerass_own
 
 _REGISTER = f"{REGISTER}()"
 

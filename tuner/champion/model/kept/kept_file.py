@@ -18,8 +18,8 @@ import keras
 from keras.src.saving.serialization_lib import SafeModeScope
 
 from tuner.champion.clean.keras_file import configuration, custom_objects
-from tuner.champion.model.keras_file import check_archive, load_keras
-from tuner.champion.model.users_objects import Reference, UsersObject, UsersObjects
+from tuner.champion.model.kept.keras_file import check_archive, load_keras
+from tuner.champion.model.kept.users_objects import Reference, UsersObject, UsersObjects
 
 _CONFIG = "config.json"
 # The parts of a compilation, and what each is called for people.

@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from tuner.champion.model.kept_file import KeptFile
-from tuner.champion.model.users_objects import UsersObjects
+from tuner.champion.model.kept.kept_file import KeptFile
+from tuner.champion.model.kept.users_objects import UsersObjects
 
 _CLASSES = {
     "a schedule": lambda: keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(0.1, 10)),
