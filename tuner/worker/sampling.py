@@ -93,9 +93,10 @@ def make_pruner(spec: SearchSpec) -> pruners.BasePruner:
 
 def _tpe(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     # Each group of parameters with the same conditions is modelled by itself. Where halving ends most of the random
-    # trials early, twice as many cost little.
+    # trials early, twice as many cost little; a built-in space begins with configurations that are better than those.
     halved = spec.pruner.name == "asha" and len(spec.objectives) == 1
-    options = {"multivariate": True, "group": True, "n_startup_trials": _startup(spec) * (2 if halved else 1)} | options
+    twice = halved and not spec.space.is_built_in
+    options = {"multivariate": True, "group": True, "n_startup_trials": _startup(spec) * (2 if twice else 1)} | options
     return _made(samplers.TPESampler, options, seed=seed)
 
 
