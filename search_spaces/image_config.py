@@ -48,6 +48,7 @@ class Network:
     """A network trained from scratch.
 
     Attributes:
+        stem_stride: how much smaller than the input the first stage is: 1, 2 or 4.
         stages: resolutions; each stage halves the one before.
         blocks: blocks in each stage.
         width: filters of the first stage; later ones double them.
@@ -57,6 +58,7 @@ class Network:
         kernel_size: of depthwise convolutions; separable networks only.
     """
 
+    stem_stride: int
     stages: int
     blocks: int
     width: int

@@ -91,9 +91,10 @@ def ask_network(
     own = [each for each in families if each != "pretrained"]
     if not own:
         return None
-    most = most_stages(default_resolution(side))
+    most, strides = most_stages(default_resolution(side)), stem_strides(default_resolution(side))
     with only_for(hp, own, families):
         asked: dict[str, Any] = {
+            "stem_stride": hp.Choice("stem_stride", strides, default=strides[-1]) if len(strides) > 1 else strides[0],
             "stages": hp.Int("stages", 2, most, default=min(most, 4)),
             "width": hp.Choice("width", [16, 24, 32, 48], default=32),
             "normalization": hp.Choice("normalization", ["batch", "group"]),
@@ -112,12 +113,15 @@ def ask_network(
 
 def most_stages(side: int) -> int:
     """So many that the last of a network for ``side`` pixels sees about 4 x 4 places."""
-    return min(max(int(math.log2(side / stem_stride(side) / 4)) + 1, 2), 5)
+    return min(max(int(math.log2(side / stem_strides(side)[-1] / 4)) + 1, 2), 5)
 
 
-def stem_stride(side: int) -> int:
-    """How much smaller than the input, whose short side is ``side``, the first stage is."""
-    return 1 if side < 96 else 2 if side < 192 else 4
+def stem_strides(side: int) -> list[int]:
+    """How much smaller than the input, whose short side is ``side``, the first stage may be; the default is the last.
+
+    The default leaves it about 32 pixels: at full size, its few filters would take most of the time.
+    """
+    return [1] if side < 48 else [1, 2] if side < 96 else [2, 4]
 
 
 def ask_backbone(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Backbone | None:

@@ -17,7 +17,6 @@ from search_spaces.image_config import (
     ImageConfig,
     Network,
 )
-from search_spaces.image_hyperparameters import stem_stride
 from search_spaces.targets import output_layers
 
 # With a few dozen steps in an epoch, Keras's 0.99 leaves the moving statistics behind for epochs.
@@ -90,13 +89,12 @@ def _widths(network: Network, max_width: int) -> list[int]:
 
 
 def _stem(x: Any, network: Network) -> Any:
-    stride = stem_stride(min(x.shape[1:3]))
-    x = _convolve(x, network, network.width, strides=min(stride, 2))
-    return layers.MaxPooling2D(padding="same")(x) if stride == 4 else x
+    x = _convolve(x, network, network.width, strides=min(network.stem_stride, 2))
+    return layers.MaxPooling2D(padding="same")(x) if network.stem_stride == 4 else x
 
 
 def _plain(x: Any, network: Network, max_width: int) -> Any:
-    if stem_stride(min(x.shape[1:3])) > 1:
+    if network.stem_stride > 1:
         x = _stem(x, network)
     for stage, width in enumerate(_widths(network, max_width)):
         if stage:

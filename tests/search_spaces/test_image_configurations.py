@@ -76,6 +76,18 @@ def test_resolutions(side: int, sizes: list[int], default: int) -> None:
     assert 2 <= most_stages(default) <= 5
 
 
+@pytest.mark.parametrize(
+    ("side", "asked"), [(8, []), (47, []), (48, [1, 2]), (64, [1, 2]), (100, [2, 4]), (512, [2, 4])]
+)
+def test_the_first_stage_has_about_32_pixels(side: int, asked: list[int], summary: Summary) -> None:
+    hp = keras_tuner.HyperParameters()
+    network = ImageSpace(summary((side, side, 3))).configure(hp).network
+    assert network is not None
+    assert [each.values for each in hp.space if each.name == "stem_stride"] == ([asked] if asked else [])
+    assert network.stem_stride == (asked or [1])[-1]
+    assert default_resolution(side) / network.stem_stride <= 47
+
+
 def test_the_aspect_ratio_is_kept(summary: Summary) -> None:
     hp = keras_tuner.HyperParameters()
     hp.values["resolution"] = 48
