@@ -82,7 +82,10 @@ class SearchSpec(Section):
         "target may be changed later.",
         examples=[0.95],
     )
-    stop_when: StopWhen = Field(default=StopWhen(), description=StopWhen.__doc__)
+    stop_when: StopWhen = Field(
+        default=StopWhen(),
+        description="When the study ends by itself although trials are left. By default all trials run.",
+    )
     sampler: Sampler = Field(
         default=Sampler(),
         description="How the next configuration is chosen: `tpe`, `random`, `gp`, `cmaes`, `qmc`, `nsga2`, `grid` or "

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from optuna import Study, pruners, samplers
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -216,7 +217,9 @@ class _Patient(pruners.PatientPruner):
         best = [value for _, value in sorted(trial.intermediate_values.items())]
         if len(best) <= self._patience + 1:
             return False
-        if abs(best[-1] - best[-self._patience - 2]) > self._min_delta:
+        # It may fall once, from the first epoch's own value to a mean.
+        risen = best[-1] - best[-self._patience - 2]
+        if (risen if study.direction is StudyDirection.MAXIMIZE else -risen) > self._min_delta:
             return False
         return self._wrapped_pruner is None or self._wrapped_pruner.prune(study, trial)
 

@@ -15,6 +15,7 @@ from tuner.worker.answering import Answerer
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
+from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial
 
 UNITS = distribution_to_json(IntDistribution(4, 8))
@@ -50,7 +51,8 @@ def held(database, record, trials):
 
 def test_no_hyperparameter_is_drawn_for_an_adopted_trial(database, record, trials, held, adopt):
     adopter = adopt()
-    answerer = Answerer(OpenStudy(database, record), Patience(threading.Event()), lambda: False, WorkerMetrics())
+    patience = Patience(threading.Event())
+    answerer = Answerer(OpenStudy(database, record), patience, lambda: False, RemainingTime(), WorkerMetrics())
     with pytest.raises(LeaseLost):
         answerer.answer(held, Suggest(name="units", distribution=UNITS))
     assert trials.open(adopter).frozen().params == {}
