@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,12 +12,11 @@ import tensorflow as tf
 
 from search_spaces.base import Target
 from search_spaces.linear_solver import LinearPath, Loss, SparseExamples, log_count_ratios
+from search_spaces.stepwise_fit import fit_by_steps
 from search_spaces.targets import outputs_of, standardized
 from search_spaces.text_config import Bag
 from search_spaces.text_layers import SOLVED
 
-# A few training examples are enough to see how well they are known.
-_WATCHED_BATCHES = 1
 # From what leaves hardly more than the classes' shares to what hardly anything is gained beyond.
 _STRONGEST, _WEAKEST = 1e-2, 1e-6
 _MOST_SOLVED = 12
@@ -29,34 +27,6 @@ def penalties(epochs: int) -> list[float]:
     if epochs < 3:
         return [1e-4, 1e-5][:epochs]
     return [float(each) for each in np.geomspace(_STRONGEST, _WEAKEST, min(epochs, _MOST_SOLVED))]
-
-
-class Solving(keras.callbacks.Callback):
-    """Solves the model at the beginning of each epoch, and ends the training where the path ends.
-
-    A training that goes on after some epochs solves them once more, to the same weights.
-    """
-
-    def __init__(self, path: LinearPath, along: list[float], epochs_before: int) -> None:
-        super().__init__()
-        self._path, self._along, self._epoch = path, along, epochs_before
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        for penalty in self._along[: self._epoch]:
-            self._path.solve(penalty)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._epoch = epoch
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        # Here, and not in `on_epoch_begin`, so that whoever measures an epoch measures this too.
-        if batch == 0 and self._epoch < len(self._along):
-            self._path.solve(self._along[self._epoch])
-            self.model.get_layer(SOLVED).set_weights([np.vstack([self._path.weights, self._path.bias])])
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch + 1 >= len(self._along):
-            self.model.stop_training = True
 
 
 def fit_linear(network: keras.Model, bag: Bag, target: Target, whole: int, batches: tf.data.Dataset, **fit: Any) -> Any:
@@ -74,12 +44,14 @@ def fit_linear(network: keras.Model, bag: Bag, target: Target, whole: int, batch
     examples = _examples_of(batches, target, table.input_dim - 1)
     scales = log_count_ratios(examples) if bag.ratios else np.ones((1, 1), np.float32)
     path = LinearPath(examples, _loss_of(target), scales)
-    solving = Solving(path, penalties(whole), fit.get("initial_epoch", 0))
-    callbacks = [solving, *keras.tree.flatten(fit.pop("callbacks", None) or [])]
-    with warnings.catch_warnings():
-        # There is nothing here that gradients would train.
-        warnings.filterwarnings("ignore", message="The model does not have any trainable weights")
-        return network.fit(batches.take(_WATCHED_BATCHES), callbacks=callbacks, **fit)
+    along = penalties(whole)
+
+    def step(epoch: int) -> None:
+        if epoch < len(along):
+            path.solve(along[epoch])
+            table.set_weights([np.vstack([path.weights, path.bias])])
+
+    return fit_by_steps(network, step, lambda epoch: epoch + 1 >= len(along), batches, **fit)
 
 
 def _loss_of(target: Target) -> Loss:

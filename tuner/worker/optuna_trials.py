@@ -58,9 +58,10 @@ class LiveTrial:
         trials = self._study._storage.get_all_trials(self._study._study_id, deepcopy=False)
         finished = [each for each in trials if each.state.is_finished()]
         # Where code makes what one name takes depend on other values, trials show it only as far as they have gone.
-        if any(is_variant(*known) for each in finished for known in each.distributions.items()):
-            return False
-        return is_used_up(finished)
+        # Asked last, since it looks at every value of every trial.
+        return is_used_up(finished) and not any(
+            is_variant(*known) for each in finished for known in each.distributions.items()
+        )
 
     def suggest(self, name: str, distribution_json: str, value: Any = None) -> Any:
         """The trial's value of a parameter: the stored one, else ``value``, else the sampler's.
