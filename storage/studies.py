@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from optuna.exceptions import DuplicatedStudyError
-from optuna.storages._rdb.models import TrialModel
+from optuna.storages._rdb.models import StudySystemAttributeModel, TrialModel
 from optuna.study import StudyDirection
 from optuna.study.study import _SYSTEM_ATTR_METRIC_NAMES as METRIC_NAMES
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from storage.columns import database_clock
 from storage.database import Database, retried
 from storage.errors import StudyExists, UnknownStudy
-from storage.tables import LeaseRow, StudyRow
+from storage.tables import LeaseRow, StudyRow, WorkerRow
 from storage.translation import optuna_errors
 
 StudyState = Literal["running", "stopping", "stopped", "finished", "failed"]
@@ -72,6 +73,7 @@ def create_study(
     versions: Mapping[str, str],
     space: Any,
     presets: Sequence[Mapping[str, Any]] = (),
+    write_files: Callable[[], None] | None = None,
 ) -> StudyRecord:
     """Creates a study with its leases, in state ``running``.
 
@@ -83,6 +85,8 @@ def create_study(
         budget: number of trials, at least 1.
         timeout: seconds from now, by the database's clock, after which no trial starts.
         presets: hyperparameter values to try in the trial of the lease with the same ordinal; empty means none.
+        write_files: writes the study's first files, and may be called again. It is called once the name is the
+            caller's, and before anybody can see the study: what it raises undoes the creation.
 
     Raises:
         StudyExists: the name is taken, also by a plain Optuna study with trials or with other directions.
@@ -91,8 +95,6 @@ def create_study(
     if budget < 1 or len(presets) > budget:
         raise ValueError(f"a budget of {budget} with {len(presets)} presets")
     study_id = _optuna_study(db, name, [each["direction"] for each in objectives])
-    with optuna_errors(db.url):
-        db.optuna.set_study_system_attr(study_id, METRIC_NAMES, [each["metric"] for each in objectives])
     row = {
         "study_id": study_id,
         "name": name,
@@ -108,19 +110,36 @@ def create_study(
         "space": space,
     }
     try:
-        _insert(db, row, presets)
+        _insert(db, row, presets, write_files)
     except IntegrityError:
         raise StudyExists(name) from None
     return load_study(db, name)
 
 
 @retried
-def _insert(db: Database, row: dict[str, Any], presets: Sequence[Mapping[str, Any]]) -> None:
+def _insert(
+    db: Database,
+    row: dict[str, Any],
+    presets: Sequence[Mapping[str, Any]],
+    write_files: Callable[[], None] | None,
+) -> None:
     with db.writing() as session:
         if session.scalar(select(exists().where(TrialModel.study_id == row["study_id"]))):
             raise StudyExists(row["name"], " as an Optuna study with trials")
         session.execute(insert(StudyRow).values(**row, created_at=db.now()))
+        _name_metrics(session, row["study_id"], [each["metric"] for each in row["objectives"]])
         _add_leases(session, row["study_id"], range(row["budget"]), presets)
+        # Last: of several callers only the one whose rows are there has come so far.
+        if write_files is not None:
+            write_files()
+
+
+def _name_metrics(session: Session, study_id: int, metrics: Sequence[str]) -> None:
+    """As Optuna does, but in the caller's transaction: a study that turns out to be somebody else's keeps its names."""
+    attributes = (StudySystemAttributeModel.study_id == study_id, StudySystemAttributeModel.key == METRIC_NAMES)
+    session.execute(delete(StudySystemAttributeModel).where(*attributes))
+    named = {"study_id": study_id, "key": METRIC_NAMES, "value_json": json.dumps(list(metrics))}
+    session.execute(insert(StudySystemAttributeModel).values(named))
 
 
 def _optuna_study(db: Database, name: str, directions: list[str]) -> int:
@@ -223,7 +242,7 @@ def finish_if_done(db: Database, study_id: int) -> bool:
     """Ends a running study whose leases are all closed. Says whether it did."""
     with db.writing() as session:
         # Locked as by `raise_budget`: leases that it adds are seen here, or it sees that the study has ended.
-        study = session.scalars(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update()).one()
+        study = _locked(session, study_id)
         left = select(exists().where(LeaseRow.study_id == study_id, LeaseRow.state != "closed"))
         if study.state != "running" or session.scalar(left):
             return False
@@ -232,43 +251,91 @@ def finish_if_done(db: Database, study_id: int) -> bool:
 
 
 @retried
-def reopen(db: Database, study_id: int, *, timeout: float | None) -> bool:
-    """Takes a study up again if part of its budget is left. Says whether any is.
+def take_up(
+    db: Database, study_id: int, *, spec: Mapping[str, Any] | None = None, budget: int = 0, timeout: float | None
+) -> bool:
+    """Takes a study up again with what its spec says now, if part of its budget is left. Says whether any is.
 
     Args:
+        spec: in place of the stored one.
+        budget: as for ``raise_budget``.
         timeout: seconds from now, by the database's clock, in place of the former deadline.
     """
-    left = exists().where(LeaseRow.study_id == study_id, LeaseRow.state != "closed")
-    again = (
-        update(StudyRow)
-        .where(StudyRow.study_id == study_id, left)
-        .values(state="running", reason=None, deadline=_from_now(timeout))
-    )
     with db.writing() as session:
+        _raised(session, study_id, budget)
+        if spec is not None:
+            session.execute(update(StudyRow).where(StudyRow.study_id == study_id).values(spec=dict(spec)))
+        left = exists().where(LeaseRow.study_id == study_id, LeaseRow.state != "closed")
+        again = (
+            update(StudyRow)
+            .where(StudyRow.study_id == study_id, left)
+            .values(state="running", reason=None, deadline=_from_now(timeout))
+        )
         return _changed(session, again)
 
 
 @retried
-def raise_budget(db: Database, study_id: int, budget: int) -> int:
+def raise_budget(db: Database, study_id: int, budget: int, spec: Mapping[str, Any] | None = None) -> int:
     """Adds open leases up to ``budget``; says how many. Exact also when several callers raise it at once.
 
     A budget that is not above the present one changes nothing.
+
+    Args:
+        spec: in place of the stored one, if the budget is raised.
     """
     with db.writing() as session:
-        study = session.scalars(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update()).one()
-        present = session.scalars(select(func.count()).select_from(LeaseRow).where(LeaseRow.study_id == study_id)).one()
-        if budget <= present:
-            return 0
-        _add_leases(session, study_id, range(present, budget))
-        study.budget = budget
-        return budget - present
+        added = _raised(session, study_id, budget)
+        if added and spec is not None:
+            session.execute(update(StudyRow).where(StudyRow.study_id == study_id).values(spec=dict(spec)))
+        return added
+
+
+def _raised(session: Session, study_id: int, budget: int) -> int:
+    study = _locked(session, study_id)
+    present = session.scalars(select(func.count()).select_from(LeaseRow).where(LeaseRow.study_id == study_id)).one()
+    if budget <= present:
+        return 0
+    _add_leases(session, study_id, range(present, budget))
+    study.budget = budget
+    session.flush()
+    return budget - present
 
 
 @retried
-def update_spec(db: Database, study_id: int, spec: Mapping[str, Any]) -> None:
-    """Replaces the stored spec."""
+def restore(db: Database, before: StudyRecord, after: StudyRecord, since: datetime) -> bool:
+    """Gives a study back the state, spec, budget and deadline that it had before ``take_up``. Says whether it did.
+
+    It does nothing if anybody has worked on the study or changed it since, or enqueued something in it.
+
+    Args:
+        before: the study as it was.
+        after: the study as it was taken up.
+        since: when that was, by the database's clock.
+    """
     with db.writing() as session:
-        session.execute(update(StudyRow).where(StudyRow.study_id == study_id).values(spec=dict(spec)))
+        study = _locked(session, before.study_id)
+        of_study = LeaseRow.study_id == before.study_id
+        added = (of_study, LeaseRow.ordinal >= before.budget)
+        begun = (LeaseRow.state != "open", LeaseRow.attempts > 0, LeaseRow.rank != 2)
+        hindrances = (
+            exists().where(WorkerRow.study_id == before.study_id, WorkerRow.started_at >= since),
+            exists().where(*added, or_(*begun)),
+            exists().where(of_study, LeaseRow.acquired_at >= since),
+        )
+        if _changing(record_of(study)) != _changing(after) or any(session.scalar(select(each)) for each in hindrances):
+            return False
+        session.execute(delete(LeaseRow).where(*added))
+        study.spec, study.budget, study.deadline = before.spec, before.budget, before.deadline
+        study.state, study.reason = before.state, before.reason
+        return True
+
+
+def _changing(record: StudyRecord) -> tuple[Any, ...]:
+    return record.state, record.reason, record.spec, record.budget, record.deadline
+
+
+def _locked(session: Session, study_id: int) -> StudyRow:
+    return session.scalars(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update()).one()
 
 
 def priority_of(spec: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from sqlalchemy import insert, select
 
-from storage import champions, leases, studies, workers
+from storage import champions, leases, presets, studies, workers
 from storage.connecting import connect
 from storage.database import Database
 from storage.errors import StudyExists, UnknownStudy
@@ -107,7 +107,7 @@ def test_a_study_is_reopened_while_budget_is_left(database: Database, new_study:
     study = new_study(budget=1, timeout=0)
     assert study.deadline is not None and study.deadline <= database.clock()
     studies.set_state(database, study.study_id, "finished", "the timeout has passed")
-    assert studies.reopen(database, study.study_id, timeout=60)
+    assert studies.take_up(database, study.study_id, timeout=60)
     reopened = studies.load_study(database, "digits")
     assert reopened.deadline is not None and reopened.deadline > database.clock()
     assert reopened.state == "running"
@@ -118,10 +118,10 @@ def test_a_study_is_reopened_while_budget_is_left(database: Database, new_study:
     assert not studies.finish_if_done(database, study.study_id)
     leases.close(database, lease, leases.TrialResult(trial_id=lease.trial_id, number=0, outcome="complete"))
     assert studies.finish_if_done(database, study.study_id)
-    assert not studies.reopen(database, study.study_id, timeout=None)
+    assert not studies.take_up(database, study.study_id, timeout=None)
     assert studies.load_study(database, "digits").state == "finished"
     assert studies.raise_budget(database, study.study_id, 2) == 1
-    assert studies.reopen(database, study.study_id, timeout=None)
+    assert studies.take_up(database, study.study_id, timeout=None)
     assert studies.load_study(database, "digits").deadline is None
 
 
@@ -149,10 +149,55 @@ def test_a_budget_is_not_lowered(database: Database, new_study: NewStudy) -> Non
     assert studies.load_study(database, "digits").budget == 3
 
 
-def test_the_spec_is_replaced(database: Database, new_study: NewStudy) -> None:
-    study = new_study()
-    studies.update_spec(database, study.study_id, {"trials": 9})
-    assert studies.load_study(database, "digits").spec == {"trials": 9}
+def test_a_study_is_taken_up_with_its_new_spec_and_put_back_as_it_was(database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=1)
+    studies.set_state(database, study.study_id, "stopped", "stop was requested")
+    before, since = studies.load_study(database, "digits"), database.clock()
+    assert studies.take_up(database, study.study_id, spec={"trials": 3}, budget=3, timeout=60)
+    after = studies.load_study(database, "digits")
+    assert (after.state, after.budget, after.spec) == ("running", 3, {"trials": 3})
+    assert studies.restore(database, before, after, since)
+    assert studies.load_study(database, "digits") == before
+    assert leases.counts(database, study.study_id).open == 1
+
+
+@pytest.mark.parametrize("what", ["a worker", "a trial", "a preset", "a change"])
+def test_what_others_have_done_since_is_not_taken_back(what: str, database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=1)
+    before, since = studies.load_study(database, "digits"), database.clock()
+    studies.take_up(database, study.study_id, budget=2, timeout=None)
+    after = studies.load_study(database, "digits")
+    if what == "a worker":
+        workers.register(database, "w", study.study_id, host="h", pid=1, slots=1, gpus=[], version="1")
+    elif what == "a trial":
+        assert leases.acquire(database, study.study_id, "w", 60) is not None
+    elif what == "a preset":
+        presets.enqueue(database, "digits", {"units": 1})
+        presets.enqueue(database, "digits", {"units": 2})
+    else:
+        studies.raise_budget(database, study.study_id, 5)
+    as_it_is = studies.load_study(database, "digits")
+    assert not studies.restore(database, before, after, since)
+    assert studies.load_study(database, "digits") == as_it_is
+
+
+def test_the_files_of_a_study_are_written_once_the_name_is_its_own(database: Database, new_study: NewStudy) -> None:
+    written: list[str] = []
+
+    def fail() -> None:
+        written.append("first")
+        raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        new_study(write_files=fail)
+    assert studies.list_studies(database) == []
+    study = new_study(write_files=lambda: written.append("second"))
+    with pytest.raises(StudyExists):
+        new_study(objectives=[{"metric": "val_loss", "direction": "maximize"}], write_files=lambda: written.append("x"))
+    assert written == ["first", "second"]
+    # A refusal does not touch what Optuna shows of the other study either.
+    named = database.optuna.get_study_system_attrs(study.study_id)
+    assert named[studies.METRIC_NAMES] == ["val_accuracy"]
 
 
 def _create(index: int, url: str) -> bool:

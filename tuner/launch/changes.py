@@ -91,8 +91,11 @@ def resume(study: str, *, trials: int | None = None, storage: Storage = None) ->
     """
     with opened_study(study, storage) as found:
         if trials is not None:
-            found.raise_trials(trials)
-            found = found.again()
-        if found.record.state != "running":
-            studies.reopen(found.database, found.id, timeout=dict(found.record.spec).get("timeout"))
+            found.check_trials(trials)
+        if found.record.state == "running":
+            found.raise_trials(trials or found.record.budget)
+        else:
+            spec = dict(found.record.spec) | ({} if trials is None else {"trials": trials})
+            budget = trials or found.record.budget
+            studies.take_up(found.database, found.id, spec=spec, budget=budget, timeout=spec.get("timeout"))
         return progress.status(found.database, study)

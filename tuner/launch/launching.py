@@ -15,7 +15,7 @@ from tuner.launch import cross_machine, launches
 from tuner.launch.engine import Engine
 from tuner.launch.engines import LOCAL, engine_of
 from tuner.launch.launches import LaunchView
-from tuner.launch.opening import Event, OnEvent, create, ignore, open_or_create
+from tuner.launch.opening import Event, OnEvent, create, ignore, open_or_create, opened_for_workers
 from tuner.launch.working import Watch, standing_by, watch_launch, work_on, worker_orders
 from tuner.spec.reading import load_spec
 from tuner.spec.search_spec import SearchSpec
@@ -84,8 +84,9 @@ def launch(
         artifacts = new_study_artifacts(spec, url)
         with standing_by(orders, url, artifacts) as worker:
             say = on_event or ignore
-            study = open_or_create(database, spec, artifacts, say, allow_version_drift=allow_version_drift)
-            return work_on(study, worker, say, on_status)
+            opened = opened_for_workers(database, spec, artifacts, say, allow_version_drift=allow_version_drift)
+            with opened as study:
+                return work_on(study, worker, say, on_status)
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ def _launch_on_engine(
     launches.check_counts(engine, spec.resources.workers, orders)
     with open_storage(url, create=True) as database:
         artifacts = new_study_artifacts(spec, url)
-        study = open_or_create(database, spec, artifacts, say, allow_version_drift=wish.drift)
-        if study.record.state != "running":
-            return status_of(database, study.name)
-        launch = _begin(study, engine, spec, url, orders, say)
+        with opened_for_workers(database, spec, artifacts, say, allow_version_drift=wish.drift) as study:
+            if study.record.state != "running":
+                return status_of(database, study.name)
+            launch = _begin(study, engine, spec, url, orders, say)
         if wish.detach:
             return status_of(database, study.name)
         watching = Watch(database, study.name, on_status)

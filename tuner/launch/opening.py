@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 from storage import studies
 from storage.artifacts import StudyArtifacts
 from storage.database import Database
-from storage.errors import StudyExists, UnknownStudy
+from storage.errors import StorageError, StudyExists, UnknownStudy
+from storage.studies import StudyRecord
 from tuner.data.prepared import open_prepared
 from tuner.data.sources import look_at
-from tuner.errors import Problem, SpecError, SpecMismatch
+from tuner.errors import LaunchError, Problem, SpecError, SpecMismatch
 from tuner.launch.data_report import data_said
 from tuner.launch.preflight import Preflight, log_of_launch, preflight
 from tuner.launch.presets import portfolio_of
@@ -67,6 +68,39 @@ def open_or_create(
     if not allow_version_drift:
         check_versions(study)
     return _resume(study, spec, on_event)
+
+
+@contextmanager
+def opened_for_workers(
+    database: Database,
+    spec: SearchSpec,
+    artifacts: StudyArtifacts,
+    on_event: OnEvent,
+    *,
+    allow_version_drift: bool = False,
+) -> Iterator[OpenStudy]:
+    """As ``open_or_create``, for a block that has workers begin.
+
+    If the block raises LaunchError before anybody has worked on the study, the study is again what it was: a refusal
+    changes nothing. One that is new is stopped, since nobody works on it.
+    """
+    before, since = _as_it_is(database, spec.study), database.clock()
+    study = open_or_create(database, spec, artifacts, on_event, allow_version_drift=allow_version_drift)
+    try:
+        yield study
+    except LaunchError:
+        # A database that is away has the study as it was taken up; the refusal is what people need to know.
+        with suppress(StorageError):
+            was = before or replace(study.record, state="stopped", reason="no worker could begin")
+            studies.restore(database, was, study.record, since)
+        raise
+
+
+def _as_it_is(database: Database, study: str) -> StudyRecord | None:
+    try:
+        return studies.load_study(database, study)
+    except UnknownStudy:
+        return None
 
 
 def create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_event: OnEvent) -> OpenStudy:
@@ -156,7 +190,7 @@ def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_
         if spec.sampler.name == "grid":
             make_sampler(spec, 0, found.grid)
         data = open_prepared(Path(found.folder))
-        artifacts.put_splits(json.dumps({name: data.split_record(name) for name in data.splits}))
+        splits = json.dumps({name: data.split_record(name) for name in data.splits})
         record = studies.create_study(
             database,
             spec.study,
@@ -176,6 +210,7 @@ def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_
                 "kind": found.kind,
             },
             presets=presets,
+            write_files=lambda: artifacts.put_splits(splits),
         )
         return OpenStudy(database, record, cache)
 
@@ -210,10 +245,16 @@ def _tensorboard_said(spec: SearchSpec, artifacts: StudyArtifacts) -> list[str]:
 
 def _resume(study: OpenStudy, spec: SearchSpec, on_event: OnEvent) -> OpenStudy:
     changed = _changed(study, spec)
-    study.raise_trials(spec.trials)
-    if changed:
-        studies.update_spec(study.database, study.id, spec.stored())
-    return _reopen(study, spec, on_event, changed)
+    study.check_trials(spec.trials)
+    stored = spec.stored() if changed else None
+    reopened = studies.take_up(study.database, study.id, spec=stored, budget=spec.trials, timeout=spec.timeout)
+    study = study.again()
+    if reopened:
+        raised = f" with {', '.join(key for key, _, _ in changed)} changed" if changed else ""
+        on_event(Event(f"Resuming study {study.name}{raised}"))
+    else:
+        on_event(Event(f"Study {study.name} has ended: all {study.record.budget} trials are done"))
+    return study
 
 
 def _changed(study: OpenStudy, spec: SearchSpec) -> list[tuple[str, Any, Any]]:
@@ -230,17 +271,6 @@ def _changed(study: OpenStudy, spec: SearchSpec) -> list[tuple[str, Any, Any]]:
             "give the study another name, or restore the spec",
         )
     return changed
-
-
-def _reopen(study: OpenStudy, spec: SearchSpec, on_event: OnEvent, changed: list[Any]) -> OpenStudy:
-    reopened = studies.reopen(study.database, study.id, timeout=spec.timeout)
-    study = study.again()
-    if reopened:
-        raised = f" with {', '.join(key for key, _, _ in changed)} changed" if changed else ""
-        on_event(Event(f"Resuming study {study.name}{raised}"))
-    else:
-        on_event(Event(f"Study {study.name} has ended: all {study.record.budget} trials are done"))
-    return study
 
 
 def ignore(event: Event) -> None:

@@ -69,7 +69,13 @@ class OpenStudy:
         return replace(self, record=studies.load_study(self.database, self.name))
 
     def raise_trials(self, trials: int) -> None:
-        """Gives the study so many trials in all, whatever state it is in.
+        """Gives the study so many trials in all, whatever state it is in. Raises as ``check_trials`` does."""
+        self.check_trials(trials)
+        if trials > self.record.budget:
+            studies.raise_budget(self.database, self.id, trials, {**self.record.spec, "trials": trials})
+
+    def check_trials(self, trials: int) -> None:
+        """Whether the study may have so many trials in all.
 
         Raises:
             SpecMismatch: it has more.
@@ -84,9 +90,6 @@ class OpenStudy:
             )
         if trials < budget:
             raise SpecMismatch(self.name, ["trials"], f"trials: can be raised, not lowered ({budget} to {trials})")
-        if trials > budget:
-            studies.update_spec(self.database, self.id, {**self.record.spec, "trials": trials})
-            studies.raise_budget(self.database, self.id, trials)
 
 
 @contextmanager

@@ -293,6 +293,8 @@ def test_launch_refuses_corrupt_images_by_name_and_stores_no_study(tuner, place,
     line = ran.complaints[-1]
     assert line.startswith(f"error: 12 files under {place.folder / 'data'} cannot be used: dark/00.png (")
     assert tuner("studies", "--format", "json").json == []
+    # Its place is where another study may have its files.
+    assert not (place.folder / "tuner-artifacts").exists()
 
 
 SYNTAX_ERROR = "import keras_tuner\n\nclass Space(keras_tuner.HyperModel)\n    pass\n"

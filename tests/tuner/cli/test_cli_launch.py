@@ -66,6 +66,17 @@ def test_a_study_of_other_code_is_refused_unless_that_is_allowed(finished, tuner
     assert tuner("launch", "spec.yaml", "--allow-version-drift").code == 0
 
 
+def test_a_launch_whose_worker_refuses_leaves_the_study_as_it_was(finished, tuner, tmp_path):
+    shutil.copytree(finished[0].folder, tmp_path, dirs_exist_ok=True)
+    with connect(f"sqlite:///{tmp_path / 'tuner.db'}").writing() as session:
+        session.execute(update(StudyRow).values(fingerprint="f" * 64))
+    before = tuner("status", "shapes", "--format", "json").json
+    ran = tuner("launch", "spec.yaml", "--trials", "5")
+    assert ran.code == 1 and "the data is" in ran.complaints[-1]
+    now = tuner("status", "shapes", "--format", "json").json
+    assert (now["state"], now["budget"], now["open"]) == (before["state"], before["budget"], before["open"])
+
+
 @pytest.mark.slow
 def test_raised_trials_go_on(finished, place):
     shutil.copytree(finished[0].folder, place.folder, dirs_exist_ok=True)

@@ -74,7 +74,7 @@ def test_a_stopped_trial_goes_on_as_if_nothing_had_happened(create_study, run_wo
     record = create_study(spec)
     stops = 0
     while studies.load_study(database, spec.study).state != "finished":
-        studies.reopen(database, record.study_id, timeout=None)
+        studies.take_up(database, record.study_id, timeout=None)
         watcher = threading.Thread(
             target=_stop_after_more_epochs, args=(str(database.engine.url), spec.study, stops < 2, eventually)
         )
@@ -251,7 +251,7 @@ def test_a_trial_ends_with_its_epoch_once_the_timeout_has_passed(
     record = create_study(spec)
     worker = start_worker(spec)
     eventually(trained_an_epoch(database, spec.study))
-    assert studies.reopen(database, record.study_id, timeout=0)
+    assert studies.take_up(database, record.study_id, timeout=0)
     assert worker.wait(60)
     now = progress.status(database, spec.study)
     assert (now.state, now.reason, now.complete, now.open) == ("finished", "the timeout has passed", 1, 2)

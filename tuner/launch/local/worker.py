@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -32,8 +33,12 @@ class LocalWorker:
 
     def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
         self.log = log
+        self._begun = False
+        self._forkserver_log = log.with_suffix(".forkserver.log")
+        self._made = [folder for folder in log.parents if not folder.exists()]
+        self._before = {file: file.stat().st_size if file.exists() else 0 for file in (log, self._forkserver_log)}
         log.parent.mkdir(parents=True, exist_ok=True)
-        standing_by = {"follow_stdin": True, "forkserver_log": log.with_suffix(".forkserver.log")}
+        standing_by = {"follow_stdin": True, "forkserver_log": self._forkserver_log}
         settings = settings.model_copy(update=standing_by)
         environment = tensorflow_environment() | {
             SETTINGS_VARIABLE: settings.model_dump_json(),
@@ -53,6 +58,7 @@ class LocalWorker:
 
     def begin(self) -> None:
         """Lets the worker work."""
+        self._begun = True
         self._tell(b"\n")
 
     def drain(self) -> None:
@@ -83,9 +89,24 @@ class LocalWorker:
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the worker at once; its trial processes see it go and end too. Its leases expire and are adopted."""
+        """Ends the worker at once; its trial processes see it go and end too. Its leases expire and are adopted.
+
+        One that never began leaves no log: its launch was refused, and the folder may be another study's.
+        """
         self._process.kill()
         self._process.wait()
+        if not self._begun:
+            self._leave_no_log()
+
+    def _leave_no_log(self) -> None:
+        with suppress(OSError):
+            for file, size in self._before.items():
+                if size:
+                    os.truncate(file, size)
+                else:
+                    file.unlink(missing_ok=True)
+            for folder in self._made:
+                folder.rmdir()
 
     def raise_if_failed(self) -> None:
         """Raises LaunchError with the worker's own last words if it ended badly."""
