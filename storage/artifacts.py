@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,13 @@ _LAUNCHES = "launches"
 _PREFIXES = ("trials/", "champions/", f"{_WORKERS}/", f"{_LAUNCHES}/")
 _RESUME = re.compile(r"trials/(\d+)/run-(\d+)/resume/epoch-(\d+)\.(\d+)\.([0-9a-f]{64})\.npz")
 _RUN_LOG = re.compile(rf"trials/\d+/run-(\d+)/{re.escape(_LOG)}")
+# Everything that is ever written of a study: what else lies in its folder is somebody's own, and is left alone.
+_OWN_FILE = re.compile(
+    r"(splits\.json|(launcher|preflight|export)(\.forkserver)?\.log(\.capped)?|workers/[^/]+\.log(\.capped)?|launches/\d+/.+"
+    r"|champions/blobs/[0-9a-f]{64}|trials/\d{5,}/run-\d{3,}/.+|(callbacks|tensorboard)/\d{5,}(-\d+)?/.+"
+    r"|(.+/)?\.[0-9a-f]{32}(\.\w+)?)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -182,10 +189,18 @@ class StudyArtifacts:
         self._store.remove(key)
 
     def remove_all(self) -> None:
-        """Deletes every file of the study: those in the store, and those on this machine."""
+        """Deletes every file of the study: those in the store, and those on this machine. Other files there stay."""
         for key in (_SPLITS, *(key for prefix in _PREFIXES for key in self._store.keys(prefix))):
-            self._store.remove(key)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            if _OWN_FILE.fullmatch(key):
+                self._store.remove(key)
+        for parent, folders, files in os.walk(self.folder, topdown=False):
+            links = [name for name in folders if Path(parent, name).is_symlink()]
+            for path in (Path(parent, name) for name in (*files, *links)):
+                if _OWN_FILE.fullmatch(path.relative_to(self.folder).as_posix()):
+                    with suppress(OSError):
+                        path.unlink()
+            with suppress(OSError):
+                Path(parent).rmdir()
 
     def put_launch_file(self, number: int, name: str, write: Callable[[Path], None]) -> None:
         """Keeps a file of a launch, such as a worker's log, in place of what had its name."""
@@ -203,7 +218,7 @@ class StudyArtifacts:
     def tidy(self, number: int, keep: str | None) -> None:
         """Deletes what a closed trial does not need any more: all but its logs and the artifact ``keep``."""
         for key in self._store.keys(f"{_trial(number)}/"):
-            if key != keep and not _RUN_LOG.fullmatch(key):
+            if key != keep and _OWN_FILE.fullmatch(key) and not _RUN_LOG.fullmatch(key):
                 self._store.remove(key)
 
     def keep_log(self, number: int, run: int) -> None:

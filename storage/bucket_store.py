@@ -6,7 +6,6 @@ the machine's role), as boto3 finds them. Uploads are whole or not there by S3's
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,7 @@ from typing import Any
 
 from storage.artifact_store import Artifact, as_written
 from storage.errors import ArtifactsUnavailable, InvalidPlace, MissingArtifact
+from storage.held_folders import scratch_folder
 
 SCHEME = "s3://"
 _MISSING = ("404", "NoSuchKey", "NotFound")
@@ -107,7 +107,7 @@ def _client(place: str) -> Any:
 
 @contextmanager
 def _scratch_file(key: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tuner-artifact-") as folder:
+    with scratch_folder() as folder:
         yield Path(folder, f"artifact{PurePosixPath(key).suffix}")
 
 

@@ -148,3 +148,29 @@ def test_places_lead_back_to_keys(artifacts, tmp_path):
     place = artifacts.place_of(kept.key)
     assert os.path.isfile(place)
     assert artifacts.key_of(place) == kept.key
+
+
+def test_all_that_is_removed_with_a_study_is_the_studys_own(artifacts):
+    artifacts.put_splits("{}")
+    artifacts.put_model(0, 1, saved("a model"))
+    artifacts.put_resume(0, 1, 3, saved("a checkpoint"))
+    artifacts.put_launch_file(1, "worker-1.log", saved("a log"))
+    for log in (artifacts.trial_log(0, 1), artifacts.worker_log("node-1"), artifacts.launcher_log()):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("a log")
+    artifacts.launcher_log().with_suffix(".forkserver.log").write_text("a log")
+    for folder in (artifacts.callbacks_folder(0), artifacts.tensorboard_folder() / "00000-2"):
+        folder.mkdir(parents=True)
+        (folder / "events").write_text("events")
+    own = ["thesis.tex", "trials/00000/notes.txt", "trials/data.csv", "workers/list.txt", "champions/blobs/mine.txt"]
+    for name in own:
+        (artifacts.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (artifacts.folder / name).write_text("precious")
+    artifacts.tidy(0, keep=None)
+    assert {*own} <= {*files_in(artifacts.folder)}
+    artifacts.remove_all()
+    assert files_in(artifacts.folder) == sorted(own)
+    for name in own:
+        (artifacts.folder / name).unlink()
+    artifacts.remove_all()
+    assert not artifacts.folder.exists()

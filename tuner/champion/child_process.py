@@ -19,8 +19,9 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 from pydantic import TypeAdapter
 
+from storage.held_folders import scratch_folder
 from tuner.errors import ExportError, TunerError
-from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.processes.child_environment import tensorflow_environment
 from tuner.processes.messages import Message
 
 # The exporting and the verifying process are alive at once and may share a GPU.

@@ -1,31 +1,41 @@
-"""Puts a finished export in its place: all of it or nothing, whatever dies on the way."""
+"""Puts a finished export in its place: all of it or nothing, whatever dies on the way.
+
+An earlier export makes room for a new one. It is known by its record, and only what that lists, with the same SHA-256,
+is ever removed: a folder with anything else in it is refused.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import shutil
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tuner.champion.records.champion_json import RECORD, files_under
+from storage.files import sha256_of
+from storage.held_folders import HeldFolder, hold, sweep
+from tuner.champion.records.champion_json import NEEDED, RECORD, files_under, is_inside
+from tuner.data.bad_files import printable
 from tuner.errors import ExportError
+
+_REPLACED = "replaced"
 
 
 def check_destination(to: Path) -> None:
     """Accepts what is absent, an empty folder, or an earlier export, which will be replaced.
 
     Raises:
-        ExportError: anything else is there.
+        ExportError: anything else is there, be it beside the files of an export.
     """
     try:
         if not to.exists():
             return
         if not to.is_dir():
             raise ExportError(f"{to} is a file: name a folder to export to")
-        if not (to / RECORD).is_file() and any(to.iterdir()):
-            raise ExportError(f"{to} is not empty and not an export (no {RECORD}): name another folder")
+        if any(to.iterdir()):
+            _check_replaceable(to, to)
     except OSError as error:
         raise _unwritable(to, error) from error
 
@@ -37,38 +47,51 @@ def staging(to: Path) -> Iterator[Path]:
     Raises:
         ExportError: it cannot be created, or the disk filled up while the caller wrote.
     """
-    temporary = _beside(to)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
+        _end_what_was_broken_off(to)
+        with HeldFolder(_beside(to)) as temporary:
+            yield Path(temporary)
     except OSError as error:
         raise _unwritable(to, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def put_in_place(built: Path, to: Path) -> None:
     """Renames a finished folder to ``to``; an earlier export goes only once the new one is there.
 
     Raises:
-        ExportError: something else has appeared at ``to``.
+        ExportError: something else has appeared at ``to``, or in it.
         OSError: the disk is full, for example.
     """
     check_destination(to)
     flush(built)
-    aside = _beside(to)
-    replaces = to.exists()
-    if replaces:
-        os.replace(to, aside)
-    try:
+    if not to.exists():
         os.replace(built, to)
-    except BaseException:
-        if replaces:
-            os.replace(aside, to)
-        raise
+    else:
+        with _put_aside(to) as aside:
+            os.replace(built, to)
+        _remove_export(aside)
     _fsync(to.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _put_aside(to: Path) -> Iterator[Path]:
+    """An earlier export under another name; back again if the block fails."""
+    aside = _beside(to, _REPLACED)
+    held = hold(to)
+    try:
+        os.replace(to, aside)
+        try:
+            # Whatever appeared since the last look has moved with the folder, and nothing finds its way here any more.
+            if any(aside.iterdir()):
+                _check_replaceable(aside, to)
+            yield aside
+        except BaseException:
+            os.replace(aside, to)
+            raise
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def flush(folder: Path) -> None:
@@ -79,6 +102,92 @@ def flush(folder: Path) -> None:
         _fsync(Path(parent))
 
 
+def _check_replaceable(folder: Path, called: Path) -> None:
+    """Raises ExportError for a folder that is no export, or has anything else in it.
+
+    Args:
+        called: where the user has the folder.
+    """
+    listed = _listed(folder)
+    if listed is None:
+        raise ExportError(f"{called} is not empty and not an export (no {RECORD} of one): name another folder")
+    others = [name for name in _names_in(folder) if not _is_as_exported(folder, name, listed)]
+    if others:
+        more = f", and so {'are' if len(others) > 2 else 'is'} {len(others) - 1} more" if len(others) > 1 else ""
+        raise ExportError(
+            f"{printable(str(called / others[0]))} is not a file of the export that is there, or not as it was "
+            f"exported{more}: nothing was replaced; take it elsewhere, or name another folder"
+        )
+
+
+def _listed(folder: Path) -> Mapping[str, str] | None:
+    """The files that the record in a folder lists, whichever version wrote it; None if it is no export's record."""
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
+        return None
+    files = record.get("files") if isinstance(record, dict) else None
+    if (
+        not isinstance(files, dict)
+        or not {"study", "trial", "format"} <= record.keys()
+        or not files.keys() >= {*NEEDED}
+    ):
+        return None
+    return files
+
+
+def _is_as_exported(folder: Path, name: str, listed: Mapping[str, str]) -> bool:
+    path = folder / name
+    if path.is_symlink() or not path.is_file():
+        return False
+    return name == RECORD or (name in listed and is_inside(name) and sha256_of(path) == listed[name])
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    """Everything in a folder but folders, by relative POSIX path. A folder without anything in it is no loss."""
+    for parent, folders, files in os.walk(folder, onerror=_raise):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in sorted([*files, *links]):
+            yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _remove_export(folder: Path) -> None:
+    """Removes the files of an export and the folders that this leaves empty; anything else stays."""
+    with contextlib.suppress(OSError):
+        listed = _listed(folder) or {}
+        for name in [*_names_in(folder)]:
+            if name != RECORD and _is_as_exported(folder, name, listed):
+                (folder / name).unlink()
+        # Last, since it says what the others are.
+        if [*_names_in(folder)] == [RECORD]:
+            (folder / RECORD).unlink()
+        for parent, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(parent).rmdir()
+
+
+def _end_what_was_broken_off(to: Path) -> None:
+    """Sees to what a process that was killed has left beside ``to``.
+
+    An export that it had put aside comes back, unless its successor is there.
+    """
+    ours = re.compile(rf"\.{re.escape(to.name)}\.[0-9a-f]{{32}}(\.{_REPLACED})?")
+    found = {each: ours.fullmatch(each.name) for each in to.parent.iterdir()}
+    sweep(folder for folder, match in found.items() if match and match[1] is None)
+    for folder in [folder for folder, match in found.items() if match and match[1]]:
+        if (held := hold(folder)) is None:
+            continue
+        if to.exists():
+            _remove_export(folder)
+        else:
+            os.replace(folder, to)
+        os.close(held)
+
+
 def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -87,8 +196,8 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _beside(to: Path) -> Path:
-    return to.with_name(f".{to.name}.{uuid.uuid4().hex}")
+def _beside(to: Path, *what: str) -> Path:
+    return to.with_name(".".join(("", to.name, uuid.uuid4().hex, *what)))
 
 
 def _unwritable(to: Path, error: OSError) -> ExportError:

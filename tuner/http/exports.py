@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from storage.held_folders import scratch_folder
 from tuner.champion.export.export_view import ExportEnd, ExportFault, ExportView
 from tuner.champion.export.options import ExportOptions
 from tuner.errors import TooOften, UnknownExport
 from tuner.http.export_process import Order
 from tuner.json_codec import as_json, from_json
-from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.processes.child_environment import tensorflow_environment
 
 _LOG = logging.getLogger("tuner.http")
 _WAITING = 20

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from storage.held_folders import scratch_folder
 from tuner.champion.export.trying import ExportTrial
 from tuner.errors import DataError, PreflightError, SpaceError
-from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from tuner.processes.child_environment import tensorflow_environment
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import (
     FROM_PREPARATION,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
-
-_SCRATCH_PREFIX = "tuner-"
 
 
 def tensorflow_environment(scratch: Path | str | None = None) -> dict[str, str]:
@@ -18,8 +15,3 @@ def tensorflow_environment(scratch: Path | str | None = None) -> dict[str, str]:
     environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     return environment | ({"TMPDIR": os.fspath(scratch)} if scratch is not None else {})
-
-
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for a child's temporary files, removed with what is in it when the block is left."""
-    return tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, ignore_cleanup_errors=True)

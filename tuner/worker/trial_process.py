@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tuner.processes.child_environment import scratch_folder, tensorflow_environment
+from storage.held_folders import scratch_folder
+from tuner.processes.child_environment import tensorflow_environment
 from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome

@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import json
+import os
+import signal
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from tuner.champion.placement import check_destination, put_in_place, staging
+from tuner.champion.records.champion_json import hash_files
 from tuner.errors import ExportError
 
 
 def _built(folder: Path, content: str) -> Path:
     built = folder / "export"
-    (built / "saved_model").mkdir(parents=True)
-    (built / "champion.json").write_text("{}")
+    (built / "saved_model" / "assets").mkdir(parents=True)
+    (built / "model.keras").write_text("a model")
     (built / "saved_model" / "saved_model.pb").write_text(content)
+    record = {"format": 2, "study": "digits", "trial": 3, "files": hash_files(built)}
+    (built / "champion.json").write_text(json.dumps(record))
     return built
 
 
@@ -32,11 +39,110 @@ def test_a_new_place_with_missing_parents(tmp_path: Path) -> None:
 def test_an_earlier_export_is_replaced_whole(tmp_path: Path) -> None:
     to = tmp_path / "digits"
     _place(to, "old")
-    (to / "left-over").write_text("")
+    (to / "saved_model" / "saved_model.pb").with_name("empty").mkdir()
     _place(to, "new")
     assert (to / "saved_model" / "saved_model.pb").read_text() == "new"
-    assert not (to / "left-over").exists()
+    assert not (to / "saved_model" / "empty").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["digits"]
+
+
+def _added(to: Path) -> str:
+    (to / ".git").mkdir()
+    (to / ".git" / "HEAD").write_text("ref: refs/heads/main")
+    return r"\.git/HEAD"
+
+
+def _edited(to: Path) -> str:
+    (to / "model.keras").write_text("trained on by its owner")
+    return "model.keras"
+
+
+def _linked(to: Path) -> str:
+    (to / "saved_model" / "assets" / "data").symlink_to(to.parent)
+    return "assets/data"
+
+
+def _exchanged(to: Path) -> str:
+    (to / "model.keras").unlink()
+    (to / "model.keras").symlink_to(to / "saved_model" / "saved_model.pb")
+    return "model.keras"
+
+
+def _replaced_by_a_folder(to: Path) -> str:
+    (to / "model.keras").unlink()
+    (to / "model.keras").mkdir()
+    (to / "model.keras" / "thesis.tex").write_text("precious")
+    return "thesis.tex"
+
+
+@pytest.mark.parametrize("changed", [_added, _edited, _linked, _exchanged, _replaced_by_a_folder])
+def test_what_an_export_does_not_list_is_never_lost(tmp_path: Path, changed) -> None:
+    to = tmp_path / "digits"
+    _place(to, "old")
+    named = changed(to)
+    before = _everything(tmp_path)
+    with pytest.raises(ExportError, match=rf"{named}.*nothing was replaced"):
+        check_destination(to)
+    with pytest.raises(ExportError, match=named), staging(to) as temporary:
+        put_in_place(_built(temporary, "new"), to)
+    assert _everything(tmp_path) == before
+
+
+def test_what_appears_during_an_export_is_not_lost(tmp_path: Path) -> None:
+    to = tmp_path / "digits"
+    _place(to, "old")
+    with pytest.raises(ExportError, match=r"thesis\.tex"), staging(to) as temporary:
+        built = _built(temporary, "new")
+        (to / "thesis.tex").write_text("precious")
+        put_in_place(built, to)
+    assert (to / "thesis.tex").read_text() == "precious"
+    assert (to / "saved_model" / "saved_model.pb").read_text() == "old"
+
+
+def test_a_file_that_is_only_called_like_a_record_makes_no_export(tmp_path: Path) -> None:
+    for content in ("{}", "[]", "not JSON", '{"files": {}}', '{"study": "s", "trial": 1, "format": 2, "files": {}}'):
+        (tmp_path / "champion.json").write_text(content)
+        with pytest.raises(ExportError, match="not an export"):
+            check_destination(tmp_path)
+
+
+def _die_while_putting_in_place(to: Path, where: str) -> None:
+    with staging(to) as temporary:
+        built = _built(temporary, "new")
+        replace = os.replace
+
+        def dying(source: Path, target: Path) -> None:
+            if Path(source) == built and where == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(source, target)
+            if Path(source) == built and where == "after":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        os.replace = dying  # type: ignore[assignment]
+        put_in_place(built, to)
+
+
+@pytest.mark.parametrize(("where", "content"), [("before", "old"), ("after", "new")])
+def test_the_next_export_ends_what_a_killed_one_broke_off(tmp_path: Path, where: str, content: str) -> None:
+    to = tmp_path / "digits"
+    _place(to, "old")
+    process = get_context("fork").Process(target=_die_while_putting_in_place, args=(to, where))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    with staging(to):
+        assert (to / "saved_model" / "saved_model.pb").read_text() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["digits"]
+
+
+def test_an_export_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
+    to = tmp_path / "digits"
+    with staging(to) as one, staging(to) as other:
+        assert one.is_dir() and other.is_dir()
+
+
+def _everything(folder: Path) -> dict[str, str | None]:
+    return {str(path.relative_to(folder)): path.read_text() if path.is_file() else None for path in folder.rglob("*")}
 
 
 def test_an_empty_folder_is_used(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Unpack
 from storage import leaderboard
 from storage.database import Database
 from storage.errors import StorageError
+from storage.held_folders import scratch_folder
 from storage.history import history
 from storage.leaderboard import TrialDetail
 from tuner.champion.choosing.candidates import broken_by, candidates, export_request, kept_trial
@@ -158,7 +158,7 @@ def _averaged(
 
 @contextmanager
 def _folder_that_goes() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tuner-export-", ignore_cleanup_errors=True) as folder:
+    with scratch_folder() as folder:
         yield Path(folder, "champion")
 
 

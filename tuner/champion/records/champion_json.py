@@ -24,7 +24,7 @@ RECORD = "champion.json"
 KERAS_MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
 _FORMAT = 2
-_NEEDED = (KERAS_MODEL, f"{SAVED_MODEL}/saved_model.pb")
+NEEDED = (KERAS_MODEL, f"{SAVED_MODEL}/saved_model.pb")
 _DISTRUST = (
     "it is not as `tuner export` wrote it; export the model again, or fetch it again from where it is registered"
 )
@@ -289,7 +289,7 @@ def _check_files(champion: Champion, folder: Path) -> None:
     listed = champion.files
     if outside := [name for name in listed if not is_inside(name)]:
         raise PredictError(f"{folder / RECORD} lists {outside[0]!r}, which is outside of the folder: {_DISTRUST}")
-    if unlisted := [name for name in _NEEDED if name not in listed]:
+    if unlisted := [name for name in NEEDED if name not in listed]:
         raise PredictError(f"{folder / RECORD} does not list {unlisted[0]}, which every export has: {_DISTRUST}")
     try:
         _refuse_links(folder)
