@@ -185,6 +185,28 @@ class Outcomes(keras_tuner.HyperModel):
         raise AssertionError("unreachable")
 
 
+class Killed(keras_tuner.HyperModel):
+    """Ends its process wherever it is built."""
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("unreachable")
+
+
+class Hangs(keras_tuner.HyperModel):
+    """Says its process by a file of this name, and is never built."""
+
+    def __init__(self, says: str) -> None:
+        super().__init__()
+        self._says = Path(says)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        Path(f"{self._says}.part").write_text(str(os.getpid()))
+        Path(f"{self._says}.part").rename(self._says)
+        threading.Event().wait()
+        raise AssertionError("unreachable")
+
+
 class AlwaysBroken(keras_tuner.HyperModel):
     """A bug that shows in every trial but the first, which the preflight would have refused."""
 

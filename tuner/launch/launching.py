@@ -84,7 +84,9 @@ def launch(
         artifacts = new_study_artifacts(spec, url)
         with standing_by(orders, url, artifacts) as worker:
             say = on_event or ignore
-            opened = opened_for_workers(database, spec, artifacts, say, allow_version_drift=allow_version_drift)
+            opened = opened_for_workers(
+                database, spec, artifacts, say, allow_version_drift=allow_version_drift, worker=worker
+            )
             with opened as study:
                 return work_on(study, worker, say, on_status)
 

@@ -19,6 +19,7 @@ from tuner.data.prepared import open_prepared
 from tuner.data.sources import look_at
 from tuner.errors import LaunchError, Problem, SpecError, SpecMismatch
 from tuner.launch.data_report import data_said
+from tuner.launch.local.worker import LocalWorker
 from tuner.launch.preflight import Preflight, log_of_launch, preflight
 from tuner.launch.presets import portfolio_of
 from tuner.launch.warm_start import best_of_other, warm_started
@@ -50,11 +51,13 @@ def open_or_create(
     on_event: OnEvent,
     *,
     allow_version_drift: bool = False,
+    worker: LocalWorker | None = None,
 ) -> OpenStudy:
     """The spec's study, ready to be worked on.
 
     Args:
         artifacts: those that it will have if it is new.
+        worker: stands by, and runs the preflight's model; without it a process of the launch does.
 
     Raises:
         SpecMismatch: it exists with another spec.
@@ -62,7 +65,7 @@ def open_or_create(
         VersionDrift: it was launched with other versions or code; not with ``allow_version_drift``.
         SpecError, DataError, SpaceError, PreflightError: it cannot be run; nothing was stored.
     """
-    study, is_new = _found_or_created(database, spec, artifacts, on_event)
+    study, is_new = _found_or_created(database, spec, artifacts, on_event, worker)
     if is_new:
         return study
     if not allow_version_drift:
@@ -78,6 +81,7 @@ def opened_for_workers(
     on_event: OnEvent,
     *,
     allow_version_drift: bool = False,
+    worker: LocalWorker | None = None,
 ) -> Iterator[OpenStudy]:
     """As ``open_or_create``, for a block that has workers begin.
 
@@ -85,7 +89,7 @@ def opened_for_workers(
     changes nothing. One that is new is stopped, since nobody works on it.
     """
     before, since = _as_it_is(database, spec.study), database.clock()
-    study = open_or_create(database, spec, artifacts, on_event, allow_version_drift=allow_version_drift)
+    study = open_or_create(database, spec, artifacts, on_event, allow_version_drift=allow_version_drift, worker=worker)
     try:
         yield study
     except LaunchError:
@@ -132,13 +136,17 @@ def join_or_create(
 
 
 def _found_or_created(
-    database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_event: OnEvent
+    database: Database,
+    spec: SearchSpec,
+    artifacts: StudyArtifacts,
+    on_event: OnEvent,
+    worker: LocalWorker | None = None,
 ) -> tuple[OpenStudy, bool]:
     check_runnable(spec)
     with suppress(UnknownStudy):
         return OpenStudy.load(database, spec.study), False
     try:
-        return _create(database, spec, artifacts, on_event), True
+        return _create(database, spec, artifacts, on_event, worker), True
     except StudyExists as error:
         # Of several launchers at once one was first. A study of Optuna's alone has no record, and is in the way.
         try:
@@ -170,7 +178,13 @@ def _check_extras(spec: SearchSpec) -> None:
         raise SpecError("spec", [Problem("training.tensorboard", missing)])
 
 
-def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_event: OnEvent) -> OpenStudy:
+def _create(
+    database: Database,
+    spec: SearchSpec,
+    artifacts: StudyArtifacts,
+    on_event: OnEvent,
+    worker: LocalWorker | None,
+) -> OpenStudy:
     look_at(spec.data)
     best = best_of_other(database, spec)
     cache = default_cache_root()
@@ -182,6 +196,7 @@ def _create(database: Database, spec: SearchSpec, artifacts: StudyArtifacts, on_
             log,
             explore=spec.warm_start is not None,
             on_decode=lambda done, total: on_event(Event("decoding", done, total)),
+            worker=worker,
         )
         warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
         for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:

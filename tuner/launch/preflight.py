@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,16 +15,10 @@ from typing import Any
 from storage.held_folders import scratch_folder
 from tuner.champion.export.trying import ExportTrial
 from tuner.errors import DataError, PreflightError, SpaceError
+from tuner.launch.local.worker import LocalWorker
 from tuner.processes.child_environment import tensorflow_environment
 from tuner.spec.search_spec import SearchSpec
-from tuner.trial.messages import (
-    FROM_PREPARATION,
-    Checked,
-    DecodeProgress,
-    Listed,
-    Prepared,
-    StudyRefused,
-)
+from tuner.trial.messages import FROM_PREPARATION, DecodeProgress, Listed, Prepared, StudyRefused
 from tuner.trial.preflight import Request
 
 _FRAME = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)
@@ -103,6 +97,7 @@ def preflight(
     check: bool = True,
     explore: bool = False,
     on_decode: Callable[[int, int], None] | None = None,
+    worker: LocalWorker | None = None,
 ) -> Preflight:
     """Opens the data, builds the default model, runs one batch of each kind, and tries whether it can be exported.
 
@@ -110,24 +105,39 @@ def preflight(
         check: build, run and export the model; without it only data and space are looked at.
         explore: list the whole search space.
         on_decode: called with the examples decoded so far and their number.
+        worker: stands by, and imports Keras while the data is looked at; its process then does the rest.
 
     Raises:
         DataError, SpaceError, PreflightError: what is wrong, in one line.
     """
+    request = Request(spec=spec, cache=cache, log=log, check=check, explore=explore)
     if not check or spec.space.is_built_in:
-        return _run(Request(spec=spec, cache=cache, log=log, check=check, explore=explore), on_decode)
+        return _run(request, on_decode, worker)
     with scratch_folder() as scratch, ExportTrial(log) as exporter:
         file = Path(scratch, "default.keras")
-        request = Request(spec=spec, cache=cache, log=log, explore=explore, keep=file)
         # By then its process is gone, and the accelerator is free.
-        found = _run(request, on_decode)
+        found = _run(request.model_copy(update={"keep": file}), on_decode, worker)
         if not found.saved:
             return found
         missing = exporter.warnings(spec, file, found.values, Path(found.folder))
         return replace(found, warnings=[*found.warnings, *missing])
 
 
-def _run(request: Request, on_decode: Callable[[int, int], None] | None) -> Preflight:
+def _run(
+    request: Request, on_decode: Callable[[int, int], None] | None, worker: LocalWorker | None = None
+) -> Preflight:
+    if worker is None:
+        with _messages_of_own_process(request) as lines:
+            return Preflight(**_heard(lines, request, on_decode))
+    first = request.model_copy(update={"only_data": True})
+    with _messages_of_own_process(first) as lines:
+        found = _heard(lines, first, on_decode)
+    rest = request.model_copy(update={"data": Path(found["folder"])})
+    return Preflight(**found | _heard(worker.preflight(rest), rest, on_decode))
+
+
+@contextmanager
+def _messages_of_own_process(request: Request) -> Iterator[Iterable[bytes]]:
     with scratch_folder() as scratch:
         process = subprocess.Popen(
             [sys.executable, "-m", "tuner.trial.preflight"],
@@ -140,25 +150,27 @@ def _run(request: Request, on_decode: Callable[[int, int], None] | None) -> Pref
         try:
             process.stdin.write(request.model_dump_json().encode())
             process.stdin.close()
-            return _listen(process.stdout, request.log, on_decode)
+            yield process.stdout
         finally:
             process.kill()
             process.wait()
 
 
-def _listen(lines: Any, log: Path, on_decode: Callable[[int, int], None] | None) -> Preflight:
+def _heard(lines: Iterable[bytes], request: Request, on_decode: Callable[[int, int], None] | None) -> dict[str, Any]:
+    """The fields of ``Preflight`` that a process says, up to its last message."""
     found: dict[str, Any] = {}
+    last = Prepared if request.only_data else Listed
     for line in lines:
         message = FROM_PREPARATION.validate_json(line)
         if isinstance(message, DecodeProgress):
             if on_decode is not None:
                 on_decode(message.done, message.total)
-        elif isinstance(message, Prepared | Checked):
-            found |= message.model_dump(exclude={"type"})
-        elif isinstance(message, Listed):
-            return Preflight(**found, **message.model_dump(exclude={"type"}))
         elif isinstance(message, StudyRefused):
-            raise _error(message, log)
+            raise _error(message, request.log)
+        else:
+            found |= message.model_dump(exclude={"type"})
+            if isinstance(message, last):
+                return found
     raise PreflightError("the preflight process died; its output is in preflight.log in the data cache ($TUNER_CACHE)")
 
 

@@ -95,6 +95,16 @@ def tell_worker(connection: Connection, message: Any) -> None:
         _leave_after_worker()
 
 
+def end_with_worker(connection: Connection) -> None:
+    """Ends this process as soon as its worker has gone, which sends nothing before."""
+
+    def listen() -> None:
+        connection.poll(None)
+        _leave_after_worker()
+
+    threading.Thread(target=listen, name="worker-listener", daemon=True).start()
+
+
 def _leave_after_worker() -> NoReturn:
     """Ends this process at once: nobody waits for what it does, and a broken pipe is no failure of the trial."""
     os._exit(WORKER_GONE)

@@ -1,8 +1,9 @@
 """Before a study: the data opened, the space listed, one model built and one batch run, each failure said in one line.
 
 ``python -m tuner.trial.preflight`` reads a request from standard input and writes messages, one JSON object a line, to
-standard output. What libraries print goes to the log that the request names. A worker's first child does the first part
-alone: ``prepare_main``.
+standard output. What libraries print goes to the log that the request names. A worker that stands by runs what needs
+Keras in a process of its own: ``preflight_main``. Its first child for a study does the first part alone:
+``prepare_main``.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from tuner.data.prepared import open_prepared
 from tuner.data.summary import summary_of
 from tuner.errors import DataError, PreflightError, RefusedKey, SpaceError, TunerError
 from tuner.processes.quick_imports import import_keras
 from tuner.spec.data import Python
 from tuner.spec.objective import MEASURES
 from tuner.spec.search_spec import SearchSpec
-from tuner.trial.channel import tell_worker
+from tuner.trial.channel import end_with_worker, tell_worker
 from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, StudyRefused
 from tuner.trial.process import redirect_output, use_scratch
 
@@ -49,6 +51,8 @@ class Request(BaseModel):
     """What is asked.
 
     Attributes:
+        data: the folder of the prepared data; None to prepare it.
+        only_data: prepare the data, and no more.
         check: run the model too.
         explore: list the whole space rather than what the defaults reach.
         keep: a ``.keras`` file to write, of the model that has run, as a trial would keep it.
@@ -57,6 +61,8 @@ class Request(BaseModel):
     spec: SearchSpec
     cache: Path
     log: Path
+    data: Path | None = None
+    only_data: bool = False
     check: bool = True
     explore: bool = False
     keep: Path | None = None
@@ -76,7 +82,7 @@ def prepare_data(spec: SearchSpec, cache: Path, say: Say) -> PreparedData:
 
 
 def run(request: Request, say: Say) -> None:
-    """Says Prepared, Listed and Checked, or StudyRefused at the first failure."""
+    """Says Prepared, Checked and Listed, as far as they are asked for, or StudyRefused at the first failure."""
     try:
         _run(request, say)
     except TunerError as error:
@@ -97,12 +103,10 @@ def refusal(error: TunerError) -> StudyRefused:
 
 
 def _run(request: Request, say: Say) -> None:
-    spec, started = request.spec, time.monotonic()
-    data = prepare_data(spec, request.cache, say)
-    if request.check and isinstance(spec.data, Python) and time.monotonic() - started < _CHEAP_SECONDS:
-        from tuner.data.second_reading import check_second_reading
-
-        check_second_reading(spec.data, data.fingerprint, request.cache)
+    spec = request.spec
+    data = _looked_at(request, say) if request.data is None else open_prepared(request.data)
+    if request.only_data:
+        return
     # Not before: what is wrong with the data is said at once.
     import_keras()
     from search_spaces.base import SearchSpace
@@ -151,6 +155,17 @@ def _run(request: Request, say: Say) -> None:
         raise SpaceError(f"the search space cannot be listed: {type(error).__name__}: {error}") from error
     items = [item.as_dict() for item in declared]
     say(Listed(hyperparameters=items, grid=values, portfolio=portfolio, kind=kind))
+
+
+def _looked_at(request: Request, say: Say) -> PreparedData:
+    """The data, prepared; what costs little is read twice where it comes from a function."""
+    spec, started = request.spec, time.monotonic()
+    data = prepare_data(spec, request.cache, say)
+    if request.check and isinstance(spec.data, Python) and time.monotonic() - started < _CHEAP_SECONDS:
+        from tuner.data.second_reading import check_second_reading
+
+        check_second_reading(spec.data, data.fingerprint, request.cache)
+    return data
 
 
 def _meet_fit(spec: SearchSpec, space: keras_tuner.HyperModel, data: PreparedData, hp: TrialHyperParameters) -> bool:
@@ -340,6 +355,18 @@ def main() -> None:
 
     run(request, say)
     messages.close()
+    sys.stdout.flush()
+    # Tearing TensorFlow down can hang; everything has been said.
+    os._exit(0)
+
+
+def preflight_main(connection: Connection, scratch: str, request_json: str) -> None:
+    """A child of a worker that stands by; sends what ``run`` says."""
+    request = Request.model_validate_json(request_json)
+    redirect_output(request.log)
+    use_scratch(scratch)
+    end_with_worker(connection)
+    run(request, lambda message: tell_worker(connection, message))
     sys.stdout.flush()
     # Tearing TensorFlow down can hang; everything has been said.
     os._exit(0)

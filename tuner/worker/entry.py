@@ -13,6 +13,7 @@ from tuner.errors import TunerError
 from tuner.worker.log_file import LOG_FORMAT
 from tuner.worker.patience import Patience
 from tuner.worker.settings import ERROR_PREFIX, LEFT_LINE, SETTINGS_VARIABLE, STORAGE_VARIABLE, WorkerSettings
+from tuner.worker.standing_by import stand_by
 from tuner.worker.supervisor import Supervisor
 from tuner.worker.trial_process import start_forkserver
 
@@ -23,7 +24,7 @@ def main() -> int:
     settings = WorkerSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     if settings.forkserver_log is not None:
         start_forkserver(settings.forkserver_log)
-    if settings.follow_stdin and not os.read(sys.stdin.fileno(), 1):
+    if settings.follow_stdin and not stand_by(settings.preflight_messages):
         return 0
     try:
         # Whoever starts a worker has reached the database just now, so that it is not there can only be an outage.

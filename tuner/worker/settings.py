@@ -16,6 +16,8 @@ ERROR_PREFIX = "tuner worker: error: "
 LEFT_LINE = "tuner worker: left in order"
 # On the standard input of a worker that follows it: begin no more trials, leave when those that run have ended.
 DRAIN_WORD = b"drain\n"
+# After the messages of a preflight, whose process has gone.
+PREFLIGHT_END = b"\n"
 # What follows them in a worker's log is repeated to the user.
 DRIFT_PREFIX = "not as the study was launched: "
 METRICS_PREFIX = "metrics at "
@@ -38,7 +40,9 @@ class WorkerSettings(BaseModel):
         max_attempts: how often a trial is tried before it has failed.
         grace_seconds: how long trial processes may take to leave when the worker must.
         allow_version_drift: work with other versions, code or data than the study's, with a warning for each.
-        follow_stdin: begin at a line on standard input, and end orderly when it closes: the launcher has gone.
+        follow_stdin: begin at an empty line on standard input, and end orderly when it closes: the launcher has gone.
+            Any other line before is the ``Request`` of a preflight.
+        preflight_messages: the descriptor to which a preflight's messages are written.
         metrics_port: where Prometheus may ask for the worker's counts; 0 for any free port, None for nowhere.
         metrics_host: the address that this is answered at.
         metrics_file: a file that they are written to besides, every ``metrics_file_seconds`` and at the end.
@@ -61,6 +65,7 @@ class WorkerSettings(BaseModel):
     grace_seconds: PositiveFloat = 8.0
     allow_version_drift: bool = False
     follow_stdin: bool = False
+    preflight_messages: int | None = None
     metrics_port: int | None = Field(default=None, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"
     metrics_file: Path | None = None

@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from tuner.errors import LaunchError
 from tuner.processes.child_environment import tensorflow_environment
+from tuner.trial.preflight import Request
 from tuner.worker.settings import (
     DRAIN_WORD,
     DRIFT_PREFIX,
     ERROR_PREFIX,
     METRICS_PREFIX,
+    PREFLIGHT_END,
     SETTINGS_VARIABLE,
     STORAGE_VARIABLE,
     WorkerSettings,
@@ -28,7 +32,8 @@ _TAIL_LINES = 20
 class LocalWorker:
     """One worker process, ended orderly when this one goes away.
 
-    It stands by until ``begin``: its seconds of imports pass while the launcher checks the study.
+    It stands by until ``begin``: its seconds of imports pass while the launcher looks at the data, and the processes
+    of the preflight and of the trials are forked after the same ones.
     """
 
     def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
@@ -39,7 +44,8 @@ class LocalWorker:
         self._before = {file: file.stat().st_size if file.exists() else 0 for file in (log, self._forkserver_log)}
         log.parent.mkdir(parents=True, exist_ok=True)
         standing_by = {"follow_stdin": True, "forkserver_log": self._forkserver_log}
-        settings = settings.model_copy(update=standing_by)
+        read, write = os.pipe()
+        settings = settings.model_copy(update=standing_by | {"preflight_messages": write})
         environment = tensorflow_environment() | {
             SETTINGS_VARIABLE: settings.model_dump_json(),
             STORAGE_VARIABLE: storage,
@@ -54,7 +60,15 @@ class LocalWorker:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                pass_fds=(write,),
             )
+        os.close(write)
+        self._messages = os.fdopen(read, "rb")
+
+    def preflight(self, request: Request) -> Iterator[bytes]:
+        """The messages of a preflight that the worker runs while it stands by, a line each; fewer if it dies."""
+        self._tell(request.model_dump_json().encode() + b"\n")
+        return takewhile(PREFLIGHT_END.__ne__, self._messages)
 
     def begin(self) -> None:
         """Lets the worker work."""
@@ -95,6 +109,7 @@ class LocalWorker:
         """
         self._process.kill()
         self._process.wait()
+        self._messages.close()
         if not self._begun:
             self._leave_no_log()
 
