@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import keras_tuner
+import tensorflow as tf
 
 from search_spaces import image_hyperparameters as ask
 from search_spaces.base import DataSummary, SearchSpace
 from search_spaces.image_backbones import Weights, require_backbones
 from search_spaces.image_config import FAMILIES, Family, ImageConfig
 from search_spaces.image_layers import assemble
-from search_spaces.optimization import compile_model
+from search_spaces.image_mixing import MixedBatches
+from search_spaces.optimization import averaging_callbacks, compile_model
 from search_spaces.targets import labels_of
 
 
@@ -31,7 +35,7 @@ class ImageSpace(SearchSpace):
             ``"pretrained"``; the first is that of the first trial, unless pretrained ones are tried.
             By default all, of which pretrained ones only if ``pretrained`` is true.
         epochs: the length of a full training, which learning-rate schedules span.
-        batch_size: the default batch size.
+        batch_size: the default batch size, unless an epoch would have fewer than ten steps.
         max_width: no stage has more filters (twice as many where they are separable): it bounds
             the models' size, at the default and 32 x 32 pixels to 3 million parameters.
         weights: of pretrained networks; None gives their architecture with random weights.
@@ -66,15 +70,20 @@ class ImageSpace(SearchSpace):
     def configure(self, hp: keras_tuner.HyperParameters) -> ImageConfig:
         """Asks for every hyperparameter; builds nothing."""
         shape, families = self.data.input_shape, self.families
+        examples, target = self.data.examples["train"], self.data.target
         family = ask.ask_family(hp, families)
+        ask.ask_class_weight(hp, target)
+        optimization = ask.ask_optimization(hp, families, target, examples, self.batch_size)
+        steps = math.ceil(examples / optimization.batch_size)
         return ImageConfig(
             family=family,
             framing=ask.ask_framing(hp, shape, families),
             augmentation=ask.ask_augmentation(hp),
-            network=ask.ask_network(hp, family, min(shape[:2]), families),
+            mixing=ask.ask_mixing(hp, target),
+            network=ask.ask_network(hp, family, min(shape[:2]), families, steps),
             backbone=ask.ask_backbone(hp, family, families),
             head=ask.ask_head(hp),
-            optimization=ask.ask_optimization(hp, families, self.data.examples["train"], self.batch_size),
+            optimization=optimization,
         )
 
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
@@ -94,6 +103,15 @@ class ImageSpace(SearchSpace):
         )
         compile_model(model, self.data.target, config.optimization, self.data.examples["train"], self.epochs)
         return model
+
+    def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, batches: tf.data.Dataset, **kwargs: Any) -> Any:
+        """Trains a model as Keras does, on batches of mixed images where the configuration says so."""
+        callbacks = [*averaging_callbacks(model), *keras.tree.flatten(kwargs.pop("callbacks", None) or [])]
+        mixing = self.configure(hp).mixing
+        if mixing is not None:
+            mixed = MixedBatches(batches, mixing)
+            batches, callbacks = mixed.dataset, [mixed, *callbacks]
+        return super().fit(hp, model, batches, callbacks=callbacks, **kwargs)
 
 
 def _check_data(data: DataSummary) -> None:

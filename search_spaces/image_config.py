@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from search_spaces.image_mixing import Mixing
 from search_spaces.optimization import Optimization
 
 Family = Literal["plain", "residual", "separable", "pretrained"]
@@ -34,6 +35,7 @@ class Augmentation:
         rotation: greatest angle, as a share of a full turn.
         zoom: greatest change of scale, as a share.
         contrast: greatest change of contrast, as a share.
+        erasing: share of the images in which a rectangle becomes noise.
     """
 
     flip: str
@@ -41,6 +43,7 @@ class Augmentation:
     rotation: float
     zoom: float
     contrast: float
+    erasing: float
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Network:
         width: filters of the first stage; later ones double them.
         normalization: ``"batch"`` or ``"group"``.
         activation: a name that Keras knows.
+        momentum: what a step leaves of batch normalization's moving statistics, as a share.
         squeeze_excitation: channel attention in every block; residual networks only.
         kernel_size: of depthwise convolutions; separable networks only.
     """
@@ -64,6 +68,7 @@ class Network:
     width: int
     normalization: str
     activation: str
+    momentum: float = 0.9
     squeeze_excitation: bool = False
     kernel_size: int = 3
 
@@ -93,11 +98,12 @@ class Head:
 
 @dataclass(frozen=True)
 class ImageConfig:
-    """One configuration: ``network`` or ``backbone``, and ``augmentation`` unless it is off."""
+    """One configuration: ``network`` or ``backbone``, and ``augmentation`` and ``mixing`` unless they are off."""
 
     family: Family
     framing: Framing
     augmentation: Augmentation | None
+    mixing: Mixing | None
     network: Network | None
     backbone: Backbone | None
     head: Head

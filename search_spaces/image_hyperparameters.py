@@ -8,6 +8,7 @@ from typing import Any
 
 import keras_tuner
 
+from search_spaces.base import Target
 from search_spaces.families import only_for
 from search_spaces.image_backbones import BACKBONES
 from search_spaces.image_config import (
@@ -18,13 +19,22 @@ from search_spaces.image_config import (
     Head,
     Network,
 )
+from search_spaces.image_mixing import Mixing
 from search_spaces.optimization import Optimization
+from search_spaces.targets import imbalanced
 
 _SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224)
 _LARGEST = 224
 # Below this, detail is so scarce that a larger copy helps; above, a smaller one saves time.
 _SMALL = 64
-_BATCH_SIZES = (16, 32, 64, 128)
+_BATCH_SIZES = (8, 16, 32, 64, 128)
+# With fewer steps an epoch teaches little, and early stopping counts epochs.
+_FEWEST_STEPS = 10
+# At most so much of the statistics from before an epoch is left after it: else validation lags behind for epochs.
+_LEFT_OF_STATISTICS = 0.01
+_LARGEST_MOMENTUM = 0.9
+# Of several classes, the largest has so many times the examples of the smallest.
+_UNEVEN = 3
 
 
 def ask_family(hp: keras_tuner.HyperParameters, families: Sequence[Family]) -> Family:
@@ -76,22 +86,45 @@ def ask_augmentation(hp: keras_tuner.HyperParameters) -> Augmentation | None:
             "rotation": hp.Float("rotation", 0.0, 0.1, step=0.02, default=0.0),
             "zoom": hp.Float("zoom", 0.0, 0.3, step=0.1, default=0.0),
             "contrast": hp.Float("contrast", 0.0, 0.4, step=0.1, default=0.0),
+            "erasing": hp.Float("erasing", 0.0, 0.5, step=0.25, default=0.0),
         }
     return Augmentation(**strengths) if active else None
 
 
+def ask_mixing(hp: keras_tuner.HyperParameters, target: Target) -> Mixing | None:
+    """Asks how training images and their labels are mixed, where there are more than two classes.
+
+    The metrics of two classes know no shares of a class.
+    """
+    if target.task != "classification" or len(target.class_names) < 3:
+        return None
+    mixing = hp.Choice("mixing", ["none", "mixup", "cutmix"])
+    return None if mixing == "none" else mixing
+
+
+def ask_class_weight(hp: keras_tuner.HyperParameters, target: Target) -> None:
+    """Asks for ``class_weight`` if a class is rare; it is read where the weights of examples are made."""
+    counts = target.class_counts
+    if imbalanced(counts):
+        hp.Choice("class_weight", ["none", "sqrt", "balanced"], default="sqrt")
+    elif target.task == "classification" and max(counts, default=0) > _UNEVEN * min(counts, default=0):
+        hp.Choice("class_weight", ["none", "sqrt", "balanced"])
+
+
 def ask_network(
-    hp: keras_tuner.HyperParameters, family: Family, side: int, families: Sequence[Family]
+    hp: keras_tuner.HyperParameters, family: Family, side: int, families: Sequence[Family], steps: int
 ) -> Network | None:
     """Asks for networks of all ``families``; gives that of ``family``, None if it is pretrained.
 
     Args:
         side: the short side of the input in pixels.
+        steps: of an epoch.
     """
     own = [each for each in families if each != "pretrained"]
     if not own:
         return None
-    most, strides = most_stages(default_resolution(side)), stem_strides(default_resolution(side))
+    input_side = default_resolution(side)
+    most, strides = most_stages(input_side), stem_strides(input_side)
     with only_for(hp, own, families):
         asked: dict[str, Any] = {
             "stem_stride": hp.Choice("stem_stride", strides, default=strides[-1]) if len(strides) > 1 else strides[0],
@@ -108,20 +141,23 @@ def ask_network(
                 asked["squeeze_excitation"] = bool(hp.Boolean("squeeze_excitation"))
             if each == "separable":
                 asked["kernel_size"] = hp.Choice("kernel_size", [3, 5]) or 3
-    return None if family == "pretrained" else Network(blocks=hp.get("blocks"), **asked)
+    if family == "pretrained":
+        return None
+    momentum = min(_LEFT_OF_STATISTICS ** (1 / steps), _LARGEST_MOMENTUM)
+    return Network(blocks=hp.get("blocks"), momentum=momentum, **asked)
 
 
 def most_stages(side: int) -> int:
-    """So many that the last of a network for ``side`` pixels sees about 4 x 4 places."""
+    """So many that the last of a network for ``side`` pixels, with its largest stride, sees about 4 x 4 places."""
     return min(max(int(math.log2(side / stem_strides(side)[-1] / 4)) + 1, 2), 5)
 
 
 def stem_strides(side: int) -> list[int]:
     """How much smaller than the input, whose short side is ``side``, the first stage may be; the default is the last.
 
-    The default leaves it about 32 pixels: at full size, its few filters would take most of the time.
+    The default leaves it 12 to 32 pixels: at full size, its few filters would take most of the time.
     """
-    return [1] if side < 48 else [1, 2] if side < 96 else [2, 4]
+    return [1] if side < 24 else [1, 2] if side < 48 else [2, 4]
 
 
 def ask_backbone(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Backbone | None:
@@ -144,14 +180,15 @@ def ask_head(hp: keras_tuner.HyperParameters) -> Head:
 def ask_optimization(
     hp: keras_tuner.HyperParameters,
     families: Sequence[Family],
+    target: Target,
     examples: int,
     batch_size: int,
 ) -> Optimization:
     """Asks for the optimizer and everything around it.
 
     Args:
-        examples: the number of training examples, which no batch size exceeds.
-        batch_size: the default.
+        examples: the number of training examples.
+        batch_size: the default, unless an epoch would have too few steps.
     """
     own = [each for each in families if each != "pretrained"]
     if own:
@@ -162,16 +199,29 @@ def ask_optimization(
             hp.Fixed("optimizer", "adamw")
             hp.Float("learning_rate", 1e-5, 1e-2, sampling="log", default=1e-3)
             hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=1e-2)
-    sizes = sorted({size for size in _BATCH_SIZES if size <= examples} | {batch_size})
+    several = target.task != "classification" or len(target.class_names) > 2
+    sizes = batch_sizes(examples, batch_size)
     return Optimization(
         optimizer=hp.get("optimizer"),
         learning_rate=hp.get("learning_rate"),
         weight_decay=hp.get("weight_decay"),
         momentum=hp.get("momentum") if "momentum" in hp else None,
         schedule=hp.Choice("schedule", ["constant", "cosine", "warmup_cosine"], default="warmup_cosine"),
-        label_smoothing=hp.Float("label_smoothing", 0.0, 0.2, step=0.05, default=0.0),
-        batch_size=hp.Choice("batch_size", sizes, default=batch_size),
+        label_smoothing=hp.Float("label_smoothing", 0.0, 0.1, step=0.05, default=0.0) if several else 0.0,
+        batch_size=hp.Choice("batch_size", sizes, default=batch_size if batch_size in sizes else sizes[-1]),
+        averaged=hp.Boolean("averaged"),
     )
+
+
+def batch_sizes(examples: int, batch_size: int) -> list[int]:
+    """The batch sizes that so many training examples allow: an epoch has ten steps or more, or batches are of eight.
+
+    Args:
+        batch_size: a size that is wanted, which joins them if it is none of the usual ones.
+    """
+    usual = _BATCH_SIZES[1:] if examples >= _FEWEST_STEPS * _BATCH_SIZES[1] else _BATCH_SIZES
+    most = max(examples / _FEWEST_STEPS, _BATCH_SIZES[0])
+    return sorted({size for size in {*usual, batch_size} if size <= most})
 
 
 def _ask_optimizer(hp: keras_tuner.HyperParameters) -> None:

@@ -19,9 +19,6 @@ from search_spaces.image_config import (
 )
 from search_spaces.targets import output_layers
 
-# With a few dozen steps in an epoch, Keras's 0.99 leaves the moving statistics behind for epochs.
-_BATCH_NORM_MOMENTUM = 0.9
-
 
 def assemble(
     config: ImageConfig,
@@ -71,6 +68,9 @@ def _augment(x: Any, strengths: Augmentation) -> Any:
         x = layers.RandomZoom(strengths.zoom, **shift)(x)
     if strengths.contrast:
         x = layers.RandomContrast(strengths.contrast, dtype="float32")(x)
+    if strengths.erasing:
+        # A pair of equal bounds: of a single number, Keras draws the share between 0 and it.
+        x = layers.RandomErasing((strengths.erasing, strengths.erasing), dtype="float32")(x)
     return x
 
 
@@ -158,7 +158,7 @@ def _convolve(x: Any, network: Network, width: int, strides: int = 1) -> Any:
 def _normalize(x: Any, network: Network) -> Any:
     if network.normalization == "group":
         return layers.GroupNormalization(groups=8)(x)
-    return layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM)(x)
+    return layers.BatchNormalization(momentum=network.momentum)(x)
 
 
 _BODIES: dict[str, Callable[[Any, Network, int], Any]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from keras.optimizers import schedules
@@ -14,6 +15,9 @@ from search_spaces.targets import compile_options
 _WARM_UP_SHARE = 0.1
 # Of the highest rate: where warm-up starts and cosine decay ends.
 _LOWEST_RATE = 0.01
+# Averaged weights are those of about the last epoch.
+_AVERAGED_EPOCHS = 1
+_MOMENTA_OF_AVERAGES = (0.8, 0.999)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Optimization:
         schedule: ``"constant"``, ``"cosine"`` or ``"warmup_cosine"``.
         label_smoothing: share of a label spread over all classes.
         batch_size: examples in a step.
+        averaged: whether what is validated and kept is a moving average of the weights; the training needs
+            ``averaging_callbacks`` then.
     """
 
     optimizer: str
@@ -38,6 +44,7 @@ class Optimization:
     schedule: str
     label_smoothing: float
     batch_size: int
+    averaged: bool = False
 
 
 def compile_model(model: keras.Model, target: Target, optimization: Optimization, examples: int, epochs: int) -> None:
@@ -49,31 +56,38 @@ def compile_model(model: keras.Model, target: Target, optimization: Optimization
         examples: number of training examples.
         epochs: after so many the schedule ends.
     """
-    steps = epochs * math.ceil(examples / optimization.batch_size)
     model.compile(
-        optimizer=_optimizer(optimization, steps),
+        optimizer=_optimizer(optimization, math.ceil(examples / optimization.batch_size), epochs),
         jit_compile="auto" if _has_accelerator() else False,
         **compile_options(target, optimization.label_smoothing),
     )
+
+
+def averaging_callbacks(model: keras.Model) -> list[keras.callbacks.Callback]:
+    """What a training needs so that averages of weights are what is validated."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return [keras.callbacks.SwapEMAWeights()] if getattr(optimizer, "use_ema", False) else []
 
 
 def _has_accelerator() -> bool:
     return any(not device.startswith("cpu") for device in keras.distribution.list_devices())
 
 
-def _optimizer(optimization: Optimization, steps: int) -> keras.optimizers.Optimizer:
-    rate = _schedule(optimization, steps)
+def _optimizer(optimization: Optimization, steps_per_epoch: int, epochs: int) -> keras.optimizers.Optimizer:
+    keywords: dict[str, Any] = {
+        "learning_rate": _schedule(optimization, steps_per_epoch * epochs),
+        "weight_decay": optimization.weight_decay,
+    }
+    if optimization.averaged:
+        low, high = _MOMENTA_OF_AVERAGES
+        momentum = 1 - 1 / (_AVERAGED_EPOCHS * steps_per_epoch)
+        keywords |= {"use_ema": True, "ema_momentum": min(max(momentum, low), high)}
     if optimization.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
-            rate,
-            momentum=optimization.momentum,
-            nesterov=True,
-            weight_decay=optimization.weight_decay,
-        )
+        optimizer = keras.optimizers.SGD(momentum=optimization.momentum, nesterov=True, **keywords)
     elif optimization.optimizer == "rmsprop":
-        optimizer = keras.optimizers.RMSprop(rate, weight_decay=optimization.weight_decay)
+        optimizer = keras.optimizers.RMSprop(**keywords)
     else:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=optimization.weight_decay)
+        optimizer = keras.optimizers.AdamW(**keywords)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

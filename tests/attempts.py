@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from optuna.distributions import json_to_distribution
+from optuna.distributions import FloatDistribution, IntDistribution, json_to_distribution
 
 from storage.artifacts import Artifact, StudyArtifacts
 from tuner.data.batches import BatchFormat, evaluation_batches
@@ -51,8 +51,12 @@ class Desk:
             message = receive_from_trial(self._connection)
             self.said.append(message)
             if isinstance(message, Suggest):
-                assert message.value is not None or json_to_distribution(message.distribution).single()
-                send(self._connection, Suggested(value=message.value))
+                value, distribution = message.value, json_to_distribution(message.distribution)
+                if value is None:
+                    # What follows from another value is asked for by a range of one.
+                    assert distribution.single() and isinstance(distribution, IntDistribution | FloatDistribution)
+                    value = distribution.low
+                send(self._connection, Suggested(value=value))
             elif isinstance(message, EpochDone):
                 send(self._connection, Verdict(epoch=message.epoch, decision=self._decide(message)))  # type: ignore[arg-type]
 

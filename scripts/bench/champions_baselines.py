@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from champions_keras_tuner import predicted_by_keras_tuner
 from champions_scores import Score, score
 from champions_sets import Divided
+from report import say
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -21,11 +23,18 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 _FREQUENT = 50
 
 
-def baselines_of(files: Divided) -> dict[str, Callable[[], Score]]:
-    """By name, what trains a baseline on the training part and scores it on the other."""
+def baselines_of(files: Divided, minutes: float) -> dict[str, Callable[[], Score]]:
+    """By name, what trains a baseline on the training part and scores it on the other.
+
+    Args:
+        minutes: of a baseline that is a search.
+    """
     kind = files.data.kind
     if kind == "image":
-        return {"typical network": lambda: _typical_network(files)}
+        return {
+            "typical network": lambda: _typical_network(files),
+            "KerasTuner": lambda: _keras_tuner(files, minutes),
+        }
     if kind == "text":
         return {"TF-IDF + logistic regression": lambda: _scored(files, _of_texts())}
     numbers = files.data.measure == "rmse"
@@ -92,3 +101,12 @@ def _typical_network(files: Divided) -> Score:
     truth = np.concatenate([np.asarray(y) for _, y in test])
     predicted: npt.NDArray[Any] = model.predict(test, verbose=0).argmax(axis=1)
     return score("accuracy", truth, predicted)
+
+
+def _keras_tuner(files: Divided, minutes: float) -> Score:
+    predicted, models = predicted_by_keras_tuner(files.train, files.test, files.data.image_size, minutes)
+    say(f"KerasTuner trained {models} models")
+    # Keras lists folders, and the files in them, by name.
+    folders = [file.parent.name for file in sorted(files.test.glob("*/*")) if file.is_file()]
+    places = {name: place for place, name in enumerate(sorted(set(folders)))}
+    return score("accuracy", np.array([places[name] for name in folders]), np.array(predicted))

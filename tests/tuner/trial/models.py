@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
 import keras_tuner
 import tensorflow as tf
+
+from search_spaces.image import ImageSpace
+from search_spaces.image_config import Augmentation, ImageConfig, Network
 
 SHAPE, CLASSES, LATENT = (8, 8, 1), 3, 4
 
@@ -416,3 +420,17 @@ class AsksInFit(keras_tuner.HyperModel):
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         assert hp.Choice("in_fit", [1, 2])
         return model.fit(*args, **kwargs)
+
+
+class MixedImages(ImageSpace):
+    """The smallest network of the built-in space, with everything that only its training has."""
+
+    def configure(self, hp: keras_tuner.HyperParameters) -> ImageConfig:
+        config = super().configure(hp)
+        return replace(
+            config,
+            augmentation=Augmentation("horizontal", 0.1, 0.0, 0.0, 0.1, erasing=0.5),
+            mixing="cutmix",
+            network=Network(stem_stride=1, stages=2, blocks=1, width=8, normalization="batch", activation="relu"),
+            optimization=replace(config.optimization, averaged=True, schedule="constant"),
+        )

@@ -34,7 +34,7 @@ def test_images_without_labels_come_alone(make_spec, images, cache):
     assert batch.shape == (15, 8, 8, 1)
 
 
-@pytest.mark.parametrize("space", ["GanSpace", "NoisySpace", "Plain", "Recompiles"])
+@pytest.mark.parametrize("space", ["GanSpace", "NoisySpace", "Plain", "Recompiles", "MixedImages"])
 def test_an_interrupted_trial_ends_as_if_undisturbed(attempts, images, space, deterministic):
     keys = gan_keys(images) if space == "GanSpace" else {"training": TRAINING | {"mixed_precision": space == "Plain"}}
     undisturbed = attempts(space, "undisturbed", **keys)
