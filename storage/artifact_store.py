@@ -47,8 +47,8 @@ class ArtifactStore(Protocol):
             write: writes the file to the path that it is given, which ends like the key.
 
         Raises:
-            OSError: the disk is full, for example.
-            Exception: what ``write`` raises; nothing is left behind.
+            ArtifactsUnavailable: also where ``write`` found the store full, over a quota, read-only, stale or gone.
+            Exception: what else ``write`` raises; nothing is left behind.
         """
 
     def fetched(self, key: str) -> AbstractContextManager[Path]:

@@ -30,12 +30,13 @@ _BLOBS = "champions/blobs"
 _LOG = "trial.log"
 _WORKERS = "workers"
 _LAUNCHES = "launches"
+_PROBE_BYTES = 1 << 20
 _PREFIXES = ("trials/", "champions/", f"{_WORKERS}/", f"{_LAUNCHES}/")
 _RESUME = re.compile(r"trials/(\d+)/run-(\d+)/resume/epoch-(\d+)\.(\d+)\.([0-9a-f]{64})\.npz")
 _RUN_LOG = re.compile(rf"trials/\d+/run-(\d+)/{re.escape(_LOG)}")
 # Everything that is ever written of a study: what else lies in its folder is somebody's own, and is left alone.
 _OWN_FILE = re.compile(
-    r"(splits\.json|(launcher|preflight|export)(\.forkserver)?\.log(\.capped)?|workers/[^/]+\.log(\.capped)?|launches/\d+/.+"
+    r"(splits\.json|(launcher|preflight|export)(\.forkserver)?\.log(\.capped)?|workers/(\.probe|[^/]+\.log(\.capped)?)|launches/\d+/.+"
     r"|champions/blobs/[0-9a-f]{64}|trials/\d{5,}/run-\d{3,}/.+|(callbacks|tensorboard)/\d{5,}(-\d+)?/.+"
     r"|(.+/)?\.[0-9a-f]{32}(\.\w+)?)",
     re.DOTALL,
@@ -139,6 +140,13 @@ class StudyArtifacts:
         """Keeps the record of which examples are in which split. Undecodable bytes of names are lone surrogates."""
         data = text.encode("utf-8", "surrogateescape")
         self._store.put(_SPLITS, lambda file: _write_bytes(file, data))
+
+    def check_writable(self) -> None:
+        """Raises ArtifactsUnavailable unless a megabyte can be written to the store now."""
+        key = f"{_WORKERS}/.probe"
+        # Where zeros would be, there might be none.
+        self._store.put(key, lambda file: _write_bytes(file, os.urandom(_PROBE_BYTES)))
+        self._store.remove(key)
 
     def splits(self) -> str:
         """Raises MissingArtifact: it is gone."""

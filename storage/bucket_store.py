@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.artifact_store import Artifact, as_written
 from storage.errors import ArtifactsUnavailable, InvalidPlace, MissingArtifact
+from storage.files import is_of_file_system
 from storage.held_folders import scratch_folder
 
 SCHEME = "s3://"
@@ -41,8 +42,14 @@ class BucketStore:
     def put(self, key: str, write: Callable[[Path], None]) -> Artifact:
         """As ``ArtifactStore.put``."""
         with _scratch_file(key) as file:
-            write(file)
-            artifact = as_written(key, file)
+            try:
+                write(file)
+                artifact = as_written(key, file)
+            except OSError as error:
+                if not is_of_file_system(error):
+                    raise
+                reason = f"the folder for temporary files on this machine: {_one_line(error)}"
+                raise ArtifactsUnavailable(self.place, reason) from error
             with self._translating(artifact.key):
                 self._client.upload_file(
                     str(file), self._bucket, self._prefix + artifact.key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}

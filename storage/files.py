@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+
+# What a file system says that is full, over a quota, read-only, stale, broken, or not there any more.
+_OF_FILE_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.EIO, errno.ENODEV, errno.ENOTCONN)
+_QUOTED = tuple(os.strerror(number) for number in _OF_FILE_SYSTEM[:4])
+
+
+def is_of_file_system(error: BaseException) -> bool:
+    """Whether the error is that of a file system that cannot be written to now, and no mistake of whoever writes."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _OF_FILE_SYSTEM
+    # h5py and TensorFlow quote the system in a text of their own.
+    return any(said in str(error) for said in _QUOTED)
 
 
 def publish(temporary: Path, path: Path) -> None:

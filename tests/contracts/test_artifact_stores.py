@@ -99,10 +99,36 @@ def test_a_write_that_fails_leaves_what_was_there(store):
 
     store.put("file", write(b"whole"))
     for key in ("file", "other"):
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(ArtifactsUnavailable, match="No space"):
             store.put(key, fail)
     assert store.keys("") == ["file"]
     assert read(store, "file") == b"whole"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(2, "No such file or directory", "/home/me/vocabulary.txt"),
+        ConnectionRefusedError(111, "Connection refused"),
+        OSError("a layer's own words"),
+        ValueError("a mistake"),
+    ],
+)
+def test_what_a_writer_does_wrong_is_not_the_stores(store, error):
+    def fail(file: Path) -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        store.put("file", fail)
+    assert caught.value is error
+
+
+def test_a_folder_that_is_away_is_unavailable_and_not_empty(tmp_path):
+    store = FolderStore(tmp_path / "disk/artifacts")
+    (tmp_path / "disk").write_text("where a disk was")
+    for work in (lambda: store.keys("trials/"), lambda: store.put("trials/1", write(b""))):
+        with pytest.raises(ArtifactsUnavailable, match=r"artifacts: Not a directory"):
+            work()
 
 
 def test_a_reader_sees_one_whole_file_while_another_replaces_it(store):

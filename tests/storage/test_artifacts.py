@@ -9,7 +9,7 @@ import pytest
 
 from storage.artifact_store import Artifact
 from storage.artifacts import StudyArtifacts, resume_file
-from storage.errors import DamagedArtifact, InvalidPlace, MissingArtifact
+from storage.errors import ArtifactsUnavailable, DamagedArtifact, InvalidPlace, MissingArtifact
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_failed_write_leaves_the_former_file_and_nothing_else(artifacts, tmp_p
         raise OSError(28, "No space left on device")
 
     kept = artifacts.put_model(0, 1, saved("model"))
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ArtifactsUnavailable, match="No space"):
         artifacts.put_model(0, 1, fail)
     assert files_in(tmp_path / "artifacts") == ["digits/trials/00000/run-001/best.keras"]
     with artifacts.fetched(kept) as file:

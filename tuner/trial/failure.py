@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import traceback
 from pathlib import Path
@@ -10,11 +9,11 @@ from types import TracebackType
 
 from keras_tuner.errors import FailedTrialError, FatalError
 
+from storage.files import is_of_file_system
 from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import Outcome
 
-_DISK_FULL = "the disk is full while writing a checkpoint; free space where the artifacts are"
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?")
 # TensorFlow's own frames say nothing to the author of a space, and can be hundreds.
 _LIBRARY = re.compile(r"[/\\](site-packages[/\\](tensorflow|keras|keras_tuner)|tuner[/\\]trial)[/\\]")
@@ -44,7 +43,7 @@ def describe(error: BaseException) -> Finished:
     return Finished(
         outcome=outcome,
         ends_study=isinstance(error, FatalError),
-        cause=_DISK_FULL if _is_disk_full(error) else _cause(error, text),
+        cause=_cause(error, text),
         reason=_reason(error, outcome, text),
         traceback="".join(traceback.format_exception(error)),
     )
@@ -57,7 +56,8 @@ def _outcome(error: BaseException) -> Outcome:
         return Outcome.INFEASIBLE
     if isinstance(error, Diverged):
         return Outcome.DIVERGED
-    if isinstance(error, KeyboardInterrupt):
+    # A disk that is full, or away, is no fault of the configuration: another attempt may find it well again.
+    if isinstance(error, KeyboardInterrupt) or is_of_file_system(error):
         return Outcome.INTERRUPTED
     # TensorFlow raises ResourceExhaustedError, and InternalError or RuntimeError with one of these texts.
     if isinstance(error, MemoryError) or (isinstance(error, Exception) and out_of_memory.speaks_of_memory(str(error))):
@@ -65,14 +65,7 @@ def _outcome(error: BaseException) -> Outcome:
     return Outcome.FAILED
 
 
-def _is_disk_full(error: BaseException) -> bool:
-    # h5py raises an OSError without errno, whose text quotes the system's.
-    return isinstance(error, OSError) and (error.errno == errno.ENOSPC or "No space left" in str(error))
-
-
 def _reason(error: BaseException, outcome: Outcome, text: str) -> str:
-    if _is_disk_full(error):
-        return _DISK_FULL
     if outcome is Outcome.INFEASIBLE or outcome is Outcome.DIVERGED:
         return text
     said = f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -15,6 +15,7 @@ from tuner.trial.assignment import Assignment
 from tuner.trial.channel import Channel
 from tuner.trial.failure import Interrupted
 from tuner.trial.messages import KeptModel
+from tuner.trial.store_news import StoreNews
 
 T = TypeVar("T")
 
@@ -23,13 +24,14 @@ class CannotBeSaved(Exception):
     """A model that Keras cannot describe in a ``.keras`` file."""
 
 
-def keep_model(model: keras.Model, assignment: Assignment, artifacts: StudyArtifacts, channel: Channel) -> KeptModel:
+def keep_model(
+    model: keras.Model, assignment: Assignment, artifacts: StudyArtifacts, channel: Channel, news: StoreNews
+) -> KeptModel:
     """Saves the model among the study's artifacts.
 
     Raises:
         CannotBeSaved: the model's classes do not allow it.
         Interrupted: the worker wants the slot back.
-        OSError: the disk is full, for example.
     """
 
     def save() -> KeptModel:
@@ -44,7 +46,7 @@ def keep_model(model: keras.Model, assignment: Assignment, artifacts: StudyArtif
             raise CannotBeSaved(obstacle) from error
         return KeptModel(key=kept.key, size=kept.size, sha256=kept.sha256)
 
-    return when_the_store_is_there(channel, save)
+    return when_the_store_is_there(channel, news, save)
 
 
 def why_not_saved(model: keras.Model) -> str | None:
@@ -58,16 +60,17 @@ def why_not_saved(model: keras.Model) -> str | None:
     return None
 
 
-def when_the_store_is_there(channel: Channel, work: Callable[[], T]) -> T:
-    """Repeats what a store that is away has refused: hours of training are not given up for it.
+def when_the_store_is_there(channel: Channel, news: StoreNews, work: Callable[[], T]) -> T:
+    """Repeats what a store that is away, or full, has refused: hours of training are not given up for it.
 
     Raises:
         Interrupted: the worker wants the slot back.
     """
 
     def say(state: RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome is not None:
-            print(f"{state.outcome.exception()}; trying again until it is back", flush=True)
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, ArtifactsUnavailable):
+            news.away(error, "trying again until they can be written")
 
     retrying = Retrying(
         retry=retry_if_exception_type(ArtifactsUnavailable),
@@ -78,6 +81,8 @@ def when_the_store_is_there(channel: Channel, work: Callable[[], T]) -> T:
         reraise=True,
     )
     try:
-        return retrying(work)
+        answer = retrying(work)
     except ArtifactsUnavailable:
         raise Interrupted from None
+    news.there()
+    return answer

@@ -53,6 +53,13 @@ class EpochDone(Message):
     seconds: float
 
 
+class StoreState(Message):
+    """Whether the study's artifacts can be written: why not, or None where they can again."""
+
+    type: Literal["store"] = "store"
+    away: str | None = None
+
+
 class KeptModel(Message):
     """The best epoch's model among the study's artifacts."""
 
@@ -105,7 +112,7 @@ class Stop(Message):
     type: Literal["stop"] = "stop"
 
 
-FromTrial = Annotated[Building | Suggest | Built | EpochDone | Finished, Field(discriminator="type")]
+FromTrial = Annotated[Building | Suggest | Built | EpochDone | StoreState | Finished, Field(discriminator="type")]
 ToTrial = Annotated[Suggested | Verdict | Stop, Field(discriminator="type")]
 
 _FROM_TRIAL: TypeAdapter[FromTrial] = TypeAdapter(FromTrial)

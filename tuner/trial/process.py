@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
@@ -59,14 +61,34 @@ def use_scratch(folder: str) -> None:
     tempfile.tempdir = folder
 
 
+class _Lossy(io.FileIO):
+    """A file that takes everything: what a full disk has no room for is lost, which is no reason to end a training."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
 def redirect_output(log: Path) -> None:
-    """Sends file descriptors 1 and 2, and so TensorFlow's C++ messages too, to the end of ``log``."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """Sends file descriptors 1 and 2, and so TensorFlow's C++ messages too, to the end of ``log``.
+
+    Where the log cannot be written, what is printed is lost.
+    """
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        target = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
-    sys.stdout = os.fdopen(1, "w", buffering=1, errors="backslashreplace", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdout, sys.stderr = _text_to(1), _text_to(2)
+
+
+def _text_to(descriptor: int) -> io.TextIOWrapper:
+    buffer = io.BufferedWriter(_Lossy(descriptor, "w", closefd=False))
+    return io.TextIOWrapper(buffer, errors="backslashreplace", line_buffering=True)

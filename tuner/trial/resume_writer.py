@@ -8,6 +8,7 @@ from storage.artifacts import ResumeFile, StudyArtifacts
 from storage.errors import ArtifactsUnavailable
 from tuner.trial import resume
 from tuner.trial.resume import Snapshot
+from tuner.trial.store_news import StoreNews
 
 # Writing may take this share of the time, but no more than this is lost, unless one epoch takes longer.
 _SHARE = 0.005
@@ -19,15 +20,15 @@ _KEPT = 2
 class ResumeWriter:
     """Writes the snapshots of one attempt: as often as ``_SHARE`` of the time pays for."""
 
-    def __init__(self, artifacts: StudyArtifacts, number: int, run: int) -> None:
+    def __init__(self, artifacts: StudyArtifacts, number: int, run: int, news: StoreNews) -> None:
         self._artifacts = artifacts
+        self._news = news
         self._number = number
         self._run = run
         self._latest: Snapshot | None = None
         self._is_written = True
         self._files: list[ResumeFile] = []
         self._acknowledged = 0
-        self._store_is_away = False
         self._cost = _FIRST_SECONDS * _SHARE
         self._since = time.monotonic()
 
@@ -46,10 +47,7 @@ class ResumeWriter:
     def write(self) -> None:
         """Writes the latest snapshot unless it is written already.
 
-        A store that is away costs the checkpoint, not the trial.
-
-        Raises:
-            OSError: the disk is full, for example.
+        A store that is away, or full, costs the checkpoint and not the trial.
         """
         if self._is_written or self._latest is None:
             return
@@ -60,9 +58,10 @@ class ResumeWriter:
             )
         except ArtifactsUnavailable as error:
             self._since = time.monotonic()
-            self._say_once(error)
+            self._news.away(error, "training continues without new resume checkpoints")
             return
-        self._is_written, self._store_is_away = True, False
+        self._is_written = True
+        self._news.there()
         self._files.append(file)
         self._since = time.monotonic()
         self._cost = self._since - started
@@ -84,11 +83,6 @@ class ResumeWriter:
             if file not in kept:
                 try:
                     self._artifacts.remove(file.artifact.key)
-                except (ArtifactsUnavailable, OSError) as error:
+                except ArtifactsUnavailable as error:
                     print(f"an old resume checkpoint cannot be removed: {error}", flush=True)
         self._files = [file for file in self._files if file in kept]
-
-    def _say_once(self, error: ArtifactsUnavailable) -> None:
-        if not self._store_is_away:
-            print(f"no resume checkpoint is written now: {error}; training continues", flush=True)
-        self._store_is_away = True

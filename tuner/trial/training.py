@@ -28,6 +28,7 @@ from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.runtime import begin, mirrored
 from tuner.trial.space import load_space
 from tuner.trial.state import assign
+from tuner.trial.store_news import StoreNews
 
 
 def run_trial(assignment: Assignment, channel: Channel) -> Finished:
@@ -39,6 +40,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     spec = assignment.spec
     data = open_prepared(assignment.data)
     artifacts = StudyArtifacts.at(assignment.artifacts, spec.study, assignment.scratch)
+    news = StoreNews(channel.send)
     attempt = Attempt(
         assignment,
         channel,
@@ -46,9 +48,9 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         load_space(spec, summary_of(data)),
         TrialHyperParameters(channel.suggest, assignment.preset, assignment.use_defaults, spec.hyperparameters),
         data,
-        ResumeWriter(artifacts, assignment.number, assignment.run),
+        ResumeWriter(artifacts, assignment.number, assignment.run, news),
     )
-    recorder, model = _train(attempt)
+    recorder, model = _train(attempt, _resumed(attempt, news))
     result = summed_up(recorder.progress.all_ended, recorder.objective)
     parameters, is_pruned = parameters_of(model.network), recorder.decision == "prune"
     kept: KeptModel | None = None
@@ -59,7 +61,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         assign(model.network.variables, recorder.best_of_all())
         whole = model.end_to_end()
         try:
-            kept = keep_model(whole, assignment, artifacts, channel)
+            kept = keep_model(whole, assignment, artifacts, channel, news)
         except CannotBeSaved as error:
             reason = f"its model is not kept, because it cannot be saved: {error}"
         measures = measures_of(spec, whole, data, parameters, kept, result.metrics)
@@ -77,9 +79,8 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     )
 
 
-def _train(attempt: Attempt) -> tuple[Recorder, StagedModel]:
+def _train(attempt: Attempt, snapshot: Snapshot | None) -> tuple[Recorder, StagedModel]:
     """All executions that are left; the recorder and the model of the last one."""
-    snapshot = _resumed(attempt)
     progress, champion = (snapshot.progress, snapshot.champion) if snapshot else (Progress(), [])
     if progress.execution:
         begin(attempt.spec, attempt.assignment.execution_seed(progress.execution))
@@ -109,10 +110,10 @@ def _train(attempt: Attempt) -> tuple[Recorder, StagedModel]:
     return recorder, model
 
 
-def _resumed(attempt: Attempt) -> Snapshot | None:
+def _resumed(attempt: Attempt, news: StoreNews) -> Snapshot | None:
     assignment = attempt.assignment
     snapshot = when_the_store_is_there(
-        attempt.channel, lambda: resume.read_first(attempt.artifacts, assignment.resume_from)
+        attempt.channel, news, lambda: resume.read_first(attempt.artifacts, assignment.resume_from)
     )
     if snapshot is not None:
         print(f"resumed after epoch {snapshot.progress.epoch}", flush=True)

@@ -42,8 +42,9 @@ class TrialCloser:
         """
         self._keep_log(running)
         if POLICIES[finished.outcome].retried:
-            if running.stop_sent or not self._spent(running, finished):
-                leases.release(self._study.database, running.lease, spend_attempt=not running.stop_sent)
+            is_free = running.stop_sent or running.excused
+            if is_free or not self._spent(running, finished):
+                leases.release(self._study.database, running.lease, spend_attempt=not is_free)
                 _log.info(
                     "trial %d: %s; it will continue from its checkpoint",
                     running.number,
@@ -122,7 +123,7 @@ class TrialCloser:
         """Writes the attempt's reason down, and says whether it was the last one."""
         reasons = [*running.live.recall(ATTEMPTS_ATTRIBUTE, []), finished.reason]
         running.live.remember(ATTEMPTS_ATTRIBUTE, reasons)
-        return running.lease.attempts >= self._max_attempts
+        return not running.has_progressed and running.fruitless >= self._max_attempts
 
     def note_silent(self, lease: Lease, live: LiveTrial) -> None:
         """Writes a reason down for each attempt before this one that ended without its worker saying why."""
@@ -138,11 +139,12 @@ class TrialCloser:
 
     def _given_up(self, live: LiveTrial, finished: Finished) -> Finished:
         reasons = live.recall(ATTEMPTS_ATTRIBUTE, [])
-        listed = "; ".join(f"{i}: {text}" for i, text in enumerate(reasons, 1))
+        last = [f"{i}: {text}" for i, text in enumerate(reasons, 1)][-self._max_attempts :]
+        in_all = f" without a new epoch, {len(reasons)} in all" if len(reasons) > len(last) else ""
         return finished.model_copy(
             update={
                 "outcome": Outcome.FAILED,
-                "reason": f"given up after {len(reasons)} attempts ({listed})",
+                "reason": f"given up after {len(last)} attempts{in_all} ({'; '.join(last)})",
                 "cause": finished.cause or finished.reason,
             }
         )

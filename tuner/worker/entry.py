@@ -20,6 +20,8 @@ from tuner.worker.trial_process import start_forkserver
 
 def main() -> int:
     """0 when the worker left in order, 1 when it could not work; its last line then says why."""
+    # What a full disk has no room for is lost, without a traceback for each line.
+    logging.raiseExceptions = False
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
     settings = WorkerSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     if settings.forkserver_log is not None:

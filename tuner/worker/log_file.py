@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from storage.artifacts import StudyArtifacts
 from storage.errors import StorageError
@@ -17,9 +18,7 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def kept_log(artifacts: StudyArtifacts, worker_id: str) -> Iterator[None]:
     """Writes what this process logs to a file too, with the error that ends the block, and keeps it after that."""
-    file = artifacts.worker_log(worker_id)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    handler = _handler(artifacts.worker_log(worker_id))
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     logging.getLogger().addHandler(handler)
     try:
@@ -32,6 +31,15 @@ def kept_log(artifacts: StudyArtifacts, worker_id: str) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
         handler.close()
         _keep(artifacts, worker_id)
+
+
+def _handler(file: Path) -> logging.Handler:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        _log.warning("this worker's log cannot be written: %s: %s", file, error.strerror)
+        return logging.NullHandler()
 
 
 def _keep(artifacts: StudyArtifacts, worker_id: str) -> None:

@@ -20,7 +20,9 @@ class RunningTrial:
     Attributes:
         parameters: the model's parameter count, once it is built.
         epochs: epochs trained, over all attempts.
+        fruitless: attempts since the trial's last new epoch, this one included.
         stop_sent: this worker asked the process to leave, so leaving costs no attempt.
+        excused: what ended the process is no fault of the trial, and costs no attempt.
         words_lost: an epoch of it could not be stored, since the worker had to leave while the database was away.
             Nothing that comes after it may be stored either: whoever goes on with the trial tells all of it again.
     """
@@ -32,7 +34,9 @@ class RunningTrial:
     started: float = field(default_factory=time.monotonic)
     parameters: int | None = None
     epochs: int = 0
+    fruitless: int = 1
     stop_sent: bool = False
+    excused: bool = False
     words_lost: bool = False
 
     @property
@@ -42,6 +46,11 @@ class RunningTrial:
     @property
     def log(self) -> Path:
         return self.assignment.log
+
+    @property
+    def has_progressed(self) -> bool:
+        """Whether this attempt has brought an epoch that no earlier one had."""
+        return self.epochs > self.assignment.recorded
 
     def overdue(self) -> bool:
         timeout = self.assignment.spec.training.trial_timeout

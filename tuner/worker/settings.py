@@ -21,6 +21,7 @@ PREFLIGHT_END = b"\n"
 # What follows them in a worker's log is repeated to the user.
 DRIFT_PREFIX = "not as the study was launched: "
 METRICS_PREFIX = "metrics at "
+STORE_PREFIX = "no trial begins: "
 
 
 class WorkerSettings(BaseModel):

@@ -1,10 +1,4 @@
-"""Starts trials: from an acquired lease to a process that trains.
-
-The database has the last word on which resume checkpoints an attempt may go on from. Each attempt, before it starts,
-writes down which checkpoints of earlier attempts it found (``leases.save_resume``, fenced). Whoever comes after looks
-at what was written since, and then at that list: what a worker that was frozen writes after its trial was adopted is in
-neither.
-"""
+"""Starts trials: from an acquired lease to a process that trains."""
 
 from __future__ import annotations
 
@@ -13,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storage import leases
-from storage.artifacts import StudyArtifacts
 from storage.leases import Lease
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
@@ -24,11 +17,10 @@ from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
 from tuner.worker.sampling import ENUMERATING
+from tuner.worker.taking_up import fruitless_attempts, resume_keys, what_was_found
 from tuner.worker.trial_process import TrialProcess
 
 _log = logging.getLogger(__name__)
-# As many as there can be a reason to fall back to.
-_NAMED = 4
 
 
 class TrialStarter:
@@ -63,21 +55,19 @@ class TrialStarter:
         live = self._patiently(self._trials.open, lease)
         if lease.attempts > 1:
             self._patiently(self._closer.note_silent, lease, live)
-        if lease.attempts > self._max_attempts:
+        recorded = 0 if is_new else self._patiently(leases.stored_epochs, self._study.database, lease.trial_id)
+        fruitless = fruitless_attempts(lease, recorded)
+        if fruitless > self._max_attempts:
             self._patiently(self._closer.give_up, lease, live)
             return None
         assignment = self._assignment(lease, lease.number, plan)
         if not is_new:
-            assignment = self._patiently(self._taking_up, assignment, lease, lease.trial_id)
+            keys = resume_keys(self._study.artifacts, lease)
+            self._patiently(leases.save_resume, self._study.database, lease, what_was_found(lease, keys, recorded))
+            assignment = assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
         _log.info("trial %d: attempt %d starts", lease.number, lease.attempts)
         process = TrialProcess(assignment.model_dump_json())
-        return RunningTrial(lease=lease, live=live, process=process, assignment=assignment)
-
-    def _taking_up(self, assignment: Assignment, lease: Lease, trial_id: int) -> Assignment:
-        keys = _resume_keys(self._study.artifacts, lease)
-        leases.save_resume(self._study.database, lease, _resume_record(lease, keys))
-        recorded = leases.stored_epochs(self._study.database, trial_id)
-        return assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
+        return RunningTrial(lease=lease, live=live, process=process, assignment=assignment, fruitless=fruitless)
 
     def _configuration(self, lease: Lease, number: int) -> tuple[dict[str, Any], bool | Literal["advised"]]:
         """The values that are not sampled, and which of the others are defaults, as ``Assignment`` has it."""
@@ -110,22 +100,3 @@ def _first_values(spec: SearchSpec) -> bool | Literal["advised"]:
     if spec.sampler.name in ENUMERATING:
         return False
     return True if spec.space.is_built_in else "advised"
-
-
-def _resume_keys(artifacts: StudyArtifacts, lease: Lease) -> tuple[str, ...]:
-    """Keys of the checkpoints to go on from, the best one first.
-
-    Raises:
-        ArtifactsUnavailable: the store is away.
-    """
-    if lease.number is None:
-        return ()
-    known = lease.resume or {"run": 0, "before": []}
-    files = artifacts.resume_files(lease.number)
-    since = [file.artifact.key for file in files if known["run"] <= file.run < lease.token]
-    return tuple([*since, *known["before"]][:_NAMED])
-
-
-def _resume_record(lease: Lease, keys: tuple[str, ...]) -> dict[str, Any]:
-    """What an attempt writes down of what it found."""
-    return {"run": lease.token, "before": list(keys)}

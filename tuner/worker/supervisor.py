@@ -20,11 +20,10 @@ from typing import Any
 from storage import leases, studies, workers
 from storage.database import Database
 from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
-from storage.leases import Lease
 from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
 from tuner.study.open_study import OpenStudy
-from tuner.trial.messages import Finished, Stop
-from tuner.trial.outcome import Outcome
+from tuner.trial.messages import Finished, Stop, StoreState
+from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.answering import Answerer
 from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.closing import TrialCloser
@@ -39,6 +38,7 @@ from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial, Slot
 from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 from tuner.worker.starting import TrialStarter
+from tuner.worker.store_watch import StoreWatch
 from tuner.worker.trial_process import start_forkserver
 
 _log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Supervisor:
         self._state: str = self._study.record.state
         self._polled = -math.inf
         self._renewed = -math.inf
-        self._store_is_away = False
+        self._store = StoreWatch(self._study.artifacts)
 
     def run(self) -> None:
         """Works until the study has ended or stopped, or SIGTERM, SIGINT or a closed standard input say leave.
@@ -204,24 +204,20 @@ class Supervisor:
                 if lease is None:
                     return
                 try:
+                    self._store.check()
                     slot.running = self._starter.start(lease, slot.plan)
-                    self._store_is_away = False
                 except LeaseLost:
                     _log.warning("lease %d was taken over while its trial was started", lease.ordinal)
                 except ArtifactsUnavailable as error:
-                    self._wait_for_store(lease, error)
+                    # Nothing could be kept of the trial, and nothing is known of what is kept of it.
+                    self._store.refused(error)
+                    self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
                     return
-
-    def _wait_for_store(self, lease: Lease, error: ArtifactsUnavailable) -> None:
-        """Nothing is known about the trial's resume checkpoints now: leaves it for later, and says so once."""
-        self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
-        if not self._store_is_away:
-            _log.warning("%s; no trial starts until the database is back", error)
-        self._store_is_away = True
 
     def _may_start(self) -> bool:
         leaving = self._leaving.requested.is_set() or self._leaving.draining.is_set()
-        return self._state == "running" and not leaving and self._remaining.suffices()
+        is_worked_on = self._state == "running" and not leaving and self._remaining.suffices()
+        return is_worked_on and self._store.seems_there()
 
     # --- listening
 
@@ -250,24 +246,33 @@ class Supervisor:
         if isinstance(message, Finished):
             running.process.end(_EXIT_SECONDS)
             self._conclude(slot, running, message)
+        elif isinstance(message, StoreState):
+            self._store.hear(running.number, message)
         elif not running.words_lost:
             self._answerer.answer(running, message)
 
     # --- ending
 
     def _conclude(self, slot: Slot, running: RunningTrial, finished: Finished) -> None:
-        slot.running = None
+        self._empty(slot)
         # Slurm sends its SIGTERM to the trial processes too.
         running.stop_sent |= self._leaving.requested.is_set()
         if running.words_lost:
             finished = Finished(outcome=Outcome.INTERRUPTED, reason="the database was unavailable when its worker left")
+        if POLICIES[finished.outcome].retried and not running.stop_sent:
+            running.excused = self._store.has_failed_now()
         self._patiently(self._closer.conclude, running, finished)
         # What was concluded may have ended the study, and no trial starts after that.
         self._polled = -math.inf
 
+    def _empty(self, slot: Slot) -> None:
+        if slot.running is not None:
+            self._store.forget(slot.running.number)
+        slot.running = None
+
     def _abandon(self, slot: Slot, running: RunningTrial) -> None:
         """Another worker has adopted the trial: end our process and write nothing."""
-        slot.running = None
+        self._empty(slot)
         _log.warning("trial %d was adopted by another worker; this worker stops working on it", running.number)
         running.process.kill()
         running.process.end(_EXIT_SECONDS)

@@ -22,7 +22,6 @@ _context = get_context("forkserver")
 
 def start_forkserver(log: Path) -> None:
     """Starts the forkserver now, so that its seconds of imports pass while the worker does other things."""
-    log.parent.mkdir(parents=True, exist_ok=True)
     os.environ[FORKSERVER_LOG] = str(log)
     os.environ.update(tensorflow_environment())
     _context.set_forkserver_preload(["tuner.trial.preload"])

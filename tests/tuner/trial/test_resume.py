@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import keras
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tuner.trial import resume, resume_writer
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.state import ModelState, OptimizerState, assign
+from tuner.trial.store_news import StoreNews
 
 HISTORY = tuple(Epoch({"loss": 1.0 / n}, 0.5) for n in range(1, 10))
 
@@ -102,7 +105,7 @@ def clock(monkeypatch):
 
 
 def test_checkpoints_are_written_as_often_as_their_cost_allows(artifacts, clock, monkeypatch):
-    writer = ResumeWriter(artifacts, 0, 1)
+    writer = ResumeWriter(artifacts, 0, 1, StoreNews([].append))
     cost = 0.125
 
     def slow_write(file, taken):
@@ -120,7 +123,7 @@ def test_checkpoints_are_written_as_often_as_their_cost_allows(artifacts, clock,
 
 
 def test_an_expensive_checkpoint_never_risks_more_than_a_minute_or_one_epoch(artifacts, clock, monkeypatch):
-    writer = ResumeWriter(artifacts, 0, 1)
+    writer = ResumeWriter(artifacts, 0, 1, StoreNews([].append))
 
     def slow_write(file, taken):
         clock.now += 30
@@ -144,7 +147,7 @@ def epochs_kept(artifacts):
 
 
 def test_the_newest_checkpoints_are_kept_and_those_that_the_database_knows_of(artifacts, clock):
-    writer = ResumeWriter(artifacts, 0, 1)
+    writer = ResumeWriter(artifacts, 0, 1, StoreNews([].append))
     for epoch in range(1, 5):
         clock.now += 60
         assert writer.offer(snapshot(epoch, epoch), epoch_seconds=60)
@@ -155,6 +158,27 @@ def test_the_newest_checkpoints_are_kept_and_those_that_the_database_knows_of(ar
         clock.now += 60
         assert writer.offer(snapshot(epoch, epoch), epoch_seconds=60)
     assert epochs_kept(artifacts) == [8, 7, 4, 3]
+
+
+def test_a_full_disk_costs_checkpoints_and_is_said_once(artifacts, clock, monkeypatch, capsys):
+    told = []
+    writer = ResumeWriter(artifacts, 0, 1, StoreNews(told.append))
+    with monkeypatch.context() as full:
+        full.setattr(resume, "write", _no_space)
+        for epoch in (1, 2):
+            clock.now += 60
+            assert not writer.offer(snapshot(epoch, epoch), epoch_seconds=60)
+    clock.now += 60
+    assert writer.offer(snapshot(3, 3), epoch_seconds=60)
+    assert epochs_kept(artifacts) == [3]
+    assert [state.away is None for state in told] == [False, True]
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 2 and "No space left on device; training continues" in said[0]
+
+
+def _no_space(file, taken):
+    file.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_random_generators_go_on_where_they_were():

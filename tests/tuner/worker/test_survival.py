@@ -14,6 +14,7 @@ from disruption.models import same_weights
 
 from storage import leaderboard, leases, progress, studies
 from storage.connecting import connect
+from tuner.worker.taking_up import what_was_found
 from tuner.worker.trial_process import start_forkserver
 
 
@@ -205,6 +206,21 @@ def test_attempts_that_nobody_survived_are_given_up(create_study, run_worker, ma
     assert ended.reason == f"given up after 3 attempts (1: {silent}; 2: {silent}; 3: {silent})"
 
 
+def test_attempts_before_a_new_epoch_do_not_count(create_study, run_worker, make_spec, database):
+    spec = make_spec("Fast", trials=1, training={"epochs": 6, "batch_size": 16})
+    record = create_study(spec)
+    # Nobody survives, and each brings one epoch more; of the last two neither does.
+    for epoch in (1, 2, 3, 4, 4, 4):
+        lease = leases.start_trial(database, leases.acquire(database, record.study_id, "dead", 60))
+        recorded = leases.stored_epochs(database, lease.trial_id)
+        leases.save_resume(database, lease, what_was_found(lease, (), recorded))
+        leases.record_epoch(database, lease, epoch, {"val_accuracy": 0.5}, 1.0)
+        leases.renew(database, [lease], 0)
+    run_worker(spec)
+    ended = leaderboard.trial(database, spec.study, 0)
+    assert (ended.summary.outcome, ended.attempts) == ("complete", 7)
+
+
 def test_a_killed_trial_process_is_restarted_at_once_and_given_up_with_every_attempts_reason(
     create_study, start_worker, slow, gate, database, eventually
 ):
@@ -223,12 +239,15 @@ def test_a_killed_trial_process_is_restarted_at_once_and_given_up_with_every_att
 
     (trained,) = eventually(trained_an_epoch(database, slow.study))
     assert trained.trial == 1
-    for process in trial_processes(worker):
+    for attempt in (2, 3, 4):
+        (process,) = eventually(lambda: trial_processes(worker))
         process.kill()
+        eventually(lambda attempt=attempt: f"trial 1: attempt {attempt} starts" in worker.log.read_text())
     gate.touch()
     assert worker.wait(60)
     second = leaderboard.trial(database, slow.study, 1)
-    assert (second.attempts, second.summary.outcome) == (2, "complete")
+    # The first attempt brought an epoch, and does not count.
+    assert (second.attempts, second.summary.outcome) == (4, "complete")
     assert [epoch for epoch, _ in curve(database, slow.study, 1)] == [1, 2, 3]
     assert leases.counts(database, record.study_id).closed == 2
 

@@ -23,6 +23,7 @@ from tuner.worker.settings import (
     PREFLIGHT_END,
     SETTINGS_VARIABLE,
     STORAGE_VARIABLE,
+    STORE_PREFIX,
     WorkerSettings,
 )
 
@@ -137,20 +138,26 @@ class LocalWorker:
 
     def news(self) -> list[str]:
         """What the worker has said since the last call: what is not as its study has it, and where its counts are."""
-        with self.log.open("rb") as file:
-            file.seek(self._heard)
-            heard = file.read().rpartition(b"\n")[0]
+        try:
+            with self.log.open("rb") as file:
+                file.seek(self._heard)
+                heard = file.read().rpartition(b"\n")[0]
+        except OSError:
+            # Somebody has removed it, or its disk is away: what it says is worth less than what the worker does.
+            return []
         self._heard += len(heard) + (1 if heard else 0)
         return [said for line in heard.decode(errors="replace").splitlines() if (said := _said(line))]
 
     def _last_words(self) -> list[str]:
-        with self.log.open(errors="replace") as file:
+        with suppress(OSError), self.log.open(errors="replace") as file:
             return [line.rstrip("\n") for line in deque(file, maxlen=_TAIL_LINES)]
+        return []
 
 
 def _said(line: str) -> str | None:
     """What a line of a worker's log says to the user, if anything."""
-    for prefix, shown in ((DRIFT_PREFIX, f"Warning: {DRIFT_PREFIX}"), (METRICS_PREFIX, "Metrics: ")):
+    warnings = tuple((prefix, f"Warning: {prefix}") for prefix in (DRIFT_PREFIX, STORE_PREFIX))
+    for prefix, shown in (*warnings, (METRICS_PREFIX, "Metrics: ")):
         _, found, words = line.partition(prefix)
         if found:
             return f"{shown}{words}"
