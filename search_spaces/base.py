@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import keras
 import keras_tuner
 
-from search_spaces.statistics import CountTokens, Statistics, TargetStatistics
+from search_spaces.statistics import CountTokens, FindThresholds, Statistics, TargetStatistics
 
 LabelForm = Literal["given", "integer", "one_hot"]
 Labels = Literal["auto", "integer", "one_hot"]
@@ -81,6 +81,7 @@ class DataSummary:
         targets: what it learns, in ``target_structure``; empty for data without labels.
         examples: number of examples by split: ``train``, ``validation`` and, if there is one, ``test``.
         count_tokens: how often each token stands in the training texts of the single text input; cached on the node.
+        find_thresholds: where columns of numbers can be divided; cached likewise. None where no target tells it.
     """
 
     kind: str
@@ -90,6 +91,7 @@ class DataSummary:
     structure: Structure = "single"
     target_structure: Structure = "single"
     count_tokens: CountTokens | None = None
+    find_thresholds: FindThresholds | None = None
 
     @property
     def target(self) -> Target:

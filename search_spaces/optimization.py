@@ -18,6 +18,8 @@ _LOWEST_RATE = 0.01
 # Averaged weights are those of about the last epoch.
 _AVERAGED_EPOCHS = 1
 _MOMENTA_OF_AVERAGES = (0.8, 0.999)
+# The first of four cosines takes so large a part of the training: 1 + 2 + 4 + 8.
+_RESTARTED = 15
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,13 @@ class Optimization:
         weight_decay: decoupled from the gradient: a step takes learning_rate * weight_decay of a
             kernel off it.
         momentum: of sgd.
-        schedule: ``"constant"``, ``"cosine"`` or ``"warmup_cosine"``.
+        schedule: ``"constant"``, ``"cosine"``, ``"warmup_cosine"``, or ``"restarts"``: four cosines, each twice as
+            long as the one before.
         label_smoothing: share of a label spread over all classes.
         batch_size: examples in a step.
         averaged: whether what is validated and kept is a moving average of the weights; the training needs
             ``averaging_callbacks`` then.
+        beta_2: of adamw: the decay of its mean of squared gradients.
     """
 
     optimizer: str
@@ -45,6 +49,7 @@ class Optimization:
     label_smoothing: float
     batch_size: int
     averaged: bool = False
+    beta_2: float = 0.999
 
 
 def compile_model(model: keras.Model, target: Target, optimization: Optimization, examples: int, epochs: int) -> None:
@@ -87,7 +92,7 @@ def _optimizer(optimization: Optimization, steps_per_epoch: int, epochs: int) ->
     elif optimization.optimizer == "rmsprop":
         optimizer = keras.optimizers.RMSprop(**keywords)
     else:
-        optimizer = keras.optimizers.AdamW(**keywords)
+        optimizer = keras.optimizers.AdamW(beta_2=optimization.beta_2, **keywords)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
@@ -98,6 +103,8 @@ def _schedule(optimization: Optimization, steps: int) -> float | schedules.Learn
         return rate
     if optimization.schedule == "cosine":
         return schedules.CosineDecay(rate, steps, alpha=_LOWEST_RATE)
+    if optimization.schedule == "restarts":
+        return schedules.CosineDecayRestarts(rate, max(1, math.ceil(steps / _RESTARTED)), t_mul=2.0, alpha=_LOWEST_RATE)
     warm_up = min(max(1, round(_WARM_UP_SHARE * steps)), steps - 1)
     if warm_up < 1:
         return rate

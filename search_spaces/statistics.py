@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -27,6 +28,27 @@ class NumberStatistics:
     mean: float
     variance: float
     quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where a column of numbers can be divided into intervals.
+
+    Attributes:
+        telling: thresholds of a decision tree that predicts the target from this column alone, the one that tells most
+            first, at most 63; all between the smallest value and the largest.
+        distinct: the different values, ascending, or 65 that are evenly spaced among them; float32.
+    """
+
+    telling: tuple[float, ...]
+    distinct: tuple[float, ...]
+
+
+class FindThresholds(Protocol):
+    """Finds the thresholds of the training split's columns of numbers, or what was found before."""
+
+    def __call__(self) -> Mapping[str, Thresholds]:
+        """By column; without those whose values are all missing."""
 
 
 @dataclass(frozen=True)

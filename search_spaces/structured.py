@@ -13,15 +13,17 @@ from search_spaces.base import DataSummary, SearchSpace, StagedModel, Target
 from search_spaces.boosted_trees import capacity_of, network_of
 from search_spaces.families import only_for
 from search_spaces.optimization import compile_model
-from search_spaces.structured_columns import table_of
-from search_spaces.structured_config import FAMILIES, Family, StructuredConfig
+from search_spaces.structured_columns import Table, table_of
+from search_spaces.structured_config import FAMILIES, PLAIN, Family, Network, NumberEncoding, Numbers, StructuredConfig
 from search_spaces.structured_layers import assemble
 from search_spaces.structured_portfolio import PORTFOLIO
 from search_spaces.structured_preprocessing import preprocessing_for_trees, preprocessing_of
+from search_spaces.tables.ensemble_fit import fit_ensemble
 from search_spaces.targets import compile_options, labels_of
 
 # Each iteration grows a tree for every one of them.
 _MOST_OUTPUTS_OF_TREES = 40
+_USUAL_NUMBERS: dict[Family, NumberEncoding] = {"realmlp": "periodic"}
 
 
 class StructuredSpace(SearchSpace):
@@ -33,9 +35,10 @@ class StructuredSpace(SearchSpace):
 
     Args:
         data: the data's summary; every input has statistics.
-        families: which kinds of model to try: ``"boosted"`` (trees), and of networks ``"mlp"``, ``"residual"``,
-            ``"wide_and_deep"``, ``"cross"``, ``"linear"``; the first is that of the first trial. By default all but
-            ``"linear"``, and without ``"boosted"`` where the target has more than 40 classes, labels or numbers.
+        families: which kinds of model to try: ``"boosted"`` (trees), and of networks ``"tabm"`` (ensembles that share
+            weights), ``"realmlp"``, ``"mlp"``, ``"residual"``, ``"wide_and_deep"``, ``"cross"``, ``"linear"``; the
+            first is that of the first trial. By default all but ``"linear"``, and without ``"boosted"`` where the
+            target has more than 40 classes, labels or numbers.
         epochs: the length of a full training, which learning-rate schedules span.
         batch_size: the smallest batch size.
 
@@ -73,16 +76,28 @@ class StructuredSpace(SearchSpace):
             with only_for(hp, ["boosted"], families):
                 return StructuredConfig(family, boosting=ask.ask_boosting(hp, self.table.columns))
         with only_for(hp, [each for each in families if each != "boosted"], families):
-            numbers = ask.ask_numbers(hp, self.table)
             categories = ask.ask_categories(hp, self.table)
-            optimization = ask.ask_optimization(hp, self.data.target, self.data.examples["train"], self.batch_size)
+        kin = [each for each in families if each in (PLAIN if family in PLAIN else [family])]
+        with only_for(hp, kin, families):
+            numbers = ask.ask_numbers(hp, self.table, _USUAL_NUMBERS.get(family, "piecewise"))
+            examples = self.data.examples["train"]
+            optimization = ask.ask_optimization(hp, self.data.target, examples, self.batch_size, family)
+        network = self._ask_network(hp, family)
         return StructuredConfig(
             family=family,
             numbers=numbers,
             categories=ask.ask_crosses(hp, categories, self.table, family, families),
-            network=ask.ask_network(hp, family, families),
+            network=network,
             optimization=optimization,
         )
+
+    def _ask_network(self, hp: keras_tuner.HyperParameters, family: Family) -> Network | None:
+        if family in PLAIN:
+            return ask.ask_network(hp, family, self.families)
+        with only_for(hp, [family], self.families):
+            if family == "tabm":
+                return ask.ask_ensemble(hp, self.data.examples["train"])
+            return ask.ask_realmlp(hp, self.data.target)
 
     def declare(self, hp: keras_tuner.HyperParameters) -> None:
         self.configure(hp)
@@ -100,20 +115,29 @@ class StructuredSpace(SearchSpace):
             network.compile("sgd", jit_compile=False, **compile_options(target))
             return StagedModel(network, model)
         assert config.optimization is not None
-        preprocessing = preprocessing_of(self.data.inputs, self.table, config.numbers, config.categories)
+        preprocessing = preprocessing_of(
+            self.data.inputs, self._table_for(config.numbers), config.numbers, config.categories
+        )
         network = assemble(config, preprocessing, target)
         compile_model(network, target, config.optimization, self.data.examples["train"], self.epochs)
         return StagedModel(network, preprocessing.model)
 
+    def _table_for(self, numbers: Numbers | None) -> Table:
+        looks = numbers is not None and numbers.has_intervals and numbers.edges != "quantiles"
+        find = self.data.find_thresholds
+        return self.table.divided_by(find()) if looks and find is not None else self.table
+
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, *args: Any, **kwargs: Any) -> Any:
         """Trains a network as Keras does; boosted trees by adding some in every epoch."""
-        boosting = self.configure(hp).boosting
-        if boosting is None:
+        config = self.configure(hp)
+        if config.family == "tabm":
+            return fit_ensemble(model, *args, **kwargs)
+        if config.boosting is None:
             return super().fit(hp, model, *args, **kwargs)
         # It loads scikit-learn.
         from search_spaces.boosted_fit import fit_boosted
 
-        return fit_boosted(model, boosting, self.data.target, self.epochs, *args, **kwargs)
+        return fit_boosted(model, config.boosting, self.data.target, self.epochs, *args, **kwargs)
 
 
 def _check_target(data: DataSummary) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from search_spaces.base import Input
-from search_spaces.statistics import CategoryStatistics, NumberStatistics
+from search_spaces.statistics import CategoryStatistics, NumberStatistics, Thresholds
+from search_spaces.structured_config import Numbers
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -23,6 +25,7 @@ class NumberColumn:
         mean: finite.
         deviation: above 0 and finite; 0 where all values that are there are equal.
         quantiles: at 0, 1, ..., 100 percent, float32; empty where ``deviation`` is 0.
+        thresholds: None where nobody looked for them.
     """
 
     name: str
@@ -30,11 +33,20 @@ class NumberColumn:
     mean: float
     deviation: float
     quantiles: tuple[float, ...]
+    thresholds: Thresholds | None = None
 
-    def edges(self, bins: int) -> list[float]:
-        """At most ``bins + 1`` different quantiles, ascending, from the smallest value to the largest."""
-        places = np.linspace(0, len(self.quantiles) - 1, bins + 1).round().astype(int)
-        return sorted({self.quantiles[place] for place in places})
+    def edges(self, numbers: Numbers) -> list[float]:
+        """At most ``bins + 1`` different numbers, ascending, from the smallest value to the largest."""
+        values = self._of_distinct if numbers.edges == "distinct" else self.quantiles
+        if numbers.edges == "trees" and self.thresholds is not None:
+            inner = self.thresholds.telling[: numbers.bins - 1]
+            return sorted({self.quantiles[0], *inner, self.quantiles[-1]})
+        places = np.linspace(0, len(values) - 1, numbers.bins + 1).round().astype(int)
+        return sorted({values[place] for place in places})
+
+    @property
+    def _of_distinct(self) -> tuple[float, ...]:
+        return self.quantiles if self.thresholds is None else self.thresholds.distinct
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,11 @@ class Table:
     @property
     def columns(self) -> int:
         return len(self.numbers) + len(self.categories)
+
+    def divided_by(self, thresholds: Mapping[str, Thresholds]) -> Table:
+        """The table with what was found of where its columns can be divided."""
+        numbers = tuple(replace(each, thresholds=thresholds.get(each.name)) for each in self.numbers)
+        return replace(self, numbers=numbers)
 
 
 def table_of(inputs: tuple[Input, ...]) -> Table:

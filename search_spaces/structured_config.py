@@ -7,10 +7,13 @@ from typing import Literal
 
 from search_spaces.optimization import Optimization
 
-Family = Literal["boosted", "mlp", "residual", "wide_and_deep", "cross", "linear"]
-FAMILIES: tuple[Family, ...] = ("boosted", "mlp", "residual", "wide_and_deep", "cross", "linear")
+Family = Literal["boosted", "tabm", "realmlp", "mlp", "residual", "wide_and_deep", "cross", "linear"]
+FAMILIES: tuple[Family, ...] = ("boosted", "tabm", "realmlp", "mlp", "residual", "wide_and_deep", "cross", "linear")
+# Networks that share their hyperparameters.
+PLAIN: tuple[Family, ...] = ("mlp", "residual", "wide_and_deep", "cross", "linear")
 
-NumberEncoding = Literal["standard", "log", "quantile", "piecewise", "binned"]
+NumberEncoding = Literal["standard", "log", "quantile", "robust", "periodic", "piecewise", "binned"]
+Edges = Literal["trees", "quantiles", "distinct"]
 LargeVocabularies = Literal["frequent", "hashed"]
 
 
@@ -20,13 +23,23 @@ class Numbers:
 
     Attributes:
         encoding: ``"standard"``: mean 0 and variance 1, outliers cut off; ``"log"``: the logarithm of that, which keeps
-            the sign; ``"quantile"``: the share of training values below it; ``"piecewise"``: how far each interval
-            between quantiles is filled; ``"binned"``: in which of those intervals it is.
-        bins: intervals between quantiles.
+            the sign; ``"quantile"``: the share of training values below it; ``"robust"``: median 0, quartiles 1 apart,
+            outliers drawn in smoothly; ``"periodic"``: that, and waves of it whose frequencies are learned;
+            ``"piecewise"``: how far each of several intervals is filled; ``"binned"``: in which of them it is.
+        bins: intervals, at most.
+        edges: where they end: at ``"trees"``, thresholds that tell most of the target, at ``"quantiles"`` of all rows,
+            or at those of the ``"distinct"`` values.
+        frequency: of the first waves; see ``tables.periodic``.
     """
 
     encoding: NumberEncoding
     bins: int
+    edges: Edges = "trees"
+    frequency: float = 0.1
+
+    @property
+    def has_intervals(self) -> bool:
+        return self.encoding in ("piecewise", "binned")
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class Network:
         activation: a name that Keras knows.
         dropout: share of units dropped while training.
         cross_layers: of the cross network.
+        members: of an ensemble that shares the layers.
     """
 
     layers: int
@@ -68,6 +82,7 @@ class Network:
     activation: str
     dropout: float
     cross_layers: int = 0
+    members: int = 1
 
 
 @dataclass(frozen=True)

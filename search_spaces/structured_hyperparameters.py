@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import keras_tuner
 
@@ -11,7 +11,16 @@ from search_spaces.base import Target
 from search_spaces.families import only_for
 from search_spaces.optimization import Optimization
 from search_spaces.structured_columns import CategoryColumn, Table
-from search_spaces.structured_config import Boosting, Categories, Family, LargeVocabularies, Network, Numbers
+from search_spaces.structured_config import (
+    PLAIN,
+    Boosting,
+    Categories,
+    Family,
+    LargeVocabularies,
+    Network,
+    NumberEncoding,
+    Numbers,
+)
 from search_spaces.targets import imbalanced
 
 _BINS = (8, 16, 32)
@@ -24,7 +33,12 @@ _EMBEDDING_SIZES = (4, 8, 16, 32)
 _MOST_VALUES = (100, 1000, 10_000)
 _CROSSES = (0, 3, 10)
 _UNITS = (32, 64, 128, 256, 512)
-_LARGEST_BATCH = 4096
+_LARGEST_BATCH = 1024
+# Each has embeddings of its own.
+_MOST_PERIODIC = 500
+_FREQUENCIES = (0.1, 0.3, 1.0)
+# Of more, an epoch of so many members as few examples have time for would take long.
+_FEW_EXAMPLES = 10_000
 _BATCH_OF_TREES = 1024
 # An epoch has about so many steps in the first trial: of large tables, small batches are slow and no better.
 _STEPS = 100
@@ -34,19 +48,35 @@ def ask_family(hp: keras_tuner.HyperParameters, families: Sequence[Family]) -> F
     return hp.Choice("family", list(families), default=families[0])
 
 
-def ask_numbers(hp: keras_tuner.HyperParameters, table: Table) -> Numbers | None:
-    """Asks how numbers are encoded; None where no number varies and none is missing."""
+def ask_numbers(hp: keras_tuner.HyperParameters, table: Table, usual: NumberEncoding) -> Numbers | None:
+    """Asks how numbers are encoded; None where no number varies and none is missing.
+
+    Args:
+        usual: the default, where the table has room for it.
+    """
     count = sum(each.deviation > 0 for each in table.numbers)
     if not count:
         return Numbers("standard", _BINS[0]) if table.numbers else None
     bins = [each for each in _BINS if each * count <= _MOST_FEATURES]
-    encodings = ["standard", "log", "quantile", *(["piecewise"] if bins else [])]
+    encodings = ["standard", "log", "quantile", "robust"]
+    encodings += ["periodic"] if count <= _MOST_PERIODIC else []
+    encodings += ["piecewise"] if bins else []
     encodings += ["binned"] if bins and count <= _MOST_BINNED else []
-    encoding = hp.Choice("numbers", encodings, default="quantile")
-    if len(bins) > 1:
+    encoding = hp.Choice("numbers", encodings, default=usual if usual in encodings else "quantile")
+    if bins:
         with hp.conditional_scope("numbers", [each for each in encodings if each in ("piecewise", "binned")]):
-            hp.Choice("bins", bins, default=bins[len(bins) // 2])
-    return Numbers(encoding, hp.get("bins") if "bins" in hp else (bins or _BINS)[0])
+            if len(bins) > 1:
+                hp.Choice("bins", bins, default=bins[len(bins) // 2])
+            hp.Choice("edges", ["trees", "quantiles", "distinct"], default="trees")
+    if "periodic" in encodings:
+        with hp.conditional_scope("numbers", ["periodic"]):
+            hp.Choice("frequency", list(_FREQUENCIES), default=_FREQUENCIES[0])
+    return Numbers(
+        encoding,
+        hp.get("bins") if "bins" in hp else (bins or _BINS)[0],
+        hp.get("edges") if "edges" in hp else "trees",
+        hp.get("frequency") if "frequency" in hp else _FREQUENCIES[0],
+    )
 
 
 def ask_categories(hp: keras_tuner.HyperParameters, table: Table) -> Categories | None:
@@ -101,8 +131,8 @@ def _ask_one_hot(hp: keras_tuner.HyperParameters, columns: Sequence[CategoryColu
 
 
 def ask_network(hp: keras_tuner.HyperParameters, family: Family, families: Sequence[Family]) -> Network | None:
-    """Asks for the networks of all ``families``; gives that of ``family``, None if it is linear."""
-    deep = [each for each in families if each not in ("linear", "boosted")]
+    """Asks for the plain networks among ``families``; gives that of ``family``, None if it is linear."""
+    deep = [each for each in families if each in PLAIN and each != "linear"]
     if not deep:
         return None
     with only_for(hp, deep, families):
@@ -118,6 +148,35 @@ def ask_network(hp: keras_tuner.HyperParameters, family: Family, families: Seque
         return None
     crossed = hp.get("cross_layers") if family == "cross" else 0
     return Network(layers, units, normalization, activation, dropout, crossed)
+
+
+def ask_ensemble(hp: keras_tuner.HyperParameters, examples: int) -> Network:
+    """Asks for an ensemble of networks, as TabM has them; its cost grows with its members.
+
+    Args:
+        examples: the number of training examples.
+    """
+    return Network(
+        layers=hp.Int("layers", 1, 3, default=2),
+        units=hp.Choice("units", [64, 128, 256], default=128),
+        normalization="none",
+        activation="relu",
+        dropout=hp.Float("dropout", 0.0, 0.4, step=0.1, default=0.1),
+        members=hp.Choice("members", [8, 16, 32], default=16 if examples <= _FEW_EXAMPLES else 8),
+    )
+
+
+def ask_realmlp(hp: keras_tuner.HyperParameters, target: Target) -> Network:
+    """Asks for a RealMLP; the defaults are its paper's."""
+    return Network(
+        layers=hp.Int("layers", 1, 4, default=3),
+        units=hp.Choice("units", [64, 128, 256, 512], default=256),
+        normalization="none",
+        activation=hp.Choice(
+            "activation", ["selu", "mish", "relu"], default="mish" if target.task == "regression" else "selu"
+        ),
+        dropout=hp.Choice("dropout", [0.0, 0.15, 0.3], default=0.15),
+    )
 
 
 def ask_boosting(hp: keras_tuner.HyperParameters, columns: int) -> Boosting:
@@ -143,33 +202,47 @@ def ask_class_weight(hp: keras_tuner.HyperParameters, target: Target) -> None:
         hp.Choice("class_weight", ["none", "sqrt", "balanced"], default="sqrt")
 
 
-def ask_optimization(hp: keras_tuner.HyperParameters, target: Target, examples: int, batch_size: int) -> Optimization:
+@dataclass(frozen=True)
+class Training:
+    """What is usual for a kind of network: the default of its highest learning rate, and so on."""
+
+    rate: float
+    decay: float
+    schedule: str
+    smoothing: float = 0.0
+    beta_2: float = 0.999
+
+
+_TRAINING = {
+    # At the end of arXiv 2410.24210, the defaults of TabM.
+    "tabm": Training(rate=2e-3, decay=1e-3, schedule="cosine"),
+    "realmlp": Training(rate=2.5e-3, decay=3e-1, schedule="restarts", smoothing=0.1, beta_2=0.95),
+}
+_PLAIN_TRAINING = Training(rate=1e-3, decay=1e-2, schedule="warmup_cosine")
+
+
+def ask_optimization(
+    hp: keras_tuner.HyperParameters, target: Target, examples: int, batch_size: int, family: Family
+) -> Optimization:
     """Asks for the optimizer and everything around it.
 
     Args:
         examples: the number of training examples.
         batch_size: the smallest.
     """
-    hp.Choice("optimizer", ["adamw", "sgd"])
-    with hp.conditional_scope("optimizer", ["adamw"]):
-        hp.Float("learning_rate", 3e-4, 2e-2, sampling="log", default=1e-3)
-        hp.Float("weight_decay", 1e-4, 3e-1, sampling="log", default=1e-2)
-    with hp.conditional_scope("optimizer", ["sgd"]):
-        hp.Float("learning_rate", 1e-3, 1e-1, sampling="log", default=1e-2)
-        hp.Float("weight_decay", 1e-5, 1e-2, sampling="log", default=5e-4)
-        hp.Float("momentum", 0.8, 0.95, sampling="reverse_log", default=0.9)
-    smoothing = 0.0
-    if target.task != "regression":
-        smoothing = hp.Float("label_smoothing", 0.0, 0.2, step=0.05, default=0.0)
+    usual = _TRAINING.get(family, _PLAIN_TRAINING)
     sizes = batch_sizes(examples, batch_size)
     return Optimization(
-        optimizer=hp.get("optimizer"),
-        learning_rate=hp.get("learning_rate"),
-        weight_decay=hp.get("weight_decay"),
-        momentum=hp.get("momentum") if "momentum" in hp else None,
-        schedule=hp.Choice("schedule", ["constant", "cosine", "warmup_cosine"], default="warmup_cosine"),
-        label_smoothing=smoothing,
+        optimizer="adamw",
+        learning_rate=hp.Float("learning_rate", 3e-4, 2e-2, sampling="log", default=usual.rate),
+        weight_decay=hp.Float("weight_decay", 1e-4, 5e-1, sampling="log", default=usual.decay),
+        momentum=None,
+        schedule=hp.Choice("schedule", ["cosine", "warmup_cosine", "restarts"], default=usual.schedule),
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.05, 0.1], default=usual.smoothing)
+        if target.task != "regression"
+        else 0.0,
         batch_size=hp.Choice("batch_size", sizes, default=_default_batch(sizes, examples)),
+        beta_2=usual.beta_2,
     )
 
 

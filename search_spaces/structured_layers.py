@@ -9,8 +9,11 @@ import keras
 from keras import layers
 
 from search_spaces.base import Target
-from search_spaces.structured_config import Network, StructuredConfig
+from search_spaces.structured_config import Network, Numbers, StructuredConfig
 from search_spaces.structured_preprocessing import Preprocessing
+from search_spaces.tables.periodic import waves_of
+from search_spaces.tables.realmlp import realmlp
+from search_spaces.tables.tabm import ensemble
 from search_spaces.targets import output_layers
 
 # With a few dozen steps in an epoch, Keras's 0.99 leaves the moving statistics behind for epochs.
@@ -28,6 +31,8 @@ def assemble(config: StructuredConfig, preprocessing: Preprocessing, target: Tar
     }
     parts = _parts(given, preprocessing, config)
     x = _joined(parts)
+    if config.family == "tabm" and config.network is not None:
+        return keras.Model(given, ensemble(x, config.network, target), name=config.family)
     if config.network is not None:
         wide = (
             _joined([x, _embedded(given["crossed"], preprocessing.codes["crossed"], _CROSS_SIZE)])
@@ -39,13 +44,20 @@ def assemble(config: StructuredConfig, preprocessing: Preprocessing, target: Tar
 
 
 def _parts(given: dict[str, Any], preprocessing: Preprocessing, config: StructuredConfig) -> list[Any]:
-    parts = [given["floats"]] if "floats" in given else []
+    parts = _floats(given["floats"], preprocessing.numbers, config.numbers) if "floats" in given else []
     if "one_hot" in given:
         parts.append(layers.CategoryEncoding(preprocessing.codes["one_hot"], "multi_hot")(given["one_hot"]))
     if "embedded" in given and config.categories is not None:
         size = config.categories.embedding_size
         parts.append(_embedded(given["embedded"], preprocessing.codes["embedded"], size))
     return parts
+
+
+def _floats(floats: Any, count: int, numbers: Numbers | None) -> list[Any]:
+    if numbers is None or numbers.encoding != "periodic" or not count:
+        return [floats]
+    waves = waves_of(floats[:, :count], numbers.frequency)
+    return [waves] if count == floats.shape[-1] else [waves, floats[:, count:]]
 
 
 def _embedded(codes: Any, count: int, size: int) -> Any:
@@ -61,6 +73,10 @@ def _mlp(x: Any, wide: Any, network: Network) -> Any:
         x = _activated(layers.Dense(network.units)(x), network)
         x = _dropped(x, network)
     return x
+
+
+def _realmlp(x: Any, wide: Any, network: Network) -> Any:
+    return realmlp(x, network)
 
 
 def _residual(x: Any, wide: Any, network: Network) -> Any:
@@ -107,6 +123,7 @@ def _dropped(x: Any, network: Network) -> Any:
 
 _BODIES: dict[str, Callable[[Any, Any, Network], Any]] = {
     "mlp": _mlp,
+    "realmlp": _realmlp,
     "residual": _residual,
     "wide_and_deep": _wide_and_deep,
     "cross": _cross,

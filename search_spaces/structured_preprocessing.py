@@ -20,21 +20,14 @@ from search_spaces.base import Input
 from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured_columns import CategoryColumn, NumberColumn, Table
 from search_spaces.structured_config import FAMILIES, Categories, Numbers
+from search_spaces.tables.number_encodings import encoded
 
-# Where what was an outlier in training, or is one now, is cut off, in standard deviations.
-_FARTHEST = 10.0
-# Of a quantile transform; training's quantiles are known at every percent.
-_STEPS = 50
-# As narrow as an interval between two equal quantiles is taken to be.
-_NARROW = 1e-36
 # Rare values hashed to one code, on average.
 _SHARING = 20
 # Columns with more values are not crossed, and a cross has no more codes: examples of each would be few.
 _CROSSED_VALUES, _CROSS_CODES = 100, 1000
 # The most frequent values that trees tell apart; those beyond share codes.
 _ORDERED_VALUES = 1000
-# Inside this range of standard deviations, their squares are well within float32.
-_PLAIN_UNITS = (1e-4, 1e6)
 
 _DTYPES = {"number": "float32", "integer": "int64", "category": "string"}
 PREPROCESSING = "preprocessing"
@@ -48,10 +41,12 @@ class Preprocessing:
         model: from a dict of raw columns, each (batch,), to a dict of: ``floats``, float32 (batch, n); and of codes,
             int32 (batch, columns): ``one_hot``, ``embedded`` and ``crossed``. What there is none of has no key.
         codes: how many different codes each of those has. No two columns share one.
+        numbers: how many columns of numbers vary; ``floats`` begin with them, unless they are divided into intervals.
     """
 
     model: keras.Model
     codes: Mapping[str, int]
+    numbers: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,8 @@ def preprocessing_of(
         codes.update(sizes)
         return found
 
-    return Preprocessing(_stage(inputs, table, features), codes)
+    varying = sum(each.deviation > 0 for each in table.numbers)
+    return Preprocessing(_stage(inputs, table, features), codes, varying)
 
 
 def preprocessing_for_trees(inputs: Sequence[Input], table: Table) -> keras.Model:
@@ -178,10 +174,8 @@ def _number_features(
     if not varying:
         return dense, []
     if numbers.encoding == "binned":
-        return dense, [_binned(columns[each.name], each, numbers.bins) for each in varying]
-    x = _ENCODERS[numbers.encoding](_stacked(columns, varying), varying, numbers.bins)
-    # What is missing is the mean, or no interval at all.
-    return [ops.nan_to_num(x, nan=0.0), *dense], []
+        return dense, [_binned(columns[each.name], each, numbers) for each in varying]
+    return [encoded(_stacked(columns, varying), varying, numbers), *dense], []
 
 
 def _stacked(columns: Mapping[str, Any], chosen: Sequence[NumberColumn]) -> Any:
@@ -192,68 +186,8 @@ def _missing(x: Any) -> Any:
     return ops.cast(ops.isnan(x), "float32")
 
 
-def _normalized(x: Any, columns: Sequence[NumberColumn]) -> Any:
-    """Mean 0 and variance 1, whatever the columns' units: squares of 1e-30 or 1e30 are no float32."""
-    units = [_unit(each.deviation) for each in columns]
-    if any(unit != 1 for unit in units):
-        x = layers.Rescaling([1 / unit for unit in units], dtype="float32")(x)
-    means = [each.mean / unit for each, unit in zip(columns, units, strict=True)]
-    variances = [(each.deviation / unit) ** 2 for each, unit in zip(columns, units, strict=True)]
-    return layers.Normalization(mean=means, variance=variances, dtype="float32")(x)
-
-
-def _unit(deviation: float) -> float:
-    """1, or a power of two, by which numbers are divided without rounding."""
-    low, high = _PLAIN_UNITS
-    return 1.0 if low <= deviation <= high else 2.0 ** min(max(math.frexp(deviation)[1], -120), 120)
-
-
-def _standard(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
-    return ops.clip(_normalized(x, columns), -_FARTHEST, _FARTHEST)
-
-
-def _log(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
-    x = _normalized(x, columns)
-    return ops.clip(ops.multiply(ops.sign(x), ops.log1p(ops.abs(x))), -_FARTHEST, _FARTHEST)
-
-
-def _quantile(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
-    """Uniform with mean 0 and variance 1: the training values below, between two quantiles by their distance."""
-    edges = np.array([_places(each.quantiles, _STEPS) for each in columns], dtype="float32")
-    filled = _filled(ops.expand_dims(x, -1), edges[:, :-1], edges[:, 1:])
-    return ops.multiply(ops.subtract(ops.mean(filled, axis=-1), 0.5), math.sqrt(12))
-
-
-def _places(quantiles: Sequence[float], steps: int) -> list[float]:
-    return [quantiles[round(place)] for place in np.linspace(0, len(quantiles) - 1, steps + 1)]
-
-
-def _piecewise(x: Any, columns: Sequence[NumberColumn], bins: int) -> Any:
-    edges = [each.edges(bins) for each in columns]
-    of_column = np.repeat(np.arange(len(columns)), [len(each) - 1 for each in edges]).astype("int32")
-    lows = np.array([low for each in edges for low in each[:-1]], dtype="float32")
-    highs = np.array([high for each in edges for high in each[1:]], dtype="float32")
-    return _filled(ops.take(x, of_column, axis=1), lows, highs)
-
-
-def _filled(x: Any, lows: np.ndarray, highs: np.ndarray) -> Any:
-    """How far ``x`` is from ``lows`` to ``highs``: 0 below, 1 above."""
-    widths = np.maximum(highs / 2 - lows / 2, _NARROW / 2).astype("float32")
-    # Halves, since the whole width may be more than float32 holds.
-    halves = ops.subtract(ops.multiply(x, 0.5), lows / 2)
-    return ops.clip(ops.divide(halves, widths), 0.0, 1.0)
-
-
-_ENCODERS: dict[str, Callable[[Any, Sequence[NumberColumn], int], Any]] = {
-    "standard": _standard,
-    "log": _log,
-    "quantile": _quantile,
-    "piecewise": _piecewise,
-}
-
-
-def _binned(x: Any, column: NumberColumn, bins: int) -> _Code:
-    edges = column.edges(bins)
+def _binned(x: Any, column: NumberColumn, numbers: Numbers) -> _Code:
+    edges = column.edges(numbers)
     inner = edges[1:-1] or [edges[0] / 2 + edges[1] / 2]
     binned = layers.Discretization(bin_boundaries=inner)(ops.nan_to_num(x, nan=0.0))
     last = len(inner) + 1

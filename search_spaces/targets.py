@@ -40,7 +40,7 @@ def output_layers(target: Target, features: Any) -> Any:
     """
     if target.task == "regression":
         scaled = keras.layers.Dense(outputs_of(target), dtype="float32", name="scaled")(features)
-        return _in_own_unit(target, scaled)
+        return _in_own_unit(target, scaled, output_name(target))
     name, activation = _activation(target)
     return keras.layers.Dense(outputs_of(target), activation, dtype="float32", name=name)(features)
 
@@ -52,12 +52,21 @@ def outputs_of(target: Target) -> int:
     return 1 if target.task == "classification" and len(target.class_names) == 2 else len(target.class_names)
 
 
-def predictions(target: Target, scores: Any) -> Any:
-    """What ``output_layers`` returns, from scores (batch, n): logits, or numbers of mean 0 and variance 1."""
+def output_name(target: Target) -> str:
+    """The name of the layer that gives predictions."""
+    return "numbers" if target.task == "regression" else _activation(target)[0]
+
+
+def predictions(target: Target, scores: Any, name: str | None = None) -> Any:
+    """What ``output_layers`` returns, from scores (..., n): logits, or numbers of mean 0 and variance 1.
+
+    Args:
+        name: of the layer that gives them.
+    """
+    name = name or output_name(target)
     if target.task == "regression":
-        return _in_own_unit(target, scores)
-    name, activation = _activation(target)
-    return keras.layers.Activation(activation, dtype="float32", name=name)(scores)
+        return _in_own_unit(target, scores, name)
+    return keras.layers.Activation(_activation(target)[1], dtype="float32", name=name)(scores)
 
 
 def standardized(target: Target, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -73,10 +82,10 @@ def _activation(target: Target) -> tuple[str, str]:
     return ("probability" if target.task == "classification" else "probabilities"), "sigmoid"
 
 
-def _in_own_unit(target: Target, scaled: Any) -> Any:
+def _in_own_unit(target: Target, scaled: Any, name: str) -> Any:
     mean, variance = _moments(target)
     deviation = [value**0.5 for value in variance]
-    return keras.layers.Rescaling(deviation, mean, dtype="float32", name="numbers")(scaled)
+    return keras.layers.Rescaling(deviation, mean, dtype="float32", name=name)(scaled)
 
 
 def compile_options(target: Target, label_smoothing: float = 0.0) -> dict[str, Any]:

@@ -29,17 +29,19 @@ TASKS = ["two classes", "three classes", "labels", "regression"]
 # Every way of encoding stands beside a family.
 GIVEN: dict[str, dict[str, Any]] = {
     "boosted": {"leaves": 8, "boosting_rate": 0.3, "least_examples": 5},
+    "tabm": {"numbers": "piecewise", "members": 8},
+    "realmlp": {"numbers": "periodic"},
     "mlp": {"numbers": "standard", "normalization": "layer"},
-    "residual": {"numbers": "piecewise", "one_hot_up_to": 4},
+    "residual": {"numbers": "robust", "one_hot_up_to": 4},
     "wide_and_deep": {"numbers": "log", "crosses": 3},
-    "cross": {"numbers": "quantile", "activation": "gelu", "optimizer": "sgd"},
-    "linear": {"numbers": "binned"},
+    "cross": {"numbers": "quantile", "activation": "gelu"},
+    "linear": {"numbers": "binned", "edges": "distinct"},
 }
 
 
 def _hp(**values: Any) -> keras_tuner.HyperParameters:
     hp = keras_tuner.HyperParameters()
-    hp.values = {"family": "mlp", "units": 32, "layers": 1, **values}
+    hp.values = {"family": "mlp", "units": 64, "layers": 1, **values}
     return hp
 
 

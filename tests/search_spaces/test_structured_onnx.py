@@ -24,11 +24,13 @@ pytestmark = pytest.mark.slow
 # Every way of encoding numbers, and every activation, stands beside a family.
 GIVEN: dict[str, dict[str, Any]] = {
     "boosted": {"leaves": 8, "boosting_rate": 0.3, "least_examples": 5},
+    "tabm": {"numbers": "piecewise", "members": 8},
+    "realmlp": {"numbers": "periodic"},
     "mlp": {"numbers": "standard", "normalization": "layer", "activation": "silu"},
-    "residual": {"numbers": "piecewise", "one_hot_up_to": 4},
+    "residual": {"numbers": "robust", "one_hot_up_to": 4},
     "wide_and_deep": {"numbers": "log", "crosses": 3},
     "cross": {"numbers": "quantile", "activation": "gelu"},
-    "linear": {"numbers": "binned"},
+    "linear": {"numbers": "binned", "edges": "distinct"},
 }
 ROWS = {
     "amount (€)": np.array([np.nan, np.inf, -np.inf, 3e38, 50, -0.0], np.float32),
@@ -44,7 +46,7 @@ def test_a_file_gives_what_keras_gives(family: str, table: Callable[..., Prepare
     import onnxruntime
 
     hp = keras_tuner.HyperParameters()
-    hp.values = {"units": 32, "layers": 1, "family": family, **GIVEN[family]}
+    hp.values = {"units": 64, "layers": 1, "family": family, **GIVEN[family]}
     data = table("three classes")
     space = StructuredSpace(summary_of(data), families=FAMILIES, epochs=1)
     staged = space.build(hp)

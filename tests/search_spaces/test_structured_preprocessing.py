@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from search_spaces.base import Input
-from search_spaces.statistics import INTEGER_MISSING, CategoryStatistics, NumberStatistics
+from search_spaces.statistics import INTEGER_MISSING, CategoryStatistics, NumberStatistics, Thresholds
 from search_spaces.structured_columns import table_of
 from search_spaces.structured_config import Categories, Numbers
 from search_spaces.structured_preprocessing import Preprocessing, preprocessing_for_trees, preprocessing_of
@@ -38,7 +38,7 @@ def _preprocessing(*inputs: Input, encoding: Any = "standard", bins: int = 4, **
     return preprocessing_of(
         inputs,
         table,
-        Numbers(encoding, bins) if table.numbers else None,
+        Numbers(encoding, bins, "quantiles") if table.numbers else None,
         Categories(**chosen) if table.categories else None,
     )
 
@@ -60,13 +60,21 @@ def test_standard_numbers_have_mean_0_and_variance_1_and_no_outliers() -> None:
     np.testing.assert_allclose(found[:, 0], [0, 10 / np.std([10, 20, 30]), 10, -10, 0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("encoding", ["standard", "log", "quantile", "piecewise"])
+@pytest.mark.parametrize("encoding", ["standard", "log", "quantile", "robust", "piecewise"])
 @pytest.mark.parametrize("unit", [1e-30, 1e-9, 1.0, 1e9, 1e36])
 def test_the_unit_of_a_column_does_not_matter(unit: float, encoding: str) -> None:
     values = np.array([1.0, 2.0, 3.0, 5.0, 8.0])
     in_unit = (values * unit).astype("float32").astype("float64")
     expected = _floats(encoding, values, [1, 2.5, 8])
     np.testing.assert_allclose(_floats(encoding, in_unit, np.array([1, 2.5, 8]) * unit), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_robust_numbers_have_quartiles_1_apart_and_outliers_are_drawn_in() -> None:
+    values = np.arange(101.0)
+    found = _floats("robust", values, [50, 75, 55, 1e9, np.inf, -np.inf, np.nan])[:, 0]
+    np.testing.assert_allclose(found, [0, 0.5 / np.sqrt(1 + 1 / 36), 0.1, 3, 3, -3, 0], rtol=2e-3)
+    mostly_zero = _floats("robust", [0.0] * 90 + [8.0] * 10, [0, 4])[:, 0]
+    np.testing.assert_allclose(mostly_zero, [0, 1 / np.sqrt(1 + 1 / 9)], rtol=1e-6)
 
 
 def test_quantiles_are_uniform_with_mean_0_and_variance_1() -> None:
@@ -80,6 +88,16 @@ def test_quantiles_are_uniform_with_mean_0_and_variance_1() -> None:
 def test_intervals_between_quantiles_fill_one_after_another() -> None:
     found = _floats("piecewise", [0.0, 1.0, 2.0, 3.0, 4.0], [-1, 0.5, 2, 9, np.nan])
     np.testing.assert_allclose(found, [[0, 0, 0, 0], [0.5, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize(("edges", "between"), [("trees", [2, 9]), ("distinct", [2, 9]), ("quantiles", [])])
+def test_intervals_end_where_the_target_changes_or_values_differ(edges: Any, between: list[float]) -> None:
+    """Of a column that is nearly always 0, percentiles of all rows say nothing."""
+    given = _number("x", [0.0] * 997 + [2.0, 9.0, 11.0])
+    table = table_of([given]).divided_by({"x": Thresholds((9.0, 2.0, 5.0), (0.0, 2.0, 9.0, 11.0))})
+    (column,) = table.numbers
+    assert column.edges(Numbers("piecewise", 3, edges))[1:-1] == between
+    assert (column.edges(Numbers("piecewise", 3, edges))[0], column.quantiles[-1]) == (0, 11)
 
 
 def test_equal_quantiles_are_one() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tuner.data.prepared import PreparedData
 from tuner.data.splits import TRAIN
 from tuner.data.statistics import input_statistics, target_statistics
+from tuner.data.thresholds import can_find_thresholds, find_thresholds
 from tuner.data.token_counts import count_tokens
 
 if TYPE_CHECKING:
@@ -47,4 +48,5 @@ def summary_of(data: PreparedData) -> DataSummary:
         target_structure=data.target_structure,
         examples={name: len(split) for name, split in data.splits.items()},
         count_tokens=partial(count_tokens, data, texts[0]) if len(texts) == 1 else None,
+        find_thresholds=partial(find_thresholds, data) if can_find_thresholds(data) else None,
     )

@@ -49,9 +49,13 @@ def test_names_say_when_a_hyperparameter_is_active(space: StructuredSpace) -> No
     names = [each.optuna_name for each in explore(space.declare)]
     assert {"crosses[family=wide_and_deep]", "cross_layers[family=cross]", "family", "class_weight"} <= set(names)
     assert {"leaves[family=boosted]", "boosting_rate[family=boosted]"} <= set(names)
-    networks = "family=mlp|residual|wide_and_deep|cross|linear"
-    assert {f"numbers[{networks}]", f"embedding_size[{networks}]", f"batch_size[{networks}]"} <= set(names)
+    plain = "family=mlp|residual|wide_and_deep|cross|linear"
+    networks = "family=tabm|realmlp|" + plain.removeprefix("family=")
+    assert {f"numbers[{plain}]", f"embedding_size[{networks}]", f"batch_size[{plain}]"} <= set(names)
+    assert {"members[family=tabm]", "numbers[family=realmlp]", "edges[family=tabm,numbers=piecewise|binned]"} <= set(
+        names
+    )
     assert f"large_vocabularies[{networks},most_values=100]" in names
     assert any(name.startswith("units[family=") and "linear" not in name for name in names)
-    assert any(name.startswith(f"bins[{networks},numbers=") for name in names)
+    assert any(name.startswith(f"bins[{plain},numbers=") for name in names)
     assert len(names) == len(set(names))

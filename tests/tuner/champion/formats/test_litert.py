@@ -146,8 +146,9 @@ def _check(
         pytest.param(
             {"family": "boosted", "leaves": 8, "boosting_rate": 0.2, "least_examples": 5}, marks=pytest.mark.fast
         ),
+        {"family": "tabm", "members": 8, "one_hot_up_to": 4},
+        {"family": "realmlp"},
         {"family": "mlp", "numbers": "standard", "normalization": "layer"},
-        {"family": "residual", "numbers": "piecewise", "one_hot_up_to": 4},
         {"family": "wide_and_deep", "numbers": "log", "crosses": 3},
         {"family": "cross", "numbers": "quantile", "activation": "gelu"},
         {"family": "linear", "numbers": "binned"},
