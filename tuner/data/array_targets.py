@@ -100,7 +100,7 @@ def _classes(facts: TargetFacts, shown: str, parts: Sequence[Values], task: Labe
     dtype = parts[0].dtype
     if task == "auto" and dtype.kind in "iu" and _are_quantities(list(known)):
         return _numbers(facts, shown, parts)
-    labels = [_label(value, shown) for value in known]
+    labels = [label_of(value, shown) for value in known]
     names = class_names([label for label in labels if label not in ("", "nan")])
     if len(names) < 2:
         held = f"only one class ({names[0]!r})" if names else "no label"
@@ -128,7 +128,8 @@ def _of_classes(facts: TargetFacts, rows: npt.NDArray[np.int64], parts: Sequence
     return ArrayTarget(facts, Target(facts, rows, None, None, unusable, reason), tuple(parts), unusable, reason)
 
 
-def _label(value: Any, shown: str) -> str:
+def label_of(value: Any, shown: str) -> str:
+    """The name of the class that a value of the user's stands for. Raises DataError."""
     if not isinstance(value, bytes):
         return str(int(value)) if isinstance(value, bool) else str(value)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import uuid
@@ -21,7 +22,9 @@ from tuner.data.splits import TRAIN
 from tuner.errors import DataError, data_at
 from tuner.spec.data import DataSpec
 
-__all__ = ["PreparedData", "Progress", "Split", "open_prepared", "prepare"]
+__all__ = ["PreparedData", "Progress", "Split", "open_or_mend", "open_prepared", "prepare"]
+
+_log = logging.getLogger(__name__)
 
 
 def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) -> PreparedData:
@@ -74,10 +77,28 @@ def _remove_dead_scratch(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _reusable(folder: Path) -> PreparedData | None:
+def open_or_mend(folder: Path, data: DataSpec) -> PreparedData:
+    """Data that was prepared on this node; it is prepared again if it has been damaged since.
+
+    Raises:
+        DataError: it is damaged, and cannot be prepared again as it was.
+    """
     try:
         return open_prepared(folder)
-    except DataError:
+    except DataError as error:
+        _log.warning("%s; it is prepared again", error)
+        again = prepare(data, folder.parent)
+        if again.folder.resolve() != folder.resolve():
+            raise DataError(f"{error}, and its source has changed since") from None
+        return again
+
+
+def _reusable(folder: Path) -> PreparedData | None:
+    try:
+        return open_prepared(folder, whole=True)
+    except DataError as error:
+        if folder.exists():
+            _log.warning("%s; it is prepared again", error)
         return None
 
 

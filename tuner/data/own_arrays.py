@@ -26,11 +26,13 @@ class OwnArrays:
     Attributes:
         inputs: by name, a column for each, as ``tuner.champion.clean`` describes them.
         targets: by name, in the dtypes in which Keras would give them to a model; without those that are strings.
-        weights: likewise.
+        labels: by name, the targets that are strings, as bytes.
+        weights: as ``targets``.
     """
 
     inputs: Mapping[str, dict[str, Any]]
     targets: Mapping[str, npt.NDArray[Any]]
+    labels: Mapping[str, npt.NDArray[np.object_]]
     weights: Mapping[str, npt.NDArray[Any]]
 
 
@@ -61,6 +63,11 @@ def own_arrays(spec: DataSpec, data: PreparedData, split: str, folder: Path) -> 
             for index, (name, values) in enumerate(examples.inputs.items())
         },
         targets=_chosen(examples.targets, rows, from_arrays),
+        labels={
+            name: np.concatenate(list(_rows_of(values, rows)))
+            for name, values in examples.targets.items()
+            if values.dtype.hasobject
+        },
         weights=_chosen(examples.weights, rows, from_arrays),
     )
 

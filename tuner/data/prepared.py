@@ -6,6 +6,7 @@ targets, ``<split>-w<i>`` for weights, and ``<split>-rows``. Reading it needs no
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,11 +23,12 @@ from tuner.data.array_file import allow_open_files, read_array
 from tuner.data.bad_files import LISTED, BadFile, printable
 from tuner.data.classes import Coding, classes_of
 from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
+from tuner.data.hashes import check_hashes, write_hashes
 from tuner.errors import DataError
 
 META = "meta.json"
 # Of the files described here: a folder of another layout is not looked at.
-LAYOUT = 5
+LAYOUT = 6
 # There are at most so many, and a column has at most so many files.
 _SPLITS, _COLUMN_FILES = 3, 2
 
@@ -273,14 +275,18 @@ def rows_path(folder: Path, split: str) -> Path:
     return folder / f"{split}-rows.npy"
 
 
-def open_prepared(folder: Path) -> PreparedData:
+def open_prepared(folder: Path, *, whole: bool = False) -> PreparedData:
     """Opens prepared data, without TensorFlow.
 
+    Args:
+        whole: holds every byte to what was written; else a sample of large data.
+
     Raises:
-        DataError: nothing is there, or it is incomplete.
+        DataError: nothing is there, or it is not what was written.
     """
     try:
-        meta = json.loads((folder / META).read_text(encoding="ascii"))
+        meta = _read_meta(folder)
+        check_hashes(folder, meta["hashes"], whole=whole)
         inputs = tuple(InputFacts.model_validate(each) for each in meta["inputs"])
         targets = tuple(TargetFacts.model_validate(each) for each in meta["targets"])
         weights = tuple(WeightFacts.model_validate(each) for each in meta["weights"])
@@ -307,6 +313,18 @@ def open_prepared(folder: Path) -> PreparedData:
         raise DataError(f"no prepared data in {folder}: {error.filename} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise DataError(f"the prepared data in {folder} is damaged: {error}") from error
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="ascii"))
+    if meta.pop("sha256", None) != _digest(meta):
+        raise ValueError(f"{META} is not what was written")
+    return meta
+
+
+def _digest(meta: Mapping[str, Any]) -> str:
+    as_read = json.loads(json.dumps(meta))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def open_split(
@@ -357,7 +375,7 @@ def _origin(folder: Path, name: str, item: dict[str, Any]) -> Origin:
 
 
 def write_meta(prepared: PreparedData, folder: Path) -> None:
-    """Writes ``meta.json``, atomically; it makes a folder of columns complete."""
+    """Writes ``meta.json``, atomically; it makes a folder of columns complete. Those are hashed the first time."""
     meta = {
         "fingerprint": prepared.fingerprint,
         "kind": prepared.kind,
@@ -377,12 +395,13 @@ def write_meta(prepared: PreparedData, folder: Path) -> None:
         },
         "bad_files": [(bad.file, bad.reason) for bad in prepared.bad_files],
         "left_out": prepared.left_out,
+        "hashes": write_hashes(folder),
     }
     temporary = folder / f".{META}.{os.getpid()}"
     # ASCII: a lone surrogate, which stands for an undecodable byte, is kept as an escape.
     try:
         with open(temporary, "w", encoding="ascii") as file:
-            json.dump(meta, file)
+            json.dump(meta | {"sha256": _digest(meta)}, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, folder / META)

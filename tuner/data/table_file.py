@@ -6,6 +6,7 @@ import codecs
 import csv
 import gzip
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def open_table(path: Path, delimiter: str) -> TableFile:
     """
     with _readable(path):
         table = ParquetTable(path) if path.suffix.lower() in (".parquet", ".pq") else CsvTable(path, delimiter)
-    twice = sorted({name for name in table.names if table.names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(table.names).items() if count > 1)
     if twice:
         named = ", ".join(map(repr, twice))
         raise DataError(f"{printable(str(path))} has more than one column {named}: give each column a name of its own")

@@ -9,7 +9,7 @@ import keras
 
 from search_spaces.base import StagedModel
 from storage.artifacts import StudyArtifacts
-from tuner.data.cache import open_prepared
+from tuner.data.cache import open_or_mend
 from tuner.data.summary import summary_of
 from tuner.hyperparameters import TrialHyperParameters
 from tuner.trial import resume
@@ -38,7 +38,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         Exception: whatever building and training raise; ``failure.describe`` says what each means.
     """
     spec = assignment.spec
-    data = open_prepared(assignment.data)
+    data = open_or_mend(assignment.data, spec.data)
     artifacts = StudyArtifacts.at(assignment.artifacts, spec.study, assignment.scratch)
     news = StoreNews(channel.send)
     attempt = Attempt(

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tuner.data.cache import open_prepared, prepare
+from tuner.data.cache import open_or_mend, open_prepared, prepare
+from tuner.data.hashes import check_hashes, write_hashes
 from tuner.data.summary import summary_of
 from tuner.errors import DataError
 from tuner.study.locations import default_cache_root
@@ -205,6 +206,18 @@ def test_a_class_with_fewer_images_than_splits(make_folder, spec, cache):
         prepare(spec(folder, test_split=0.2), cache)
 
 
+def flip_a_bit(file):
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def swap_classes(file):
+    meta = json.loads(file.read_text())
+    meta["targets"][0]["class_names"].reverse()
+    file.write_text(json.dumps(meta))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -214,6 +227,11 @@ def test_a_class_with_fewer_images_than_splits(make_folder, spec, cache):
         lambda folder: os.truncate(folder / "train-x0.npy", 200),
         lambda folder: os.truncate(folder / "validation-x0.npy", 3),
         lambda folder: os.truncate(folder / "train-y0.npy", 0),
+        lambda folder: flip_a_bit(folder / "train-x0.npy"),
+        lambda folder: flip_a_bit(folder / "validation-y0.npy"),
+        lambda folder: flip_a_bit(folder / "hashes.json"),
+        lambda folder: (folder / "hashes.json").unlink(),
+        lambda folder: swap_classes(folder / "meta.json"),
     ],
 )
 def test_a_torn_cache_is_refused_and_rebuilt(make_folder, spec, cache, calls, damage):
@@ -227,6 +245,32 @@ def test_a_torn_cache_is_refused_and_rebuilt(make_folder, spec, cache, calls, da
     assert calls[-1] == (12, 12)
     assert np.array_equal(rebuilt.splits["train"].inputs[0].values, before)
     assert contents_of(cache) == sorted([built.folder.name, f"{built.folder.name}.lock"])
+
+
+def test_a_cache_that_is_damaged_between_two_trials_is_mended_for_the_next(make_folder, spec, cache, caplog):
+    data = spec(make_folder())
+    built = prepare(data, cache)
+    before = np.array(built.splits["train"].targets[0])
+    flip_a_bit(built.folder / "train-y0.npy")
+    mended = open_or_mend(built.folder, data)
+    assert np.array_equal(mended.splits["train"].targets[0], before)
+    assert "train-y0.npy is not what was written, from byte 0 on; it is prepared again" in caplog.text
+    flip_a_bit(built.folder / "train-y0.npy")
+    changed = next(Path(data.path).glob("*/*"))
+    changed.unlink()
+    with pytest.raises(DataError, match="and its source has changed since"):
+        open_or_mend(built.folder, data)
+
+
+def test_of_large_data_a_sample_is_looked_at_when_a_trial_begins(tmp_path):
+    np.save(tmp_path / "train-x0.npy", np.zeros(200 * 2**20, np.uint8))
+    digest = write_hashes(tmp_path)
+    check_hashes(tmp_path, digest, whole=False)
+    with open(tmp_path / "train-x0.npy", "r+b") as file:
+        file.seek(77 * 2**20)
+        file.write(bytes([1]))
+    with pytest.raises(ValueError, match=f"train-x0.npy is not what was written, from byte {77 * 2**20} on"):
+        check_hashes(tmp_path, digest, whole=True)
 
 
 def test_what_a_killed_build_left_is_removed(make_folder, spec, cache):

@@ -85,11 +85,13 @@ class _Export:
         from tuner.champion.model.kept.kept_file import KeptFile
         from tuner.champion.model.saved_model import write_saved_model
         from tuner.data.own_arrays import own_arrays
+        from tuner.data.raw_labels import check_labels
 
         loaded, served = self._loaded, self._loaded.served
         own = workspace / "own"
         own.mkdir()
         self._own = own_arrays(self._request.spec.data, self._data, self._request.split, own)
+        check_labels(self._request.spec.data, self._data, self._request.split, self._own)
         subject = loaded.subject
         write_saved_model(subject.model, loaded.takes, served, folder / SAVED_MODEL)
         kept = loaded.kept.file

@@ -10,7 +10,8 @@ import pytest
 
 from tests.exported import export, verified
 from tuner.data.cache import prepare
-from tuner.data.prepared import target_stem
+from tuner.data.hashes import HASHES
+from tuner.data.prepared import target_stem, write_meta
 from tuner.errors import ExportError
 from tuner.spec.data import Npz
 
@@ -77,6 +78,9 @@ def test_targets_that_were_damaged_where_training_reads_them_are_found_out(tmp_p
     # What training sees is not what the user gave: only a proof that reads the user's own arrays can tell.
     file = prepared.folder / f"{target_stem('validation', 0)}.npy"
     np.save(file, np.load(file) * 100)
+    # Nor do the hashes show it, as if it had been written so.
+    (prepared.folder / HASHES).unlink()
+    write_meta(prepared, prepared.folder)
 
     def build() -> Any:
         import keras
@@ -85,7 +89,7 @@ def test_targets_that_were_damaged_where_training_reads_them_are_found_out(tmp_p
         model.compile("sgd", "mse", metrics=["mae"])
         return model
 
-    with pytest.raises(ExportError, match=r"the study recorded val_mae .* the exported model gives"):
+    with pytest.raises(ExportError, match=r"the labels of 12 of 12 validation examples .* are not those of the source"):
         export(tmp_path, data, {"metric": "val_mae", "direction": "minimize"}, build)
 
 
