@@ -19,7 +19,9 @@ _DRIVERS = {
     "mariadb+pymysql": "mysql+pymysql",
 }
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?<=://)([^:@/]*):.*@", re.DOTALL)
+# Before the last @ of what should be a URL are a user and a password, however its beginning was mistyped.
+_KIND = r"(?:[A-Za-z0-9+.]+://+|(?:postgres|mysql|mariadb|http)[A-Za-z0-9+]*[:/]+)"
+_CREDENTIALS = re.compile(rf"^({_KIND}?)(?:([^:@/]*):)?.*@", re.DOTALL)
 _SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
@@ -28,10 +30,21 @@ def mask_password(url: str | URL) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return _SECRET_OPTION.sub(r"\1***", _CREDENTIALS.sub(r"\1:***@", str(url)))
+        return _SECRET_OPTION.sub(r"\1***", _CREDENTIALS.sub(_without_credentials, str(url)))
+    if _is_mistyped(parsed):
+        parsed = parsed.set(database="***")
     hidden = {key: "***" if _SECRET_KEY.search(key) else value for key, value in parsed.query.items()}
     text = parsed.set(query=hidden).render_as_string(hide_password=True)
     return text.replace("%2A%2A%2A", "***")
+
+
+def _without_credentials(found: re.Match[str]) -> str:
+    return f"{found[1]}{found[2]}:***@" if found[2] else f"{found[1]}***@"
+
+
+def _is_mistyped(url: URL) -> bool:
+    """Whether what is read as the name of a database has a user and a password: postgresql:///user:password@host."""
+    return "@" in (url.database or "") and url.get_backend_name() != "sqlite"
 
 
 def parse_url(url: str) -> URL:
@@ -66,6 +79,8 @@ def sqlite_file(url: URL) -> Path | None:
 def secrets_in(url: URL) -> frozenset[str]:
     """The passwords that a message about this URL must not contain."""
     found = {str(url.password)} if url.password else set()
+    if _is_mistyped(url):
+        found.add(str(url.database))
     for key, value in url.query.items():
         if _SECRET_KEY.search(key):
             found.update([value] if isinstance(value, str) else value)

@@ -19,6 +19,13 @@ SECRET = "s3cr3t:/x"
         ("sqlite:///tuner.db", "sqlite:///tuner.db"),
         ("postgresql://u:s3cr3t@x@h:no/db", "postgresql://u:***@h:no/db"),
         ("postgresql://u:s3cr3t@h:no/db?password=s3cr3t", "postgresql://u:***@h:no/db?password=***"),
+        ("postgresql:/u:s3cr3t@h", "postgresql:/u:***@h"),
+        ("postgresql:u:s3cr3t@h", "postgresql:u:***@h"),
+        ("postgresql//u:s3cr3t@h/db", "postgresql//u:***@h/db"),
+        ("postgresql:///u:s3cr3t@h", "postgresql:///***"),
+        ("u:s3cr3t@h/db", "u:***@h/db"),
+        ("u:s3cr3t:/x@h/db", "u:***@h/db"),
+        ("s3cr3t@h/db", "***@h/db"),
     ],
 )
 def test_passwords_are_masked(url: str, shown: str) -> None:

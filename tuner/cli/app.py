@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from storage.errors import StorageError, UnknownStudy
 from tuner import queries
+from tuner.cli.hidden_passwords import hide_passwords
 from tuner.errors import SpecError, TunerError, UnreadableSpec
 from tuner.presentation.tables import Format, printable
 
@@ -226,6 +227,7 @@ def main() -> None:
     global _verbose
     # The interpreter's last collection looks at everything that was imported: a third of the time of a query.
     atexit.register(gc.freeze)
+    hide_passwords()
     _verbose = _VERBOSE in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != _VERBOSE]
     app()

@@ -72,6 +72,15 @@ def serve(
         int,
         typer.Option("--max-trials", metavar="N", min=1, help="Most trials that a study launched over HTTP may have."),
     ] = 10_000,
+    max_data: Annotated[
+        float,
+        typer.Option(
+            "--max-data",
+            metavar="GIB",
+            min=0.001,
+            help="Most disk space, in GiB, that the prepared data of a study launched over HTTP may take.",
+        ),
+    ] = 50.0,
     name: Annotated[
         list[str],
         typer.Option(
@@ -122,6 +131,7 @@ def serve(
         engines=LaunchSettings() if engine_settings is None else load_launch_settings(engine_settings),
         max_workers=max_workers,
         max_trials=max_trials,
+        max_prepared_bytes=int(max_data * 2**30),
         requests_per_minute=rate,
     )
     _check_database(url, settings.on_loopback, host)

@@ -16,11 +16,12 @@ from filelock import FileLock
 
 from tuner.data.bad_files import printable
 from tuner.data.prepared import PreparedData, Split, open_prepared, write_meta
+from tuner.data.prepared_size import check_prepared_size
 from tuner.data.source import DataSource, Progress
 from tuner.data.sources import find_source
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError, data_at
-from tuner.spec.data import DataSpec
+from tuner.spec.data import Csv, DataSpec
 
 __all__ = ["PreparedData", "Progress", "Split", "open_or_mend", "open_prepared", "prepare"]
 
@@ -50,11 +51,19 @@ def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) 
             with FileLock(folder.with_name(f"{folder.name}.lock")):
                 prepared = _reusable(folder)
                 if prepared is None:
+                    _check_room(data, root)
                     _build(source, folder, progress)
                     prepared = open_prepared(folder)
                 return _as_found(source, prepared)
     except OSError as error:
         raise _unwritable(root, error) from error
+
+
+def _check_room(data: DataSpec, root: Path) -> None:
+    # Of tables only a bound is known, far above what most take.
+    if not isinstance(data, Csv):
+        free = shutil.disk_usage(root).free
+        check_prepared_size(data, free, f"the disk of the data cache in {printable(str(root))} has")
 
 
 @contextmanager

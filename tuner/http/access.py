@@ -54,7 +54,14 @@ class Access:
         self._csrf_key = secrets.token_bytes(32)
 
     async def caller(self, secret: str | None, forwarded: bool = False) -> tuple[Caller, bool]:
-        """Who shows this token, and whether its use should be noted now.
+        """Who shows this token, and whether its use should be noted now. Raises as ``identified``."""
+        caller = await self.identified(secret, forwarded)
+        return caller, secret is not None and self._is_news(caller.name)
+
+    async def identified(
+        self, secret: str | None, forwarded: bool = False, *, known_seconds: float | None = None
+    ) -> Caller:
+        """Who shows this token.
 
         Without a token: on loopback everybody is an administrator while the database has no token, and a reader after
         that.
@@ -63,18 +70,19 @@ class Access:
 
         Args:
             forwarded: it came through a proxy, so that it may be anybody's.
+            known_seconds: in place of the setting.
 
         Raises:
             NoAccess: the token does not count, or there must be one.
             DatabaseUnavailable: nothing is known, or not of this token.
         """
         try:
-            await self._look(self._settings.known_seconds)
+            await self._look(self._settings.known_seconds if known_seconds is None else known_seconds)
         except DatabaseUnavailable:
             if self._looked == float("-inf"):
                 raise
         if secret is None:
-            return self._anonymous(forwarded), False
+            return self._anonymous(forwarded)
         token = self._known.get(tokens.hashed(secret))
         if token is None:
             # It may be newer than what is remembered.
@@ -82,7 +90,7 @@ class Access:
             token = self._known.get(tokens.hashed(secret))
         if token is None:
             raise NoAccess("the token is unknown, revoked or expired: `tuner token create` creates one")
-        return Caller(token.name, token.scope), self._is_news(token.name)
+        return Caller(token.name, token.scope)
 
     def _anonymous(self, forwarded: bool) -> Caller:
         if not self._settings.on_loopback:

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import Hashable
 from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from storage.errors import StorageError
+from tuner.errors import TunerError
+from tuner.http.access import is_forwarded, secret_of
 
 # The route that it was, for the counts, and the answer.
 _Answer = tuple[Any, list[Message]]
@@ -19,7 +23,8 @@ class Crowd:
     """Lets one of several equal reading requests through to the application, and gives its answer to all.
 
     A request waits for an answer that was begun after it came, so that none is older than its request. Equal is what
-    has the same address and the same credentials.
+    has the same address and comes from the same caller. Who that is, is decided for each request before it waits for
+    anything: one that may not ask is let through alone, and is refused.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,11 +33,11 @@ class Crowd:
         self._next: dict[Hashable, asyncio.Task[_Answer]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_shared(scope):
+        caller = await _caller(scope) if _is_shared(scope) else None
+        if caller is None:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        key = (scope["path"], scope["query_string"], headers.get("authorization"), headers.get("cookie"))
+        key = (scope["path"], scope["query_string"], caller)
         task = self._next.get(key)
         if task is None:
             running = self._running.get(key)
@@ -63,6 +68,17 @@ class Crowd:
         finally:
             if self._running.get(key) is asyncio.current_task():
                 del self._running[key]
+
+
+async def _caller(scope: Scope) -> Hashable | None:
+    """Who asks, by the token and the way by which the request came; None if they may not ask."""
+    request = Request(scope)
+    secret, forwarded = secret_of(request), is_forwarded(request)
+    try:
+        caller = await request.app.state.service.access.identified(secret, forwarded)
+    except (TunerError, StorageError):
+        return None
+    return caller, secret, forwarded
 
 
 def _is_shared(scope: Scope) -> bool:

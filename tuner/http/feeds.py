@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ from tuner.queries.feed import Feed, FeedEvent
 
 _LOG = logging.getLogger("tuner.http")
 _HEARTBEAT_SECONDS = 15.0
+# Between two looks at whether a reader may still read.
+_ALLOWED_SECONDS = 0.4
 _FULL_WAIT_SECONDS = 30
 # A reader who is so far behind is let go; its browser comes again and begins with the status of that moment.
 _BEHIND = 200
@@ -50,8 +53,11 @@ class Feeds:
         self._watched: dict[str, _Watched] = {}
         self.readers = 0
 
-    async def subscribe(self, study: str) -> AsyncIterator[bytes]:
-        """What happens in a study from now on, as server-sent events.
+    async def subscribe(self, study: str, is_allowed: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+        """What happens in a study from now on, as server-sent events, while the reader may read.
+
+        Args:
+            is_allowed: asked about twice a second.
 
         Raises:
             UnknownStudy: there is none of this name.
@@ -68,14 +74,16 @@ class Feeds:
                 watched.status = first[-1].status
                 watched.ended = first[-1].kind == "end"
                 watched.task = asyncio.create_task(self._watch(study, watched, feed))
-        return self._read(study, watched)
+        return self._read(study, watched, is_allowed)
 
     async def close(self) -> None:
         """Ends every feed."""
         for study in list(self._watched):
             self._end(study)
 
-    async def _read(self, study: str, watched: _Watched) -> AsyncIterator[bytes]:
+    async def _read(
+        self, study: str, watched: _Watched, is_allowed: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[bytes]:
         queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
         watched.readers.add(queue)
         self.readers += 1
@@ -85,14 +93,18 @@ class Feeds:
                 if watched.ended:
                     yield _as_text(FeedEvent("end", watched.status))
                     return
-            while True:
+            heard = time.monotonic()
+            while await is_allowed():
                 try:
-                    async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    async with asyncio.timeout(_ALLOWED_SECONDS):
                         piece = await queue.get()
                 except TimeoutError:
+                    if time.monotonic() - heard < _HEARTBEAT_SECONDS:
+                        continue
                     piece = b": here\n\n"
                 if piece == _CLOSED:
                     return
+                heard = time.monotonic()
                 yield piece
         finally:
             self.readers -= 1

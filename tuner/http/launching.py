@@ -12,6 +12,7 @@ from storage.launches import list_launches
 from storage.progress import StudyStatus
 from storage.studies import load_study
 from tuner import api
+from tuner.data.prepared_size import check_prepared_size
 from tuner.data.sources import look_at
 from tuner.errors import Problem, RefusedKey, SpecError
 from tuner.http.error_responses import problems_of
@@ -34,14 +35,14 @@ def launched(
     Raises:
         SpecError: of the spec, the engine or the number of workers. Else as ``tuner.api.create_study``.
     """
-    spec = _examined(service, raw, on=on, workers=workers).usable()
+    spec = _examined(service, raw, on=on, workers=workers).launchable()
     settings = service.settings
     return api.create_study(spec, storage=settings.storage, on=on, workers=workers, engines=settings.engines)
 
 
 def space_of(service: Service, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The search space of a spec of the caller's. Takes seconds. Raises as ``tuner.api.search_space``."""
-    return api.search_space(_examined(service, raw).usable())
+    return api.search_space(_examined(service, raw).launchable())
 
 
 def checked(service: Service, raw: Mapping[str, Any], known: Sequence[Problem] = ()) -> SearchSpec:
@@ -58,9 +59,7 @@ def checked(service: Service, raw: Mapping[str, Any], known: Sequence[Problem] =
     spec = examined.usable()
     if examined.is_taken():
         raise StudyExists(spec.study)
-    if of_data := examined.of_data():
-        raise SpecError("spec", of_data)
-    return spec
+    return examined.launchable()
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,20 @@ class _Examined:
         taken = [Problem("study", "a study of this name already exists; choose another name")] * self.is_taken()
         raise SpecError("spec", [*self.problems, *taken, *self.of_data()])
 
+    def launchable(self) -> SearchSpec:
+        """``usable``, with data that there is and that has room. Raises SpecError."""
+        spec = self.usable()
+        if of_data := self.of_data():
+            raise SpecError("spec", of_data)
+        return spec
+
     def of_data(self) -> Sequence[Problem]:
         if self.spec is None or is_said("data", self.problems):
             return ()
-        return _said_by(partial(look_at, self.spec.data))
+        most = self.service.policy.max_prepared_bytes
+        return _said_by(partial(look_at, self.spec.data)) or _said_by(
+            partial(check_prepared_size, self.spec.data, most, "the service allows")
+        )
 
     def is_taken(self) -> bool:
         if self.spec is None or is_said("study", self.problems):

@@ -29,36 +29,53 @@ _WHERE = {
     "key": {"type": "string", "description": "The key that is wrong."},
     "message": {"type": "string", "description": "What is wrong with it."},
 }
+_FAILURE = {
+    "type": "object",
+    "description": "Why a request failed.",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "description": "Why the request failed.",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string", "description": "The class of the error."},
+                "message": {"type": "string", "description": "What is wrong, and what to do."},
+                "where": {
+                    "type": "array",
+                    "description": "The keys that are wrong.",
+                    "items": {"type": "object", "properties": _WHERE},
+                },
+                "details": {"description": "The details of the error, by name."},
+            },
+        }
+    },
+}
+_FAILED_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
 _FAILED: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "The request failed. `error` says why, and `where` names the keys that are wrong.",
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["error"],
-                    "properties": {
-                        "error": {
-                            "type": "object",
-                            "description": "Why the request failed.",
-                            "required": ["code", "message"],
-                            "properties": {
-                                "code": {"type": "string", "description": "The class of the error."},
-                                "message": {"type": "string", "description": "What is wrong, and what to do."},
-                                "where": {
-                                    "type": "array",
-                                    "description": "The keys that are wrong.",
-                                    "items": {"type": "object", "properties": _WHERE},
-                                },
-                                "details": {"description": "The details of the error, by name."},
-                            },
-                        }
-                    },
-                }
-            }
-        },
+        "content": _FAILED_CONTENT,
     }
 }
+_STATUSES = {
+    400: "The request is not what it should be; `error` says why.",
+    401: "A token is needed, or the one that was sent is unknown, revoked or expired.",
+    403: "The token may not do this, or a page of another site asked for it.",
+    404: "There is nothing of this name.",
+    408: "The request took too long to arrive.",
+    409: "The present state does not allow it; `error` says why.",
+    413: "The request is too large.",
+    421: "The service does not answer to this host name.",
+    422: "Something in the request is wrong; `where` names the keys.",
+    429: "The client sends too many requests; `Retry-After` says when to come again.",
+    503: "The database or the artifacts are unavailable; `Retry-After` says when to come again.",
+}
+_ALWAYS = (421, 429, 503)
+_OF_TOKENS = (401, 403)
+_OF_NAMES = (404, 409, 422)
+_OF_PARAMETERS = (400, 422)
+_OF_CHANGES = (400, 403, 408, 409, 413, 422)
 # FastAPI describes every success by the same two words, which it takes per route only.
 _UNDESCRIBED = "Successful Response"
 # The parts of a docstring, whose first lines say what the class is; and one attribute with its description.
@@ -82,14 +99,35 @@ class DescribedApi(FastAPI):
         )
 
     def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is not None:
+            return self.openapi_schema
         document = super().openapi()
-        for operations in document["paths"].values():
-            for operation in operations.values():
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
                 for answer in operation["responses"].values():
                     if answer["description"] == _UNDESCRIBED:
                         answer["description"] = "The request succeeded."
+                _tell_failures(path, method, operation)
+        document["components"]["schemas"]["Failure"] = _FAILURE
         _describe(document["components"]["schemas"])
         return document
+
+
+def _tell_failures(path: str, method: str, operation: dict[str, Any]) -> None:
+    """Lists the statuses with which an operation can fail, before what stands for all others."""
+    statuses = {
+        *_ALWAYS,
+        *(_OF_TOKENS if operation.get("security") else ()),
+        *(_OF_NAMES if "{" in path else ()),
+        *(_OF_PARAMETERS if operation.get("parameters") else ()),
+        *(_OF_CHANGES if method != "get" else ()),
+    }
+    answers = operation["responses"]
+    others = answers.pop("default", None)
+    for status in sorted(statuses):
+        answers[str(status)] = {"description": _STATUSES[status], "content": _FAILED_CONTENT}
+    if others is not None:
+        answers["default"] = others
 
 
 def _describe(schemas: dict[str, Any]) -> None:

@@ -52,6 +52,7 @@ class Service:
             frozenset(settings.launchers),
             settings.max_workers,
             settings.max_trials,
+            settings.max_prepared_bytes,
         )
 
     async def launching(self, function: Callable[[], _Result]) -> _Result:

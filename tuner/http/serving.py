@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import uvicorn
 from fastapi import FastAPI
 
 from tuner.errors import ServiceError
 from tuner.http.app import create_app
+from tuner.http.connections import BoundedConnection
 from tuner.http.log import Repeats, mask_record
 from tuner.http.settings import ServiceSettings
 
@@ -21,6 +23,8 @@ _LOGS = ("tuner.http", "uvicorn.error")
 _REPEATS = Repeats()
 _START_SECONDS = 60.0
 _LEAVE_SECONDS = 5
+# Whatever still computes then, in this thread or in another one, is left behind.
+_GRACE_SECONDS = 15.0
 _KEEP_ALIVE_SECONDS = 30
 _CONNECTIONS = 1000
 
@@ -32,6 +36,13 @@ class _Server(uvicorn.Server):
         self.app = create_app(settings)
         super().__init__(_configured(self.app, settings))
         self._on_listening = on_listening
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        # The loop may never come to hear of it.
+        last = threading.Timer(_GRACE_SECONDS, os._exit, (1,))
+        last.daemon = True
+        last.start()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -45,6 +56,8 @@ def _configured(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        http=BoundedConnection,
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,

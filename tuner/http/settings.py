@@ -26,6 +26,7 @@ class ServiceSettings(BaseModel):
         engines: the settings of these engines, none of which a caller can change.
         max_workers: largest number of workers that one launch over HTTP may ask for.
         max_trials: largest number of trials that a study launched over HTTP may have.
+        max_prepared_bytes: most that the prepared data of one study launched over HTTP may take on disk, in bytes.
         max_body_bytes: largest size of a request's body, in bytes.
         requests_per_minute: largest number of requests of one client in a minute; 0 for no limit.
         threads: largest number of questions that are asked of the database at the same time.
@@ -48,6 +49,7 @@ class ServiceSettings(BaseModel):
     engines: LaunchSettings = Field(LaunchSettings(), repr=False)
     max_workers: PositiveInt = 16
     max_trials: PositiveInt = 10_000
+    max_prepared_bytes: PositiveInt = 50 * 2**30
     max_body_bytes: PositiveInt = 1024 * 1024
     requests_per_minute: NonNegativeInt = 6000
     threads: PositiveInt = 8

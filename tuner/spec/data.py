@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -280,8 +281,8 @@ class Csv(_Places):
     def _one_use_each(self) -> Self:
         uses = [(key, getattr(self, key)) for key in ("label_column", "text_column", "weight_column", "split_column")]
         uses += [("ignore", name) for name in self.ignore] + [("columns", name) for name in self.columns]
-        named = [name for _, name in uses if name is not None]
-        twice = [(key, name) for key, name in uses if named.count(name) > 1]
+        named = Counter(name for _, name in uses if name is not None)
+        twice = [(key, name) for key, name in uses if named[name] > 1]
         if twice:
             listed = ", ".join(map(repr, sorted({name for _, name in twice})))
             raise contradiction(f"each column can have only one use, but {listed} has several", twice[-1][0])

@@ -53,6 +53,7 @@ class SpecPolicy:
         launchers: engines that may be asked to run workers.
         max_workers: of one launch.
         max_trials: of one study.
+        max_prepared_bytes: on this node's disk, of the prepared data of one study.
     """
 
     spaces: frozenset[str] = frozenset()
@@ -60,6 +61,7 @@ class SpecPolicy:
     launchers: frozenset[str] = frozenset()
     max_workers: int = 16
     max_trials: int = 10_000
+    max_prepared_bytes: int = 50 * 2**30
 
     def check_launcher(self, name: str, workers: int) -> None:
         """Raises SpecError for an engine that is not allowed, or for more workers than are."""

@@ -22,6 +22,8 @@ _NO_KIND = ("union_tag_not_found", "union_tag_invalid")
 _LEADING = ("objective", "0")
 _NO_MAPPING = ("model_type", "model_attributes_type", "dict_type")
 _CONTRADICTION = "contradiction"
+# Nobody reads more, and each is held against all others.
+MOST_PROBLEMS = 200
 _SAID_WHOLE = ("value_error", _CONTRADICTION)
 
 
@@ -55,14 +57,16 @@ class SpecModel:
 
 
 def problems_of(error: ValidationError, spec: SpecModel, known: Sequence[Problem] = ()) -> list[Problem]:
-    """One problem per key; what the members of a union refuse is said together.
+    """One problem per key; what the members of a union refuse is said together. Of very many the first 200.
 
     Args:
         known: of the keys that these are about nothing more is said.
     """
     found: dict[tuple[str, ...], list[Any]] = {}
-    for item in error.errors():
-        found.setdefault(_place_of(item), []).append(item)
+    for item in error.errors(include_url=False):
+        place = _place_of(item)
+        if place in found or len(found) + len(known) < MOST_PROBLEMS:
+            found.setdefault(place, []).append(item)
     return [
         Problem(_dotted(place, spec), _message(items, place, spec))
         for place, items in found.items()

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuner.errors import Problem, SpecError
+from tuner.spec.bounds import MOST_BYTES, out_of_bounds
 from tuner.spec.data import DATA_KINDS
 from tuner.spec.problems import SpecModel, leave_out, problems_of
 from tuner.spec.search_spec import SearchSpec
@@ -69,6 +70,8 @@ def examine_spec(
         base: the folder that relative paths are relative to.
         not_offered: keys, with dots, and kinds of data that are not named where it is said what is allowed.
     """
+    if beyond := out_of_bounds(raw):
+        return None, beyond
     described = SpecModel(SearchSpec, DATA_KINDS, _STAND_INS, not_offered)
     problems: list[Problem] = []
     left = dict(raw)
@@ -109,7 +112,9 @@ def load_launch_settings(path: Path) -> LaunchSettings:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            # One byte more than is read: of a device there may be no end.
+            text = file.read(MOST_BYTES + 1).decode("utf-8")
     except OSError as error:
         raise SpecError(str(path), [Problem("", f"the file cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:

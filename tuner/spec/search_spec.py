@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -181,7 +182,7 @@ class SearchSpec(Section):
     @classmethod
     def _one_leads(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
         names = [each.metric for each in objectives]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        twice = next((name for name, count in Counter(names).items() if count > 1), None)
         if twice is not None:
             raise ValueError(f"the metric {twice} is listed twice")
         if names[0] in MEASURES:

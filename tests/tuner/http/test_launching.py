@@ -112,7 +112,11 @@ def test_the_api_is_described_in_words_of_its_own(serving: Serve, tmp_path: Path
     assert parameters and all("description" in each for each in parameters)
     said = {answer["description"] for each in operations for answer in each["responses"].values()}
     assert not said & {"Successful Response", "Validation Error"}
-    assert all("422" not in each["responses"] and "default" in each["responses"] for each in operations)
+    for each in operations:
+        failures = {status: answer for status, answer in each["responses"].items() if not status.startswith("2")}
+        assert failures.keys() >= {"421", "429", "503", "default"}
+        schemas = [answer["content"]["application/json"]["schema"] for answer in failures.values()]
+        assert all(schema == {"$ref": "#/components/schemas/Failure"} for schema in schemas)
 
 
 def _bare(schema: Any) -> Any:
@@ -123,3 +127,19 @@ def _bare(schema: Any) -> Any:
     if isinstance(schema, list):
         return [_bare(each) for each in schema]
     return schema.replace("#/components/schemas/", "#/$defs/") if isinstance(schema, str) else schema
+
+
+def test_data_that_would_fill_the_disk_is_refused_before_it_is_written(serving: Serve, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(b"not looked at")
+    data = {"kind": "image_directory", "path": str(tmp_path / "data"), "image_size": [5000, 5000]}
+    spec = {"study": "large", "data": data, "space": "image", "objective": "val_accuracy"}
+    with Client(serving(url, data_roots=(tmp_path,), max_prepared_bytes=2**28)) as client:
+        for ask in (client.create_study, client.search_space):
+            with pytest.raises(SpecError) as refused:
+                ask(spec)
+            (problem,) = refused.value.problems
+            assert problem.key == "data.image_size"
+            assert "would take 0.279 GiB or more, and the service allows 0.25 GiB" in problem.message

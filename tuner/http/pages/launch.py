@@ -73,7 +73,10 @@ async def sent(request: Request, service: Answers, csrf: Annotated[str, Form(max
     try:
         return await _acted(request, service, typed)
     except (TunerError, StorageError) as error:
-        return await _form(request, service, typed, _told(service, typed, error))
+        # Bound to another name, which outlives the block.
+        refused = error
+        shown = await service.reads.run(lambda: _told(service, typed, refused))
+        return await _form(request, service, typed, shown)
 
 
 async def _acted(request: Request, service: Service, typed: dict[str, str]) -> Response:
@@ -83,9 +86,7 @@ async def _acted(request: Request, service: Service, typed: dict[str, str]) -> R
     action = typed.get("action", "check")
     if action == "fields":
         return await _form(request, service, typed, _Shown())
-    raw, wrong = raw_spec(typed, _spaces(service))
-    spec = await service.reads.run(lambda: checked(service, raw, wrong))
-    text = as_yaml(spec.stored())
+    raw, text = await service.reads.run(lambda: _read_and_checked(service, typed))
     if action == "yaml":
         return await _form(request, service, typed | {WHOLE: text}, _Shown())
     if action != "launch":
@@ -95,6 +96,12 @@ async def _acted(request: Request, service: Service, typed: dict[str, str]) -> R
     on, workers = _place(typed)
     status = await service.launching(lambda: launched(service, raw, on, workers))
     return gone_to(study_address(status.study))
+
+
+def _read_and_checked(service: Service, typed: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """What was typed, and the whole spec that it stands for. It can take long, and is for a thread."""
+    raw, wrong = raw_spec(typed, _spaces(service))
+    return raw, as_yaml(checked(service, raw, wrong).stored())
 
 
 async def _browsed(request: Request, service: Service, typed: dict[str, str]) -> Response:
@@ -180,7 +187,7 @@ async def _standing(service: Service, checked: str | None) -> int | None:
     """How many standing workers would take the study; None while the database is away."""
     if checked is None:
         return None
-    study = parse_yaml(checked, "form")["study"]
+    study = (await service.reads.run(lambda: parse_yaml(checked, "form")))["study"]
     with suppress(StorageError):
         pools = await service.found(queries.list_pools)
         return sum(each.serves(study) for each in pools)
