@@ -10,12 +10,14 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tuner.data.parallel import map_chunks
 
 HASHES = "hashes.json"
+_DIGEST = "sha256"
 _BLOCK = 2**20
 # A trial that starts reads so much at most, which takes about 0.1 s.
 _SAMPLED_BLOCKS = 64
@@ -71,6 +73,29 @@ def check_hashes(folder: Path, expected: str, *, whole: bool) -> None:
     for (name, index, digest), actual in zip(chosen, found, strict=True):
         if actual != digest:
             raise ValueError(f"{name} is not what was written, from byte {index * _BLOCK} on")
+
+
+def with_digest(described: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON with a SHA-256 of itself, for ``read_checked``."""
+    return {**described, _DIGEST: _digest(described)}
+
+
+def read_checked(file: Path) -> dict[str, Any]:
+    """JSON that was written ``with_digest``, without that.
+
+    Raises:
+        OSError: it is missing.
+        ValueError: it is not what was written.
+    """
+    described: dict[str, Any] = json.loads(file.read_text(encoding="ascii"))
+    if described.pop(_DIGEST, None) != _digest(described):
+        raise ValueError(f"{file.name} is not what was written")
+    return described
+
+
+def _digest(described: Mapping[str, Any]) -> str:
+    as_read = json.loads(json.dumps(described))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def _sample(blocks: list[_Block]) -> list[_Block]:

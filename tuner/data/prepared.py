@@ -6,7 +6,6 @@ targets, ``<split>-w<i>`` for weights, and ``<split>-rows``. Reading it needs no
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +22,7 @@ from tuner.data.array_file import allow_open_files, read_array
 from tuner.data.bad_files import LISTED, BadFile, printable
 from tuner.data.classes import Coding, classes_of
 from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
-from tuner.data.hashes import check_hashes, write_hashes
+from tuner.data.hashes import check_hashes, read_checked, with_digest, write_hashes
 from tuner.errors import DataError
 
 META = "meta.json"
@@ -285,7 +284,7 @@ def open_prepared(folder: Path, *, whole: bool = False) -> PreparedData:
         DataError: nothing is there, or it is not what was written.
     """
     try:
-        meta = _read_meta(folder)
+        meta = read_checked(folder / META)
         check_hashes(folder, meta["hashes"], whole=whole)
         inputs = tuple(InputFacts.model_validate(each) for each in meta["inputs"])
         targets = tuple(TargetFacts.model_validate(each) for each in meta["targets"])
@@ -313,18 +312,6 @@ def open_prepared(folder: Path, *, whole: bool = False) -> PreparedData:
         raise DataError(f"no prepared data in {folder}: {error.filename} is missing") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise DataError(f"the prepared data in {folder} is damaged: {error}") from error
-
-
-def _read_meta(folder: Path) -> dict[str, Any]:
-    meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="ascii"))
-    if meta.pop("sha256", None) != _digest(meta):
-        raise ValueError(f"{META} is not what was written")
-    return meta
-
-
-def _digest(meta: Mapping[str, Any]) -> str:
-    as_read = json.loads(json.dumps(meta))
-    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def open_split(
@@ -401,7 +388,7 @@ def write_meta(prepared: PreparedData, folder: Path) -> None:
     # ASCII: a lone surrogate, which stands for an undecodable byte, is kept as an escape.
     try:
         with open(temporary, "w", encoding="ascii") as file:
-            json.dump(meta | {"sha256": _digest(meta)}, file)
+            json.dump(with_digest(meta), file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, folder / META)
