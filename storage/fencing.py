@@ -26,6 +26,7 @@ class Lease:
         number: that trial's number.
         preset: hyperparameter values to try; empty means sample.
         resume: the latest resume checkpoint, as ``save_resume`` stored it.
+        promoted: its trial was paused until now.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Lease:
     number: int | None
     preset: dict[str, Any]
     resume: dict[str, Any] | None
+    promoted: bool = False
 
 
 def fenced(session: Session, lease: Lease) -> LeaseRow:

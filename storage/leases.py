@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -18,6 +18,8 @@ from storage.binding import LEASE_ATTRIBUTE, bind, find_trial_of_lease, start_tr
 from storage.database import Database, retried
 from storage.errors import LeaseLost
 from storage.fencing import Lease, expired, fenced, still_held, trial_of
+from storage.promotion.rows import note_promotion, promotable
+from storage.promotion.rule import RungRule
 from storage.results import (
     TrialResult,
     any_success,
@@ -70,24 +72,30 @@ class LeaseCounts:
     open: int
     held: int
     closed: int
+    paused: int = 0
 
     @property
     def all_closed(self) -> bool:
-        return self.open == 0 and self.held == 0
+        return self.open == self.held == self.paused == 0
 
 
 @retried
-def acquire(db: Database, study_id: int, worker_id: str, seconds: float) -> Lease | None:
+def acquire(
+    db: Database, study_id: int, worker_id: str, seconds: float, rule: RungRule | None = None
+) -> Lease | None:
     """The next lease to work on, held for ``seconds`` by the database's clock; None if there is none now.
 
-    Trials that wait to be gone on with come first (expired leases, then released ones), then presets, then the
-    lowest ordinal. None does not mean that the study is done: see ``counts``.
+    Trials that wait to be gone on with come first (expired leases, then released ones), then paused ones that are
+    promoted, then presets, then the lowest ordinal. None does not mean that the study is done: see ``counts``.
+
+    Args:
+        rule: by which paused trials are promoted; None leaves them paused.
     """
     with db.writing() as session:
         for _ in range(_ROUNDS):
-            candidates = _candidates(session, db, study_id)
-            for lease_id, token in candidates:
-                row = _claim(session, db, lease_id, token)
+            candidates = _candidates(session, db, study_id, rule)
+            for candidate in candidates:
+                row = _claim(session, db, candidate)
                 if row is not None:
                     return _held_by(session, db, row, worker_id, seconds)
             if not candidates:
@@ -95,26 +103,42 @@ def acquire(db: Database, study_id: int, worker_id: str, seconds: float) -> Leas
     return None
 
 
-def _candidates(session: Session, db: Database, study_id: int) -> list[tuple[int, int]]:
-    ids = select(LeaseRow.id, LeaseRow.token).where(LeaseRow.study_id == study_id).limit(_CANDIDATES)
-    adoptable = ids.where(expired(db)).order_by(LeaseRow.expires_at)
-    waiting = ids.where(LeaseRow.state == "open").order_by(LeaseRow.rank, LeaseRow.ordinal)
-    found = [*session.execute(adoptable), *session.execute(waiting)]
-    return [(row.id, row.token) for row in found]
+class _Candidate(NamedTuple):
+    id: int
+    token: int
+    is_paused: bool = False
 
 
-def _claim(session: Session, db: Database, lease_id: int, token: int) -> LeaseRow | None:
+def _candidates(session: Session, db: Database, study_id: int, rule: RungRule | None) -> list[_Candidate]:
+    ids = select(LeaseRow.id, LeaseRow.token, LeaseRow.rank).where(LeaseRow.study_id == study_id).limit(_CANDIDATES)
+    adoptable = session.execute(ids.where(expired(db)).order_by(LeaseRow.expires_at)).all()
+    ordered = ids.where(LeaseRow.state == "open").order_by(LeaseRow.rank, LeaseRow.ordinal)
+    waiting = session.execute(ordered).all()
+    begun = [*adoptable, *(row for row in waiting if row.rank == 0)]
+    promoted = [] if rule is None else promotable(session, study_id, rule)
+    return [
+        *(_Candidate(row.id, row.token) for row in begun),
+        *(_Candidate(*each, is_paused=True) for each in promoted),
+        *(_Candidate(row.id, row.token) for row in waiting if row.rank > 0),
+    ]
+
+
+def _claim(session: Session, db: Database, candidate: _Candidate) -> LeaseRow | None:
+    # Whoever lets an expired lease be paused keeps its token: that it is paused now is no promotion.
+    free = LeaseRow.state == "paused" if candidate.is_paused else or_(LeaseRow.state == "open", expired(db))
     # By primary key: locking in the query that sorts would make MySQL lock every row that it looks at.
     return session.scalar(
         select(LeaseRow)
-        .where(LeaseRow.id == lease_id, LeaseRow.token == token)
-        .where(or_(LeaseRow.state == "open", expired(db)))
+        .where(LeaseRow.id == candidate.id, LeaseRow.token == candidate.token, free)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
 
 
 def _held_by(session: Session, db: Database, row: LeaseRow, worker_id: str, seconds: float) -> Lease:
+    was_paused = row.state == "paused"
+    if was_paused and row.trial_id is not None:
+        note_promotion(session, row.trial_id)
     session.execute(
         update(LeaseRow)
         .where(LeaseRow.id == row.id)
@@ -138,6 +162,7 @@ def _held_by(session: Session, db: Database, row: LeaseRow, worker_id: str, seco
         number=row.number,
         preset=row.preset or {},
         resume=row.resume,
+        promoted=was_paused,
     )
 
 
@@ -239,7 +264,8 @@ def counts(db: Database, study_id: int) -> LeaseCounts:
         func.count(),
         func.count(case((LeaseRow.state == "closed", 1))),
         func.count(case((held_now, 1))),
+        func.count(case((LeaseRow.state == "paused", 1))),
     ).where(LeaseRow.study_id == study_id)
     with db.reading() as session:
-        total, closed, held = session.execute(current).one()
-    return LeaseCounts(open=total - closed - held, held=held, closed=closed)
+        total, closed, held, paused = session.execute(current).one()
+    return LeaseCounts(open=total - closed - held - paused, held=held, closed=closed, paused=paused)

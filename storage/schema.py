@@ -16,7 +16,7 @@ from storage.urls import parse_url, sqlite_file
 
 VERSION_TABLE = "tuner_schema_version"
 # Every revision in migrations/versions, oldest first. Kept here so that a query need not import Alembic.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 _SETUP_SECONDS = 50
 _LOCK_NAME = "tuner_schema"
 _LOCK_NUMBER = 0x74756E6572  # "tuner" in ASCII: PostgreSQL's advisory locks are numbers.

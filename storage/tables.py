@@ -53,10 +53,10 @@ class StudyRow(Base):
 
 
 class LeaseRow(Base):
-    """One unit of a study's budget. ``state`` is open, held or closed; ``rank`` orders the open ones.
+    """One unit of a study's budget. ``state`` is open, held, paused or closed; ``rank`` orders the open ones.
 
     ``rank`` is 0 with a trial to go on with, 1 with a preset, 2 otherwise: stored, so that the next lease is read
-    from the index alone.
+    from the index alone. ``spent`` is what its trial has taken of a budget of epochs or seconds.
     """
 
     __tablename__ = "tuner_leases"
@@ -82,6 +82,26 @@ class LeaseRow(Base):
     worker_id: Mapped[str | None] = mapped_column(String(128))
     acquired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    spent: Mapped[float | None] = mapped_column(FiniteDouble)
+
+
+class RungRow(Base):
+    """What a trial had reached at a rung of epochs: ``losses`` of the objectives, less is better.
+
+    ``state`` is ``arrived`` until the trial goes on (``passed``) or is paused (``paused``, then ``promoted``). Of a paused trial
+    ``result`` is what it comes to if nobody takes it up again. Trials are compared with those of their ``kind``.
+    """
+
+    __tablename__ = "tuner_rungs"
+    __table_args__ = (Index("tuner_rungs_study", "study_id"), _OPTIONS)
+
+    trial_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    study_id: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str | None] = mapped_column(String(255))
+    losses: Mapped[Any] = mapped_column(Json)
+    state: Mapped[str] = mapped_column(String(16))
+    result: Mapped[Any | None] = mapped_column(Json)
 
 
 class TrialRow(Base):

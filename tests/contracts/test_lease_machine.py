@@ -13,8 +13,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from storage import leaderboard, leases, studies
 from storage.connecting import connect
 from storage.errors import LeaseLost
+from storage.promotion.rows import arrive, end_paused, pause
+from storage.promotion.rule import RungRule
 
 BUDGET = 3
+# One rung, at which the better one of two goes on.
+RULE = RungRule((1,), 2)
 # A lease taken for no time has expired when the next statement looks at it.
 SECONDS = st.sampled_from([0, 1000])
 
@@ -29,10 +33,16 @@ class Model:
     attempts: int = 0
     number: int | None = None
     epochs: set[int] = field(default_factory=set)
+    loss: float | None = None
+    goes_on: bool = False
 
     @property
     def free(self) -> bool:
         return self.state == "open" or (self.state == "held" and self.expired)
+
+    @property
+    def may_arrive(self) -> bool:
+        return self.loss is None and self.state in ("open", "held")
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -65,16 +75,34 @@ class LeaseMachine(RuleBasedStateMachine):
             self.database.close()
             self._folder.cleanup()
 
+    def _standing(self) -> list[Model]:
+        """Of the trials at the rung, the best first."""
+        reached = [one for one in self.model.values() if one.loss is not None]
+        return sorted(reached, key=lambda one: (one.loss, one.number))
+
+    def _passing(self) -> list[Model]:
+        """The trials that go on now."""
+        reached = self._standing()
+        least = 0 if any(one.may_arrive for one in self.model.values()) else 1
+        return reached[: max(least, len(reached) // 2)]
+
     @rule(target=held, seconds=SECONDS)
     def acquire(self, seconds: int):
-        lease = leases.acquire(self.database, self.study_id, "worker", seconds)
-        free = [one for one in self.model.values() if one.free]
+        return self._acquired(seconds)
+
+    def _acquired(self, seconds: int):
+        promotable = [one for one in self._passing() if one.state == "paused"]
+        lease = leases.acquire(self.database, self.study_id, "worker", seconds, RULE)
+        free = [one for one in self.model.values() if one.free] + promotable
         assert (lease is None) == (not free)
         if lease is None:
             return None
         mine = self.model[lease.ordinal]
-        assert mine.free
-        assert mine.state == "held" or all(one.state == "open" for one in free), "expired leases come first"
+        assert mine in free
+        assert mine.state == "held" or all(one.state != "held" for one in free), "expired leases come first"
+        assert lease.promoted == (mine.state == "paused")
+        assert mine.number is not None or not promotable, "promotions come before new trials"
+        mine.goes_on |= lease.promoted
         mine.state, mine.expired = "held", seconds == 0
         mine.token += 1
         mine.attempts += 1
@@ -95,8 +123,9 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(target=held, lease=consumes(held))
     def start(self, lease):
-        if lease is None:
-            return None
+        return None if lease is None else self._started(lease)
+
+    def _started(self, lease):
         started = []
         if not self._fenced(lease, lambda: started.append(leases.start_trial(self.database, lease))):
             return lease
@@ -140,6 +169,52 @@ class LeaseMachine(RuleBasedStateMachine):
             self.model[lease.ordinal].state = "closed"
             leases.close(self.database, lease, result)
 
+    @rule(losses=st.lists(st.integers(0, 9), min_size=1, max_size=BUDGET))
+    def reach_the_rung(self, losses):
+        """Trials begin, or go on, one after the other; who does not go on at the rung is paused."""
+        for loss in losses:
+            lease = self._acquired(1000)
+            if lease is None:
+                return
+            lease = self._started(lease)
+            self._arrive(lease, loss)
+            self._pause(lease)
+
+    @rule(lease=held, loss=st.integers(0, 9))
+    def arrive(self, lease, loss):
+        if lease is not None and lease.trial_id is not None:
+            self._arrive(lease, loss)
+
+    def _arrive(self, lease, loss):
+        mine, goes_on = self.model[lease.ordinal], []
+        loss = float(loss) if mine.loss is None else mine.loss
+        if self._fenced(lease, lambda: goes_on.append(arrive(self.database, lease, RULE, 1, None, [loss]))):
+            mine.loss = loss
+            mine.goes_on |= mine in self._passing()
+            assert goes_on == [mine.goes_on]
+
+    @rule(lease=consumes(held))
+    def pause(self, lease):
+        if lease is not None and lease.trial_id is not None:
+            self._pause(lease)
+
+    def _pause(self, lease):
+        mine = self.model[lease.ordinal]
+        if mine.loss is None or mine.goes_on:
+            return
+        result = leases.TrialResult(lease.trial_id, lease.number, "paused", value=mine.loss)
+        if self._fenced(lease, lambda: pause(self.database, lease, result)):
+            mine.state, mine.attempts = "paused", mine.attempts - 1
+
+    @rule()
+    def end_those_without_hope(self):
+        ended = {each.number for each in end_paused(self.database, self.study_id, RULE)}
+        most = (len(self._standing()) + sum(one.may_arrive for one in self.model.values())) // 2
+        hopeless = [one for one in self._standing()[max(1, most) :] if one.state == "paused"]
+        assert ended == {one.number for one in hopeless}
+        for one in hopeless:
+            one.state, one.token = "closed", one.token + 1
+
     @invariant()
     def the_database_says_the_same(self):
         if not hasattr(self, "model"):
@@ -147,7 +222,8 @@ class LeaseMachine(RuleBasedStateMachine):
         counts = leases.counts(self.database, self.study_id)
         live = [one for one in self.model.values() if one.state == "held" and not one.expired]
         closed = [one for one in self.model.values() if one.state == "closed"]
-        assert (counts.held, counts.closed) == (len(live), len(closed))
+        paused = [one for one in self.model.values() if one.state == "paused"]
+        assert (counts.held, counts.closed, counts.paused) == (len(live), len(closed), len(paused))
         trials = leaderboard.trials(self.database, "machine")
         assert [trial.trial for trial in trials] == list(range(self.trials))
         assert self.trials <= BUDGET
