@@ -19,7 +19,8 @@ class LeaseView:
 
     Attributes:
         ordinal: number of the lease within its study, from 0.
-        state: state of the lease: ``open``, ``held``, ``expired`` (any worker may continue its trial) or ``closed``.
+        state: state of the lease: ``open``, ``held``, ``expired`` (any worker may continue its trial), ``paused`` (its
+            trial may be promoted) or ``closed``.
         trial: number of the lease's trial; None before the trial has begun.
         attempts: how often a worker has acquired the lease.
         worker: the worker that holds the lease, or held it last; None if there is none.

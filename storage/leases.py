@@ -80,9 +80,7 @@ class LeaseCounts:
 
 
 @retried
-def acquire(
-    db: Database, study_id: int, worker_id: str, seconds: float, rule: RungRule | None = None
-) -> Lease | None:
+def acquire(db: Database, study_id: int, worker_id: str, seconds: float, rule: RungRule | None = None) -> Lease | None:
     """The next lease to work on, held for ``seconds`` by the database's clock; None if there is none now.
 
     Trials that wait to be gone on with come first (expired leases, then released ones), then paused ones that are
@@ -227,11 +225,11 @@ def release(db: Database, lease: Lease, *, spend_attempt: bool) -> None:
         spend_attempt: False gives the attempt back, for a worker that leaves in order.
 
     Raises:
-        LeaseLost: another worker has the lease, or it is closed.
+        LeaseLost: another worker has the lease, or it is paused or closed.
     """
     with db.writing() as session:
         row = session.get(LeaseRow, lease.id, with_for_update=True)
-        if row is None or row.token != lease.token or row.state == "closed":
+        if row is None or row.token != lease.token or row.state in ("paused", "closed"):
             raise LeaseLost(lease.id)
         if row.state == "held":
             row.state, row.worker_id, row.expires_at = "open", None, None
@@ -250,7 +248,7 @@ def close(db: Database, lease: Lease, result: TrialResult) -> None:
         raise ValueError(f"lease {lease.id} has trial id {lease.trial_id}, not {result.trial_id}")
     with db.writing() as session:
         row = session.get(LeaseRow, lease.id, with_for_update=True)
-        if row is None or row.token != lease.token or row.state == "open":
+        if row is None or row.token != lease.token or row.state in ("open", "paused"):
             raise LeaseLost(lease.id)
         if row.state == "held":
             row.state, row.expires_at = "closed", None

@@ -163,7 +163,7 @@ def _leases(session: Session, db: Database, ids: Collection[int]) -> dict[int, t
     held = and_(LeaseRow.state == "held", LeaseRow.expires_at > db.now())
     counted = (
         select(LeaseRow.study_id, func.count().label("all"), func.count(case((held, 1))).label("held"))
-        .where(LeaseRow.study_id.in_(ids), LeaseRow.state != "closed")
+        .where(LeaseRow.study_id.in_(ids), LeaseRow.state.not_in(("closed", "paused")))
         .group_by(LeaseRow.study_id)
     )
     return {row.study_id: (row.all - row.held, row.held) for row in session.execute(counted)}

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from storage.columns import UtcDateTime, seconds_between
 from storage.database import Database
+from storage.promotion.counts import RungCount, rung_counts
 from storage.studies import priority_of
 from storage.summaries import (
     StudyKey,
@@ -54,7 +55,9 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """The state of a study at one moment: always ``budget == complete + pruned + failed + running + open``.
+    """The state of a study at one moment.
+
+    Always ``budget == complete + pruned + failed + running + paused + open``.
 
     Attributes:
         study: name of the study.
@@ -66,6 +69,7 @@ class StudyStatus:
         pruned: number of trials that were ended early.
         failed: number of trials that failed.
         running: number of trials that a worker holds now.
+        paused: number of trials that are paused at a rung, and may be promoted.
         open: number of trials that are still to be begun or continued.
         outcomes: number of ended trials by outcome.
         best_value: value of the best trial that keeps the constraints, by the leading objective if there are several.
@@ -76,6 +80,7 @@ class StudyStatus:
         training_share: share of the workers' slot time that the stored epochs took, from 0 to 1; None before a worker
             has come. Epochs that were lost and trained again count once, the time of both counts.
         priority: the study's priority. Standing workers take the studies with the highest priority first.
+        rungs: rungs that trials have reached, the lowest first; empty where no trial is paused.
     """
 
     study: str
@@ -95,6 +100,8 @@ class StudyStatus:
     objectives: list[dict[str, str]] = field(default_factory=list)
     training_share: float | None = None
     priority: int = 0
+    paused: int = 0
+    rungs: list[RungCount] = field(default_factory=list)
 
 
 # What is told how a study stands.
@@ -153,6 +160,7 @@ def status_in(session: Session, db: Database, key: StudyKey) -> StudyStatus:
         objectives=list(key.row.objectives) if key.row else [],
         training_share=_training_share(session, key, workers),
         priority=priority_of(key.row.spec) if key.row else 0,
+        rungs=rung_counts(session, key.study_id) if key.row else [],
     )
 
 
@@ -191,7 +199,7 @@ def _overview(session: Session, db: Database, key: StudyKey) -> StudyOverview:
 def _counts(session: Session, db: Database, key: StudyKey) -> dict[str, int]:
     """Number of trials by state; what is left of the budget is ``open``."""
     counted = _lease_states(db, key) if key.row else _trial_states(key)
-    counts = dict.fromkeys(("complete", "pruned", "failed", "running", "open"), 0)
+    counts = dict.fromkeys(("complete", "pruned", "failed", "running", "paused", "open"), 0)
     for state, count in session.execute(counted):
         counts["open" if state == "waiting" else state] += count
     return counts
@@ -200,7 +208,12 @@ def _counts(session: Session, db: Database, key: StudyKey) -> dict[str, int]:
 def _lease_states(db: Database, key: StudyKey) -> Select[Any]:
     # From the leases, not the trials: they are the budget.
     held = (LeaseRow.state == "held") & (LeaseRow.expires_at > db.now())
-    state = case((held, "running"), (LeaseRow.state != "closed", "open"), else_=state_column())
+    state = case(
+        (held, "running"),
+        (LeaseRow.state == "paused", "paused"),
+        (LeaseRow.state != "closed", "open"),
+        else_=state_column(),
+    )
     each = (
         select(state.label("state"))
         .select_from(LeaseRow)

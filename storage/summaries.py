@@ -46,7 +46,8 @@ class TrialSummary:
         trial: number of the trial.
         value: value of the objective, over the best epoch and its neighbour; for a trial that is not complete, of the
             epochs that it trained.
-        state: ``complete``, ``pruned``, ``failed``, ``running``, or ``waiting`` to be continued.
+        state: ``complete``, ``pruned``, ``failed``, ``running``, ``paused`` until it is promoted or ends as pruned, or
+            ``waiting`` to be continued.
         outcome: how exactly the trial ended; None while it has not ended, and for plain Optuna studies.
         params: values of the hyperparameters by their public names.
         metrics: metrics of the best epoch.
@@ -143,6 +144,7 @@ def state_column() -> ColumnElement[str]:
         # Closed, but its worker has not told Optuna yet.
         (and_(running, TrialRow.outcome.in_(SUCCESSES)), TrialRow.outcome),
         (and_(running, TrialRow.outcome.is_not(None)), "failed"),
+        (and_(running, LeaseRow.state == "paused"), "paused"),
         (and_(running, or_(LeaseRow.id.is_(None), ~unheld)), "running"),
         else_="waiting",
     )

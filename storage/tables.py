@@ -88,8 +88,8 @@ class LeaseRow(Base):
 class RungRow(Base):
     """What a trial had reached at a rung of epochs: ``losses`` of the objectives, less is better.
 
-    ``state`` is ``arrived`` until the trial goes on (``passed``) or is paused (``paused``, then ``promoted``). Of a paused trial
-    ``result`` is what it comes to if nobody takes it up again. Trials are compared with those of their ``kind``.
+    ``state`` is ``arrived`` until the trial goes on (``passed``) or is paused (``paused``, then ``promoted``). Of a
+    paused trial ``result`` is what it comes to unless it goes on. Trials are compared with those of their ``kind``.
     """
 
     __tablename__ = "tuner_rungs"

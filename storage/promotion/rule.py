@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from storage.promotion.pareto import order
+from storage.promotion.pareto import dominates, order
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,16 @@ class _Rung:
     Attributes:
         ordered: the best first.
         last: those that have not reached a higher one.
-        coming: at most so many more may reach it.
         limit: at most so many of the best will ever go on.
         passing: so many of the best go on now.
+        coming: whether more trials may reach it.
     """
 
     ordered: tuple[Arrival, ...]
     last: frozenset[int]
-    coming: int
     limit: int
     passing: int
+    coming: bool
 
     def place(self, trial: int) -> int:
         return next(place for place, each in enumerate(self.ordered) if each.trial == trial)
@@ -77,6 +77,14 @@ class _Rung:
             for place, each in enumerate(self.ordered)
             if each.trial in self.last and each.state == "paused"
         ]
+
+    def is_hopeless(self, place: int) -> bool:
+        """Whether the trial at this place will not be among those that go on, whoever comes."""
+        mine = self.ordered[place].losses
+        if self.coming and len(mine) > 1:
+            # Among several objectives only those that dominate a trial stay before it.
+            place = sum(1 for each in self.ordered if dominates(each.losses, mine))
+        return place >= self.limit
 
 
 class Rungs:
@@ -125,7 +133,7 @@ class Rungs:
         for rungs in self._by_kind.values():
             for level, rung in enumerate(rungs):
                 for place, each in rung.paused:
-                    if place >= rung.limit:
+                    if rung.is_hopeless(place):
                         gone.append(each.trial)
                     elif place >= rung.passing:
                         kept.append((-level, place, each.trial))
@@ -137,19 +145,16 @@ class Rungs:
         for level, epochs in enumerate(self._rule.rungs):
             here = [each for each in arrivals if each.rung == epochs]
             ordered = tuple(here[place] for place in order([each.losses for each in here]))
-            limit = (len(here) + coming) // self._rule.factor
-            passing = len(here) // self._rule.factor
-            if coming == 0:
-                # Nobody else will come: the best one goes on however few there are.
-                passing = max(1, passing)
-            limit = max(1, limit)
+            limit = max(1, (len(here) + coming) // self._rule.factor)
+            # Where nobody else will come the best one goes on, however few there are.
+            passing = len(here) // self._rule.factor if coming else limit
             if level >= self._highest:
                 passing, limit = 0, limit if self._may_change else 0
             last = frozenset(each.trial for each in here if self._top[each.trial] == epochs)
-            rung = _Rung(ordered, last, coming, limit, passing)
+            rung = _Rung(ordered, last, limit, passing, coming > 0)
             found.append(rung)
             under_way = sum(1 for each in here if each.trial in last and each.state in ("open", "held"))
-            waiting = sum(1 for place, _ in rung.paused if place < limit)
+            waiting = sum(1 for place, _ in rung.paused if not rung.is_hopeless(place))
             coming = under_way + waiting + min(coming, limit)
         return found
 

@@ -331,9 +331,10 @@ def space(spec: SpecFile, overrides: Overrides = [], style: Style = Format.TABLE
 
 def _print_end(status: Any) -> None:
     reason = f": {status.reason}" if status.reason else ""
+    paused = f"{status.paused} paused, " if status.paused else ""
     say(
         f"study {status.study} {status.state}{reason}. {status.complete} complete, {status.pruned} pruned, "
-        f"{status.failed} failed, {status.open} open of {status.budget} trials"
+        f"{status.failed} failed, {paused}{status.open} open of {status.budget} trials"
     )
     if status.best_trial is not None and len(status.objectives) > 1:
         leading = status.objectives[0]["metric"]
@@ -344,6 +345,6 @@ def _print_end(status: Any) -> None:
     elif status.complete:
         say(f"no complete trial keeps the constraints; `tuner best {status.study}` shows the nearest")
         raise typer.Exit(NO_COMPLETE_TRIAL)
-    elif status.open == 0 or status.state in ("finished", "failed"):
+    elif status.open == status.paused == 0 or status.state in ("finished", "failed"):
         say("no trial is complete; `tuner trials` shows why")
         raise typer.Exit(NO_COMPLETE_TRIAL)

@@ -243,8 +243,8 @@ def _said(spec: SearchSpec, found: Preflight) -> list[str]:
 def _cannot(spec: SearchSpec) -> list[str]:
     """What Optuna does not do in such a study."""
     said = []
-    if len(spec.objectives) > 1 and spec.pruner.name != "none":
-        said.append(f"Pruner {spec.pruner.name} is not used: trials are not pruned with several objectives")
+    if len(spec.objectives) > 1 and spec.pruner.name not in ("promote", "none"):
+        said.append(f"Pruner {spec.pruner.name} is not used: with several objectives only promote is")
     if spec.constraints and spec.sampler.name not in HEEDS_CONSTRAINTS:
         ranks = "they only decide which trial is best"
         said.append(f"Sampler {spec.sampler.name} does not take the constraints into account; {ranks}")

@@ -14,6 +14,7 @@ from storage.leaderboard import TrialDetail
 from storage.progress import StudyStatus
 from storage.standing import StandingPool
 from tuner.presentation.tables import Format, Record, fits, print_records, print_table, show, table_of, wide_console
+from tuner.queries.rungs import rungs_in_words
 
 if TYPE_CHECKING:
     from tuner.launch.launches import LaunchView
@@ -84,10 +85,13 @@ def status_facts(status: StudyStatus, spec: SearchSpec | None) -> dict[str, str 
     """How a study stands, by name; None for what there is nothing to say of. A plain Optuna study has no spec."""
     done = status.complete + status.pruned + status.failed
     counts = {name: getattr(status, name) for name in ("complete", "pruned", "failed", "running", "open")}
+    if status.rungs:
+        counts["paused"] = status.paused
     return {
         "trials": f"{done} of {status.budget} done: " + ", ".join(f"{n} {name}" for name, n in counts.items()),
         "priority": status.priority or None,
         "outcomes": ", ".join(f"{n} {name}" for name, n in status.outcomes.items()) or None,
+        "rungs": rungs_in_words(status.rungs),
         "training": _training(status),
         "best": _best(status, spec),
     }
@@ -97,7 +101,8 @@ def status_line(status: StudyStatus) -> str:
     """A study's state, progress and best value, on one line."""
     done = status.complete + status.pruned + status.failed
     best = f", best {show(status.best_value)} (trial {status.best_trial})" if status.best_trial is not None else ""
-    counts = f"{done} of {status.budget} trials done, {status.running} running, {status.open} open"
+    paused = f", {status.paused} paused" if status.paused else ""
+    counts = f"{done} of {status.budget} trials done, {status.running} running{paused}, {status.open} open"
     return f"study {status.study} {status.state}: {counts}{best}"
 
 

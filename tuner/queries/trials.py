@@ -13,11 +13,11 @@ from tuner.queries.logs import pieces
 from tuner.queries.paging import USUAL_PAGE, Page, cursor_after, paged, position_in
 from tuner.study.open_study import OpenStudy
 from tuner.study.storage_access import Storage, open_storage
-from tuner.trial.outcome import Outcome
+from tuner.trial.outcome import ENDS
 
 USUAL_BEST = 5
 _MOST_TRIALS = 2**31
-TRIAL_STATES = ("running", "waiting", *(outcome.value for outcome in Outcome if outcome is not Outcome.INTERRUPTED))
+TRIAL_STATES = ("running", "waiting", "paused", *(outcome.value for outcome in ENDS))
 
 
 def best_trials(study: str, k: int | None = None, *, storage: Storage = None) -> list[TrialSummary]:

@@ -11,6 +11,7 @@ import yaml
 from storage.history import StudyHistory, TrialHistory
 from storage.urls import mask_password
 from tuner.queries.measures import measures
+from tuner.queries.rungs import rungs_in_words
 
 _SECRET = re.compile(r"pass|pwd|secret|token|credential", re.IGNORECASE)
 _SHOWN_PRINT = 12
@@ -33,6 +34,8 @@ def head(history: StudyHistory) -> dict[str, str]:
     found["Objective"] = ", ".join(f"{each.name} ({each.better} is better)" for each in measures(history))
     found["Best value"] = _best(history)
     found["Trials"] = f"{done:,} of {status.budget:,} ended"
+    if rungs := rungs_in_words(status.rungs):
+        found["Rungs"] = rungs
     found["Time spent"] = _time(history)
     if record is not None:
         found["Data"] = _data(record.summary)

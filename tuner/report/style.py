@@ -20,6 +20,7 @@ OUTCOMES = {
     "timed_out": "#ec4899",
     "failed": RED,
     "running": BLUE,
+    "paused": "#0891b2",
     "waiting": "#64748b",
 }
 _LONGEST = 60

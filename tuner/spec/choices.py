@@ -24,7 +24,7 @@ from pydantic_core import CoreSchema
 from tuner.spec.field_types import CODE, PositiveInt, Section, is_attribute, or_short_form, resolve_code
 
 SAMPLERS = ("tpe", "random", "gp", "cmaes", "qmc", "nsga2", "grid", "brute_force")
-PRUNERS = ("asha", "hyperband", "median", "percentile", "patient", "threshold", "none")
+PRUNERS = ("asha", "promote", "hyperband", "median", "percentile", "patient", "threshold", "none")
 SPACES = ("image", "text", "structured")
 # Optuna's CMA-ES knows one objective only.
 ONE_OBJECTIVE = ("cmaes",)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Direction = Literal["maximize", "minimize"]
 
 # Measured of every trained model where an objective or a constraint names them; less is better.
-MEASURES = ("parameters", "export_bytes", "latency_ms")
+PARAMETERS = "parameters"
+MEASURES = (PARAMETERS, "export_bytes", "latency_ms")
 # The metric by which the database tells the executions of a trial apart, from 1; where there is one it is not there.
 EXECUTION = "execution"
 

@@ -95,9 +95,9 @@ class SearchSpec(Section):
     )
     pruner: Pruner = Field(
         default=Pruner(),
-        description="How trials that fall behind the others are ended early: `asha`, `hyperband`, `median`, "
-        "`percentile`, `patient`, `threshold` or `none`. The default spends most epochs on the best trials. Options of "
-        "Optuna's pruner go beside its name.",
+        description="How trials that fall behind the others are ended early: `asha`, `promote`, `hyperband`, "
+        "`median`, `percentile`, `patient`, `threshold` or `none`. The default spends most epochs on the best trials; "
+        "`promote` pauses the others instead of ending them. Options go beside the name.",
         examples=[{"name": "median", "n_warmup_steps": 4}],
     )
     warm_start: WarmStart | None = Field(

@@ -86,7 +86,7 @@ class Recorder(keras.callbacks.Callback):
         best: the model's variables as the validation of its best epoch saw them; empty before the first.
         champion: likewise of the best one among the trial's earlier executions.
         decision: the worker's last decision.
-        keeps_model: whether the worker wants the model of the best epoch, of a trial that it has pruned.
+        keeps_model: whether the worker wants the model of the best epoch, of a trial that it has pruned or paused.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class Recorder(keras.callbacks.Callback):
                 self.decision, self.keeps_model = answer.decision, answer.keeps_model
         if self.decision == "stop" or self._channel.stop_requested.is_set():
             raise Interrupted
-        if self.decision in ("prune", "finish"):
+        if self.decision in ("prune", "pause", "finish"):
             self.model.stop_training = True
 
     def conclude(self, result: Any) -> None:

@@ -108,6 +108,8 @@ def execute(
             arrange=recorder.last_of,
         ).run()
         recorder.conclude(result)
+        if recorder.decision == "pause":
+            attempt.writer.write()
     except Interrupted:
         attempt.writer.write()
         raise

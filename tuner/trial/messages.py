@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 from tuner.processes.messages import Message
 from tuner.trial.outcome import Outcome
 
-Decision = Literal["continue", "prune", "finish", "stop"]
+Decision = Literal["continue", "prune", "pause", "finish", "stop"]
 
 
 class Building(Message):
@@ -95,9 +95,10 @@ class Suggested(Message):
 
 
 class Verdict(Message):
-    """The answer to an epoch: go on, end here as pruned, end here as complete, or keep a checkpoint and leave.
+    """The answer to an epoch: go on, end here as pruned, be laid aside as if pruned but with a checkpoint, end here as
+    complete, or keep a checkpoint and leave.
 
-    ``keeps_model`` says of a trial that is pruned whether its best epoch's model is worth keeping.
+    ``keeps_model`` says of a trial that is pruned or paused whether its best epoch's model is worth keeping.
     """
 
     type: Literal["verdict"] = "verdict"

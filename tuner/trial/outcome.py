@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 class Outcome(StrEnum):
     COMPLETE = "complete"
     PRUNED = "pruned"
+    PAUSED = "paused"
     DIVERGED = "diverged"
     INFEASIBLE = "infeasible"
     OUT_OF_MEMORY = "out_of_memory"
@@ -25,7 +26,7 @@ class Policy:
 
     Attributes:
         told: the state that Optuna is told, which decides what the sampler learns and where the trial is counted;
-            None leaves the trial running, to be adopted.
+            None leaves the trial running, to be gone on with.
         retried: the same trial is attempted again, until its attempts are spent; then it has failed.
         keeps_model: the best epoch's model is kept if it ranks among the ``keep_checkpoints`` best.
         blames_setup: several of these in a row with one cause mean that the setup is broken, not the trial.
@@ -40,6 +41,8 @@ class Policy:
 POLICIES: dict[Outcome, Policy] = {
     Outcome.COMPLETE: Policy(TrialState.COMPLETE, keeps_model=True),
     Outcome.PRUNED: Policy(TrialState.PRUNED, keeps_model=True),
+    # Until it is promoted, or has ended as a pruned one.
+    Outcome.PAUSED: Policy(None, keeps_model=True),
     # A learning rate that diverges is knowledge: Optuna's samplers rank a pruned trial among the worse ones.
     Outcome.DIVERGED: Policy(TrialState.PRUNED),
     Outcome.INFEASIBLE: Policy(TrialState.FAIL, blames_setup=True),
@@ -48,3 +51,6 @@ POLICIES: dict[Outcome, Policy] = {
     Outcome.FAILED: Policy(TrialState.FAIL, blames_setup=True),
     Outcome.INTERRUPTED: Policy(None, retried=True),
 }
+
+# How a trial ends; after the others it goes on.
+ENDS = tuple(outcome for outcome, policy in POLICIES.items() if policy.told is not None)

@@ -30,6 +30,9 @@ from tuner.trial.space import load_space
 from tuner.trial.state import assign
 from tuner.trial.store_news import StoreNews
 
+# What the worker may decide before a trial has trained to its end.
+_OUTCOMES = {"prune": Outcome.PRUNED, "pause": Outcome.PAUSED}
+
 
 def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     """Trains the trial from its start or its latest resume checkpoint.
@@ -52,10 +55,10 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
     )
     recorder, model = _train(attempt, _resumed(attempt, news))
     result = summed_up(recorder.progress.all_ended, recorder.objective)
-    parameters, is_pruned = parameters_of(model.network), recorder.decision == "prune"
+    parameters, outcome = parameters_of(model.network), _OUTCOMES.get(recorder.decision, Outcome.COMPLETE)
     kept: KeptModel | None = None
     reason: str | None = None
-    if is_pruned and not recorder.keeps_model:
+    if outcome is not Outcome.COMPLETE and not recorder.keeps_model:
         measures = known_measures(spec, parameters, result.metrics)
     else:
         assign(model.network.variables, recorder.best_of_all())
@@ -69,7 +72,7 @@ def run_trial(assignment: Assignment, channel: Channel) -> Finished:
         # As everywhere where trials are compared.
         measures = measures | {spec.objective.metric: result.value}
     return Finished(
-        outcome=Outcome.PRUNED if is_pruned else Outcome.COMPLETE,
+        outcome=outcome,
         value=result.value,
         best_epoch=result.best_epoch,
         metrics=result.metrics,
@@ -98,7 +101,10 @@ def _train(attempt: Attempt, snapshot: Snapshot | None) -> tuple[Recorder, Stage
         # What `fit` asks for later on says nothing about the executions after this one.
         batch_size = batch_size_of(attempt.hp, attempt.spec)
         recorder = execute(attempt, model, batch_size, progress, champion, snapshot)
-    while recorder.decision != "prune" and recorder.progress.execution + 1 < attempt.spec.training.executions_per_trial:
+    while (
+        recorder.decision not in _OUTCOMES
+        and recorder.progress.execution + 1 < attempt.spec.training.executions_per_trial
+    ):
         progress, champion = recorder.progress.next_execution(), recorder.best_of_all()
         print(f"execution {progress.execution + 1} begins", flush=True)
         # Else layers and metrics would be called dense_1 and auc_1.

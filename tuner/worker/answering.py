@@ -15,6 +15,7 @@ from tuner.trial.messages import Building, Built, Decision, EpochDone, Suggest, 
 from tuner.worker.closing import MOST_KEPT, reaches_target
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.patience import Patience
+from tuner.worker.promoting import Promotion
 from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial
 
@@ -36,12 +37,14 @@ class Answerer:
         stopping: Callable[[], bool],
         remaining: RemainingTime,
         metrics: WorkerMetrics,
+        promotion: Promotion,
     ) -> None:
         self._study = study
         self._patiently = patiently
         self._stopping = stopping
         self._remaining = remaining
         self._metrics = metrics
+        self._promotion = promotion
 
     def answer(self, running: RunningTrial, message: Building | Suggest | Built | EpochDone) -> None:
         """Raises LeaseLost when another worker has the trial."""
@@ -83,8 +86,9 @@ class Answerer:
         pruned = False
         if value is not None and done.execution == 0 and len(self._study.spec.objectives) == 1:
             pruned = self._patiently(running.live.report, done.epoch, value) and not self._is_whole(done)
-        decision = self._decide(running, done, pruned)
-        keeps = decision != "prune" or self._patiently(self._ranks, running)
+        paused = self._patiently(self._promotion.pauses, running, done)
+        decision = self._decide(running, done, pruned, paused)
+        keeps = value is None or decision not in ("prune", "pause") or self._patiently(self._ranks, value)
         running.process.send(Verdict(epoch=done.epoch, decision=decision, keeps_model=keeps))
 
     def _is_whole(self, done: EpochDone) -> bool:
@@ -92,19 +96,21 @@ class Answerer:
         training = self._study.spec.training
         return done.epoch == training.epochs and training.executions_per_trial == 1
 
-    def _ranks(self, running: RunningTrial) -> bool:
-        """Whether a trial that is pruned now would be among those whose models are kept."""
+    def _ranks(self, value: float) -> bool:
+        """Whether a trial of this value that is pruned or paused would be among those whose models are kept."""
         study = self._study
         maximize = study.spec.objective.direction == "maximize"
-        better = leases.better_kept(study.database, study.id, running.live.best_so_far(), maximize=maximize)
+        better = leases.better_kept(study.database, study.id, value, maximize=maximize)
         return better < (study.spec.keep_checkpoints or MOST_KEPT)
 
-    def _decide(self, running: RunningTrial, done: EpochDone, pruned: bool) -> Decision:
+    def _decide(self, running: RunningTrial, done: EpochDone, pruned: bool, paused: bool) -> Decision:
         if self._stopping():
             running.stop_sent = True
             return "stop"
         if self._reaches_target(running, done) or self._remaining.is_over:
             return "finish"
+        if paused:
+            return "pause"
         return "prune" if pruned else "continue"
 
     def _reaches_target(self, running: RunningTrial, done: EpochDone) -> bool:

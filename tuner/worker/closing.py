@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from storage import leaderboard, leases, studies
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
+from storage.promotion.rows import end_paused, pause
+from storage.promotion.rule import RungRule
 from tuner.spec.constraints import total_violation, violations
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.metrics import WorkerMetrics
-from tuner.worker.optuna_trials import ATTEMPTS_ATTRIBUTE, LiveTrial, OptunaTrials
+from tuner.worker.optuna_trials import ATTEMPTS_ATTRIBUTE, OUTCOME_ATTRIBUTE, LiveTrial, OptunaTrials
 from tuner.worker.running import RunningTrial
 
 _log = logging.getLogger(__name__)
@@ -35,12 +37,15 @@ class TrialCloser:
         self._metrics = metrics
 
     def conclude(self, running: RunningTrial, finished: Finished) -> None:
-        """Releases the lease for another attempt, or closes it.
+        """Releases the lease for another attempt, pauses it, or closes it.
 
         Raises:
             LeaseLost: another worker has adopted the trial; nothing was written.
         """
         self._keep_log(running)
+        if finished.outcome is Outcome.PAUSED:
+            self._pause(running, finished)
+            return
         if POLICIES[finished.outcome].retried:
             is_free = running.stop_sent or running.excused
             if is_free or not self._spent(running, finished):
@@ -56,6 +61,25 @@ class TrialCloser:
         self.close(running.lease, running.live, self._result(running.lease, finished, running))
         if finished.ends_study:
             self._end("failed", f"trial {running.number} ended the search: {finished.reason}")
+
+    def _pause(self, running: RunningTrial, finished: Finished) -> None:
+        # First, since nothing may be written to it when another worker has promoted it.
+        running.live.remember(OUTCOME_ATTRIBUTE, finished.outcome.value)
+        pause(self._study.database, running.lease, self._result(running.lease, finished, running))
+        _log.info("trial %d: paused after epoch %d", running.number, running.epochs)
+
+    def end_paused(self, trials: OptunaTrials, rule: RungRule | None) -> None:
+        """Ends, as pruned, the paused trials that will never go on.
+
+        Args:
+            rule: says which; None for a study that has ended.
+        """
+        for result in end_paused(self._study.database, self._study.id, rule):
+            live = trials.open_closed(result.trial_id, result.number)
+            self._tell(live, result)
+            self._tidy(result)
+            self._metrics.ended(result.outcome)
+            self._judge_study(live, result)
 
     def _keep_log(self, running: RunningTrial) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Trials as a sampler sees them: what a pruned trial is worth is what it would have come to.
+"""Trials as a sampler sees them: what a pruned or paused trial is worth is what it would have come to.
 
 Optuna's samplers put every completed trial above every pruned one, or see the completed ones alone. So a trial that
 nothing could prune, since it was the first, would teach more than one that was better in every epoch and ended later.
@@ -23,6 +23,8 @@ from tuner.worker.seen_study import seen_as
 from tuner.worker.wrapped_sampler import WrappedSampler
 
 Curve = tuple[float, ...]
+# The outcome of a trial that has not ended: it was paused, and may go on by now.
+PAUSED, PROMOTED = "paused", "promoted"
 
 
 class Comparison:
@@ -31,37 +33,51 @@ class Comparison:
     def __init__(self) -> None:
         self._curves: dict[int, Curve] = {}
         self._gains: list[list[float]] = []
-        self._known = 0
-        self._typical: list[float] = []
+        self._ended: set[int] = set()
+        self._typical: list[float] | None = None
 
     def of(self, trials: Sequence[FrozenTrial], maximize: bool) -> list[FrozenTrial]:
-        """The trials, with each one that the pruner ended as a completed one of the value that it would have come to.
+        """The trials, each one that was pruned or paused as a completed one of the value that it would have come to.
 
         Args:
             trials: of one study, some of which may have been given before.
         """
         for each in trials:
-            if each.number not in self._curves and each.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            if each.state is TrialState.COMPLETE or _is_halted(each):
                 self._learn(each, maximize)
-        if self._known != len(self._curves):
-            self._known, self._typical = len(self._curves), [median(gains) for gains in self._gains]
-        return [self._worth(each) if each.state is TrialState.PRUNED else each for each in trials]
+        if self._typical is None:
+            self._typical = [median(gains) for gains in self._gains]
+        return [self._worth(each) if _is_halted(each) else each for each in trials]
 
     def _learn(self, trial: FrozenTrial, maximize: bool) -> None:
+        known = self._curves.get(trial.number)
+        if known is not None and trial.number in self._ended:
+            return
+        if trial.state.is_finished():
+            self._ended.add(trial.number)
         curve = _best_so_far(trial, maximize)
         self._curves[trial.number] = curve
-        self._gains += [[] for _ in range(len(curve) - 1 - len(self._gains))]
-        for epoch, gains in enumerate(self._gains[: max(0, len(curve) - 1)]):
-            gains.append(curve[epoch + 1] - curve[epoch])
+        # A paused trial has been here before, with fewer epochs.
+        for epoch in range(max(0, len(known or ()) - 1), len(curve) - 1):
+            if epoch == len(self._gains):
+                self._gains.append([])
+            self._gains[epoch].append(curve[epoch + 1] - curve[epoch])
+            self._typical = None
 
     def _worth(self, trial: FrozenTrial) -> FrozenTrial:
         curve = self._curves[trial.number]
-        if not curve:
+        if not curve or self._typical is None:
             return trial
         seen = copy.copy(trial)
         seen.state = TrialState.COMPLETE
         seen.values = [curve[-1] + sum(self._typical[len(curve) - 1 :])]
         return seen
+
+
+def _is_halted(trial: FrozenTrial) -> bool:
+    """Whether it was pruned, or has been paused: an end that is known for now."""
+    paused = trial.state is TrialState.RUNNING and trial.user_attrs.get("outcome") in (PAUSED, PROMOTED)
+    return trial.state is TrialState.PRUNED or paused
 
 
 def _best_so_far(trial: FrozenTrial, maximize: bool) -> Curve:

@@ -24,7 +24,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from tuner.errors import LaunchError
-from tuner.trial.outcome import Outcome
+from tuner.trial.outcome import ENDS
 from tuner.worker.settings import METRICS_PREFIX, WorkerSettings
 
 _log = logging.getLogger(__name__)
@@ -50,9 +50,8 @@ class WorkerMetrics:
             ["outcome"],
             registry=self.registry,
         )
-        for outcome in Outcome:
-            if outcome is not Outcome.INTERRUPTED:
-                self._trials.labels(outcome.value)
+        for outcome in ENDS:
+            self._trials.labels(outcome.value)
         self.attempts_released = self._counter(
             "attempts_released", "Number of attempts that were released so that another attempt continues the trial."
         )

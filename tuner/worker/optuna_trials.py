@@ -29,6 +29,8 @@ from tuner.worker.sampling import make_pruner, make_sampler
 from tuner.worker.untried import is_used_up
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
+# What other tools show of how a trial ended.
+OUTCOME_ATTRIBUTE = "outcome"
 
 
 class _Study(optuna.Study):
@@ -119,11 +121,6 @@ class LiveTrial:
                 self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, value)
             return self._study.pruner.prune(self._study, self.frozen())
 
-    def best_so_far(self) -> float:
-        """What was reported last."""
-        reported = self.frozen().intermediate_values
-        return reported[max(reported)]
-
     def remember(self, key: str, value: Any) -> None:
         with optuna_errors():
             self._trial.storage.set_trial_user_attr(self._trial_id, key, value)
@@ -187,12 +184,16 @@ def live_trial(study: str, storage: Any, trial_id: int, sampler: BaseSampler, pr
 
 
 class OptunaTrials:
-    """Opens the trials of one study for sampling, reporting and telling."""
+    """Opens the trials of one study for sampling, reporting and telling.
+
+    Attributes:
+        pruner: as the spec has it.
+    """
 
     def __init__(self, study: OpenStudy) -> None:
         self._study = study
-        pruner, kind = make_pruner(study.spec), study.record.space.get("kind")
-        self._pruner = pruner if kind is None else WithinKinds(pruner, kind)
+        self.pruner, kind = make_pruner(study.spec), study.record.space.get("kind")
+        self._pruner = self.pruner if kind is None else WithinKinds(self.pruner, kind)
         self._comparison = Comparison()
 
     def open(self, lease: Lease) -> LiveTrial:

@@ -23,6 +23,7 @@ class RunningTrial:
         fruitless: attempts since the trial's last new epoch, this one included.
         stop_sent: this worker asked the process to leave, so leaving costs no attempt.
         excused: what ended the process is no fault of the trial, and costs no attempt.
+        is_pausing: it was told to be laid aside at a rung.
         words_lost: an epoch of it could not be stored, since the worker had to leave while the database was away.
             Nothing that comes after it may be stored either: whoever goes on with the trial tells all of it again.
     """
@@ -37,6 +38,7 @@ class RunningTrial:
     fruitless: int = 1
     stop_sent: bool = False
     excused: bool = False
+    is_pausing: bool = False
     words_lost: bool = False
 
     @property

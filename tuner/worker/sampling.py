@@ -24,6 +24,7 @@ from tuner.spec.problems import SpecModel, problems_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import trial_seed
 from tuner.worker.comparing import ComparingSampler, Comparison
+from tuner.worker.rungs import Promote
 from tuner.worker.untried import UntriedSampler
 
 Grid = Mapping[str, Sequence[Any]]
@@ -43,6 +44,8 @@ _YAML_TYPES: Mapping[str, Any] = {
 _ONE_SEED = ("qmc", "grid")
 # These visit every point once; a first trial with defaults would be one point too many.
 ENUMERATING = ("grid", "brute_force")
+# A trial is neither patient twice, nor paused out of patience.
+_NOT_WRAPPED = ("patient", "promote")
 # These choose by what trials came to.
 _LEARNING = ("tpe", "gp", "cmaes", "nsga2")
 # These look at the constraints of the trials before; to the others a violating trial is as good as any.
@@ -83,19 +86,20 @@ def make_sampler(
 
 
 def make_pruner(spec: SearchSpec) -> pruners.BasePruner:
-    """The study's pruner; none where there are several objectives, for Optuna's know one only.
+    """The study's pruner; where there are several objectives none but ``promote``, for Optuna's know one only.
 
     Raises:
         SpecError: an option is unknown or has an impossible value.
     """
     pruner = _pruner("pruner", spec.pruner, spec.training.epochs)
-    return pruner if len(spec.objectives) == 1 else pruners.NopPruner()
+    knows_all = len(spec.objectives) == 1 or isinstance(pruner, Promote)
+    return pruner if knows_all else pruners.NopPruner()
 
 
 def _tpe(spec: SearchSpec, seed: int, grid: Grid | None, options: dict[str, Any]) -> samplers.BaseSampler:
     # Each group of parameters with the same conditions is modelled by itself. Where halving ends most of the random
     # trials early, twice as many cost little; a built-in space begins with configurations that are better than those.
-    halved = spec.pruner.name == "asha" and len(spec.objectives) == 1
+    halved = spec.pruner.name == "promote" or (spec.pruner.name == "asha" and len(spec.objectives) == 1)
     twice = halved and not spec.space.is_built_in
     options = {"multivariate": True, "group": True, "n_startup_trials": _startup(spec) * (2 if twice else 1)} | options
     return _made(samplers.TPESampler, options, seed=seed)
@@ -189,6 +193,9 @@ def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> 
         # A quarter passes a sixteenth of the epochs, and a quarter of those a quarter: docs/decisions/0014.
         defaults = {"min_resource": max(1, epochs // 16), "reduction_factor": 4}
         return _made(pruners.SuccessiveHalvingPruner, defaults | options)
+    if name == "promote":
+        defaults = {"min_resource": max(1, epochs // 16), "reduction_factor": 4}
+        return _made(Promote, defaults | options, epochs=epochs)
     if name == "hyperband":
         return _made(pruners.HyperbandPruner, {"min_resource": 1, "max_resource": epochs} | options)
     if name == "median":
@@ -201,8 +208,8 @@ def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> 
         wrapped = Pruner.model_validate(options.pop("wrapped", "median"))
     except ValidationError as error:
         raise _WrongOptions([Problem("wrapped", problems_of(error, SpecModel(Pruner))[0].message)]) from None
-    if wrapped.name == "patient":
-        raise _WrongOptions([Problem("wrapped", f"one of {', '.join(p for p in PRUNERS if p != 'patient')}")])
+    if wrapped.name in _NOT_WRAPPED:
+        raise _WrongOptions([Problem("wrapped", f"one of {', '.join(p for p in PRUNERS if p not in _NOT_WRAPPED)}")])
     inner = _pruner(f"{key}.wrapped", wrapped, epochs)
     return _made(_Patient, {"patience": 3} | options, wrapped_pruner=inner)
 

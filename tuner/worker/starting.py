@@ -12,8 +12,9 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
 from tuner.worker.closing import TrialCloser
+from tuner.worker.comparing import PROMOTED
 from tuner.worker.devices import SlotPlan
-from tuner.worker.optuna_trials import OptunaTrials
+from tuner.worker.optuna_trials import OUTCOME_ATTRIBUTE, OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
 from tuner.worker.sampling import ENUMERATING
@@ -65,7 +66,10 @@ class TrialStarter:
             keys = resume_keys(self._study.artifacts, lease)
             self._patiently(leases.save_resume, self._study.database, lease, what_was_found(lease, keys, recorded))
             assignment = assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
-        _log.info("trial %d: attempt %d starts", lease.number, lease.attempts)
+        if lease.promoted:
+            self._patiently(live.remember, OUTCOME_ATTRIBUTE, PROMOTED)
+        said = "is promoted" if lease.promoted else f"attempt {lease.attempts} starts"
+        _log.info("trial %d: %s", lease.number, said)
         process = TrialProcess(assignment.model_dump_json())
         return RunningTrial(lease=lease, live=live, process=process, assignment=assignment, fruitless=fruitless)
 

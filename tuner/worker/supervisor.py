@@ -34,6 +34,7 @@ from tuner.worker.metrics import Publishing, WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.preparing import prepare_on_node
+from tuner.worker.promoting import Promotion
 from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial, Slot
 from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
@@ -72,6 +73,7 @@ class Supervisor:
         self._metrics.describe(settings.study, self._id, self._versions["keras-champion"], self._gpus)
         self._metrics.watch_slots(len(self._slots), self._number_busy)
         self._trials = OptunaTrials(self._study)
+        self._promotion = Promotion(self._study, self._trials.pruner)
         self._closer = TrialCloser(self._study, settings.max_attempts, self._metrics)
         self._remaining = RemainingTime()
         self._answerer = Answerer(
@@ -80,6 +82,7 @@ class Supervisor:
             lambda: self._state in ("stopping", "stopped"),
             self._remaining,
             self._metrics,
+            self._promotion,
         )
         self._state: str = self._study.record.state
         self._polled = -math.inf
@@ -119,6 +122,7 @@ class Supervisor:
                     self._patiently(self._closer.tell_untold, self._trials)
                     self._patiently(self._closer.end_if_all_closed)
                     self._loop()
+                    self._end_paused_of_an_ended_study()
                 self._leave_orderly()
             finally:
                 self._leave()
@@ -198,9 +202,7 @@ class Supervisor:
     def _fill_slots(self) -> None:
         for slot in self._slots:
             while slot.running is None and self._may_start():
-                lease = self._patiently(
-                    leases.acquire, self._study.database, self._study.id, self._id, self._settings.lease_seconds
-                )
+                lease = self._acquired()
                 if lease is None:
                     return
                 try:
@@ -214,10 +216,18 @@ class Supervisor:
                     self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
                     return
 
+    def _acquired(self) -> Lease | None:
+        seconds, rule = self._settings.lease_seconds, self._promotion.rule
+        return self._patiently(leases.acquire, self._study.database, self._study.id, self._id, seconds, rule)
+
     def _may_start(self) -> bool:
         leaving = self._leaving.requested.is_set() or self._leaving.draining.is_set()
         is_worked_on = self._state == "running" and not leaving and self._remaining.suffices()
         return is_worked_on and self._store.seems_there()
+
+    def _end_paused_of_an_ended_study(self) -> None:
+        if self._promotion.rule is not None and self._state == "finished":
+            self._patiently(self._closer.end_paused, self._trials, None)
 
     # --- listening
 
@@ -262,6 +272,8 @@ class Supervisor:
         if POLICIES[finished.outcome].retried and not running.stop_sent:
             running.excused = self._store.has_failed_now()
         self._patiently(self._closer.conclude, running, finished)
+        if self._promotion.rule is not None:
+            self._patiently(self._closer.end_paused, self._trials, self._promotion.rule)
         # What was concluded may have ended the study, and no trial starts after that.
         self._polled = -math.inf
 
