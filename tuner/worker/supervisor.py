@@ -20,6 +20,7 @@ from typing import Any
 from storage import leases, studies, workers
 from storage.database import Database
 from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
+from storage.leases import Lease
 from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished, Stop, StoreState
