@@ -11,6 +11,7 @@ import keras_tuner
 
 from search_spaces.statistics import CountTokens, FindThresholds, Statistics, TargetStatistics
 
+Link = Literal["identity", "log"]
 LabelForm = Literal["given", "integer", "one_hot"]
 Labels = Literal["auto", "integer", "one_hot"]
 Task = Literal["classification", "multi_label", "regression", "none"]
@@ -59,6 +60,8 @@ class Target:
         class_names: of classification and multi-label; class ``i`` is ``class_names[i]``.
         class_counts: training examples of each class (multi-label: with each label).
         statistics: of regression.
+        link: of regression, what becomes of a prediction before it is learned: ``"log"`` suits skewed numbers of at
+            least 0, whose errors grow with them.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Target:
     class_names: tuple[str, ...] = ()
     class_counts: tuple[int, ...] = ()
     statistics: TargetStatistics | None = None
+    link: Link = "identity"
 
 
 @dataclass(frozen=True)

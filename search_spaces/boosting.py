@@ -135,7 +135,8 @@ class Boosters:
         columns = y.reshape(len(y), outputs_of(target))
         if target.task == "regression":
             columns = standardized(target, columns)
-            return [self._grower("Regressor", columns[:, each], (each,)) for each in range(columns.shape[1])]
+            loss = {"loss": "poisson" if target.link == "log" else "squared_error"}
+            return [self._grower("Regressor", columns[:, each], (each,), **loss) for each in range(columns.shape[1])]
         return [
             grower for each in range(columns.shape[1]) for grower in self._of_two(columns[:, each] > 0.5, place=each)
         ]
@@ -156,13 +157,13 @@ class Boosters:
         outputs = there[1:] if len(there) == 2 else there
         return [self._grower("Classifier", classes, tuple(outputs.tolist()))]
 
-    def _grower(self, kind: str, target: npt.NDArray[Any], outputs: tuple[int, ...]) -> _Grower:
+    def _grower(self, kind: str, target: npt.NDArray[Any], outputs: tuple[int, ...], **more: Any) -> _Grower:
         # Threads that wait at full speed take many times as long where others work too. OpenMP reads it when it is
         # loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from sklearn import ensemble
 
-        return _Grower(getattr(ensemble, f"HistGradientBoosting{kind}")(**self._options), target, outputs)
+        return _Grower(getattr(ensemble, f"HistGradientBoosting{kind}")(**self._options, **more), target, outputs)
 
 
 def _tree(nodes: npt.NDArray[Any], bins: Bins) -> Tree:

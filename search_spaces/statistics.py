@@ -90,10 +90,17 @@ Statistics = NumberStatistics | CategoryStatistics | TextStatistics
 
 @dataclass(frozen=True)
 class TargetStatistics:
-    """Mean and variance of each number of a regression target, shape (numbers,)."""
+    """Of each number of a regression target, shape (numbers,); what nobody found is empty.
+
+    Attributes:
+        least: the smallest one.
+        skewness: the third standardized moment.
+    """
 
     mean: tuple[float, ...]
     variance: tuple[float, ...]
+    least: tuple[float, ...] = ()
+    skewness: tuple[float, ...] = ()
 
 
 Standardization = Literal["lower_and_strip_punctuation", "lower", "strip_punctuation"] | None

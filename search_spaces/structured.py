@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -72,9 +73,10 @@ class StructuredSpace(SearchSpace):
         families = self.families
         family = ask.ask_family(hp, families)
         ask.ask_class_weight(hp, self.data.target)
+        link = ask.ask_link(hp, self.data.target)
         if family == "boosted":
             with only_for(hp, ["boosted"], families):
-                return StructuredConfig(family, boosting=ask.ask_boosting(hp, self.table.columns))
+                return StructuredConfig(family, boosting=ask.ask_boosting(hp, self.table.columns), link=link)
         with only_for(hp, [each for each in families if each != "boosted"], families):
             categories = ask.ask_categories(hp, self.table)
         kin = [each for each in families if each in (PLAIN if family in PLAIN else [family])]
@@ -89,6 +91,7 @@ class StructuredSpace(SearchSpace):
             categories=ask.ask_crosses(hp, categories, self.table, family, families),
             network=network,
             optimization=optimization,
+            link=link,
         )
 
     def _ask_network(self, hp: keras_tuner.HyperParameters, family: Family) -> Network | None:
@@ -107,7 +110,7 @@ class StructuredSpace(SearchSpace):
 
     def build_config(self, config: StructuredConfig) -> StagedModel:
         """The model of a configuration, its network compiled."""
-        target = self.data.target
+        target = replace(self.data.target, link=config.link)
         if config.boosting is not None:
             model = preprocessing_for_trees(self.data.inputs, self.table)
             network = network_of(self.table.columns, capacity_of(config.boosting, target), target, config.family)
@@ -137,7 +140,9 @@ class StructuredSpace(SearchSpace):
         # It loads scikit-learn.
         from search_spaces.boosted_fit import fit_boosted
 
-        return fit_boosted(model, config.boosting, self.data.target, self.epochs, *args, **kwargs)
+        return fit_boosted(
+            model, config.boosting, replace(self.data.target, link=config.link), self.epochs, *args, **kwargs
+        )
 
 
 def _check_target(data: DataSummary) -> None:

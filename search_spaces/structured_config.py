@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from search_spaces.base import Link
 from search_spaces.optimization import Optimization
 
 Family = Literal["boosted", "tabm", "realmlp", "mlp", "residual", "wide_and_deep", "cross", "linear"]
@@ -109,7 +110,7 @@ class StructuredConfig:
     """One configuration.
 
     Boosted trees have ``boosting`` alone. Networks have ``optimization``, ``numbers`` or ``categories`` where the data
-    has such columns, and ``network`` unless they are linear.
+    has such columns, and ``network`` unless they are linear. ``link`` is that of the target.
     """
 
     family: Family
@@ -118,3 +119,4 @@ class StructuredConfig:
     network: Network | None = None
     optimization: Optimization | None = None
     boosting: Boosting | None = None
+    link: Link = "identity"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import keras_tuner
 
-from search_spaces.base import Target
+from search_spaces.base import Link, Target
 from search_spaces.families import only_for
 from search_spaces.optimization import Optimization
 from search_spaces.structured_columns import CategoryColumn, Table
@@ -21,7 +21,7 @@ from search_spaces.structured_config import (
     NumberEncoding,
     Numbers,
 )
-from search_spaces.targets import imbalanced
+from search_spaces.targets import imbalanced, may_be_logarithmic
 
 _BINS = (8, 16, 32)
 # Wider inputs make the first layer the whole model.
@@ -219,6 +219,13 @@ _TRAINING = {
     "realmlp": Training(rate=2.5e-3, decay=3e-1, schedule="restarts", smoothing=0.1, beta_2=0.95),
 }
 _PLAIN_TRAINING = Training(rate=1e-3, decay=1e-2, schedule="warmup_cosine")
+
+
+def ask_link(hp: keras_tuner.HyperParameters, target: Target) -> Link:
+    """Asks whether skewed numbers are learned as they are or through a logarithm."""
+    if not may_be_logarithmic(target):
+        return "identity"
+    return "log" if hp.Choice("target_scale", ["log", "linear"], default="log") == "log" else "identity"
 
 
 def ask_optimization(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, Literal
 
 import keras
@@ -15,11 +17,23 @@ from search_spaces.base import Target
 _THRESHOLDS = 1000
 # Two classes of which the rarer one has a smaller share than this are imbalanced.
 _RARE = 0.2
+# Bulmer, Principles of Statistics, 1979: a distribution is highly skewed beyond this.
+_HIGHLY_SKEWED = 1.0
+# Of the logarithm of a prediction's ratio to the mean: beyond these it is cut off.
+_LEAST_RATIO, _GREATEST_RATIO = -20.0, 10.0
 
 
 def imbalanced(class_counts: Sequence[int]) -> bool:
     """Whether one of two classes is rare."""
     return len(class_counts) == 2 and min(class_counts) < _RARE * sum(class_counts)
+
+
+def may_be_logarithmic(target: Target) -> bool:
+    """Whether numbers are at least 0 and so skewed that they are better learned through a logarithm."""
+    known = target.statistics
+    if target.task != "regression" or known is None or not known.skewness:
+        return False
+    return min(known.least) >= 0 and min(known.mean) > 0 and max(known.skewness) > _HIGHLY_SKEWED
 
 
 def labels_of(target: Target) -> Literal["integer", "one_hot"]:
@@ -70,8 +84,13 @@ def predictions(target: Target, scores: Any, name: str | None = None) -> Any:
 
 
 def standardized(target: Target, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Numbers of a regression, (batch, n), in the unit of ``predictions``' scores."""
+    """Numbers of a regression, (batch, n), in a unit that is the same whatever their own.
+
+    That is the unit of ``predictions``' scores, or, through a logarithm, the mean: scores are logarithms of that.
+    """
     mean, variance = _moments(target)
+    if target.link == "log":
+        return numbers.astype(np.float64) / mean
     return (numbers.astype(np.float64) - mean) / np.sqrt(variance)
 
 
@@ -84,6 +103,10 @@ def _activation(target: Target) -> tuple[str, str]:
 
 def _in_own_unit(target: Target, scaled: Any, name: str) -> Any:
     mean, variance = _moments(target)
+    if target.link == "log":
+        ratios = keras.ops.clip(keras.ops.cast(scaled, "float32"), _LEAST_RATIO, _GREATEST_RATIO)
+        logarithms = keras.layers.Rescaling(1.0, [math.log(each) for each in mean], dtype="float32")(ratios)
+        return keras.layers.Activation("exponential", dtype="float32", name=name)(logarithms)
     deviation = [value**0.5 for value in variance]
     return keras.layers.Rescaling(deviation, mean, dtype="float32", name=name)(scaled)
 
@@ -92,14 +115,16 @@ def compile_options(target: Target, label_smoothing: float = 0.0) -> dict[str, A
     """``loss``, ``metrics`` and whatever else ``compile`` needs beside the optimizer.
 
     Two-class metrics are of the second class. The loss of a regression is in units of the target's variance, so that
-    learning rates mean the same whatever the target's unit.
+    learning rates mean the same whatever the target's unit. Through a logarithm it is Poisson's deviance, in units of
+    the mean: it makes predictions the mean, as squares do, and lets errors grow with what is predicted.
     """
     if target.task == "regression":
-        variance = _moments(target)[1]
+        mean, variance = _moments(target)
         metrics = [keras.metrics.MeanAbsoluteError("mae"), keras.metrics.RootMeanSquaredError("rmse")]
+        logarithmic = target.link == "log"
         return {
-            "loss": keras.losses.MeanSquaredError(),
-            "loss_weights": [1.0 / (sum(variance) / len(variance))],
+            "loss": keras.losses.Poisson() if logarithmic else keras.losses.MeanSquaredError(),
+            "loss_weights": [1.0 / fmean(mean if logarithmic else variance)],
             "metrics": [*metrics, keras.metrics.R2Score(name="r2")],
         }
     if target.task == "classification" and len(target.class_names) > 2:

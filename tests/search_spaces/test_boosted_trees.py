@@ -29,6 +29,7 @@ TARGETS = {
     "three classes": Target("", "classification", (), "int64", ("a", "b", "c")),
     "labels": Target("", "multi_label", (2,), "float32", ("a", "b")),
     "number": Target("", "regression", (), "float32", statistics=TargetStatistics((100.0,), (400.0,))),
+    "skewed number": Target("", "regression", (), "float32", (), (), TargetStatistics((100.0,), (400.0,)), link="log"),
 }
 
 
@@ -50,6 +51,8 @@ def _y(task: str, x: np.ndarray) -> np.ndarray:
     score = score + draw.normal(0, 0.3, len(x))
     if task == "number":
         return (100 + 20 * score).astype(np.float32)
+    if task == "skewed number":
+        return (30 * np.exp(score)).astype(np.float32)
     if task == "labels":
         return np.stack([score > 1, x[:, 0] > 0], axis=1).astype(np.float32)
     classes = np.digitize(score, [1, 2][: 1 if task == "two classes" else 2])
@@ -73,6 +76,8 @@ def _said(task: str, boosters: Boosters, x: np.ndarray) -> np.ndarray:
     found = [each.estimator for each in boosters._growers]
     if task == "number":
         return 100 + 20 * found[0].predict(x)[:, None]
+    if task == "skewed number":
+        return 100 * np.asarray(found[0].predict(x))[:, None]
     if task == "three classes":
         return np.asarray(found[0].predict_proba(x))
     return np.stack([each.predict_proba(x)[:, 1] for each in found], axis=1)

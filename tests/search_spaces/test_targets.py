@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from sklearn import metrics as judge
 
 from search_spaces.base import Target
 from search_spaces.statistics import TargetStatistics
-from search_spaces.targets import compile_options, imbalanced, output_layers
+from search_spaces.targets import compile_options, imbalanced, may_be_logarithmic, output_layers
 
 TWO = Target("", "classification", (), "int64", ("no", "yes"), (30, 10))
 LABELS = Target("", "multi_label", (3,), "float32", ("a", "b", "c"), (5, 5, 5))
@@ -71,6 +72,28 @@ def test_numbers(shape: tuple[int, ...]) -> None:
     assert found["r2"] == pytest.approx(judge.r2_score(labels, predicted), rel=1e-3)
     # In units of the target's variance.
     assert found["loss"] == pytest.approx(judge.mean_squared_error(labels, predicted) / 100, rel=1e-4)
+
+
+def test_skewed_numbers_are_learned_through_a_logarithm_and_come_in_their_own_unit() -> None:
+    labels = (500 * np.exp(FEATURES[:, 0])).astype("float32")
+    found, predicted = _evaluated(replace(NUMBERS, link="log"), labels)
+    assert (predicted > 0).all()
+    assert np.exp(np.log(predicted).mean()) == pytest.approx(500, rel=0.2)
+    assert found["rmse"] == pytest.approx(judge.root_mean_squared_error(labels, predicted), rel=1e-4)
+    # Poisson's deviance but for what does not depend on the predictions, in units of the mean.
+    expected = (predicted[:, 0] - labels * np.log(predicted[:, 0])).mean() / 500
+    assert found["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("least", "skewness", "said"),
+    [((0.0,), (1.5,), True), ((-1.0,), (1.5,), False), ((1.0,), (0.9,), False), ((), (), False)],
+)
+def test_which_numbers_may_be_learned_through_a_logarithm(
+    least: tuple[float, ...], skewness: tuple[float, ...], said: bool
+) -> None:
+    statistics = TargetStatistics((500.0,), (100.0,), least, skewness)
+    assert may_be_logarithmic(replace(NUMBERS, statistics=statistics)) == said
 
 
 def test_a_constant_number() -> None:

@@ -27,7 +27,7 @@ from tuner.data.prepared import (
     target_stem,
     weight_stem,
 )
-from tuner.data.running_statistics import CategorySummary, Moments, NumberSummary, TextSummary
+from tuner.data.running_statistics import CategorySummary, NumberSummary, TargetMoments, TextSummary
 from tuner.data.source import Progress
 from tuner.data.split_files import write_rows, write_target
 from tuner.data.splits import TRAIN, Indices
@@ -307,7 +307,9 @@ def _write_target(target: ArrayTarget, assigned: Mapping[str, Indices], folder: 
     if parts[0].dtype.hasobject:
         assert target.classes is not None
         return write_target(target.classes, assigned, folder, index)
-    moments = Moments(facts.shape) if facts.task == "regression" and np.prod(facts.shape) <= _MOST_MOMENTS else None
+    moments = (
+        TargetMoments(facts.shape) if facts.task == "regression" and np.prod(facts.shape) <= _MOST_MOMENTS else None
+    )
     stems = {split: target_stem(split, index) for split in assigned}
     _write_numbers(parts, facts.dtype, facts.shape, stems, assigned, folder, moments)
     return facts.model_copy(update={"statistics": moments.stored() if moments else None})
@@ -320,7 +322,7 @@ def _write_numbers(
     stems: Mapping[str, str],
     assigned: Mapping[str, Indices],
     folder: Path,
-    moments: Moments | None,
+    moments: TargetMoments | None,
 ) -> None:
     """Writes numbers as they are, and gathers the training split's moments."""
     with ExitStack() as stack:

@@ -27,7 +27,7 @@ from tuner.errors import DataError
 
 META = "meta.json"
 # Of the files described here: a folder of another layout is not looked at.
-LAYOUT = 6
+LAYOUT = 7
 # There are at most so many, and a column has at most so many files.
 _SPLITS, _COLUMN_FILES = 3, 2
 

@@ -71,9 +71,38 @@ class Moments:
     def variance(self) -> Floats:
         return np.asarray(self._squares / max(self._count, 1))
 
+
+class TargetMoments(Moments):
+    """Of a regression's target, as ``search_spaces.statistics.TargetStatistics``."""
+
+    def __init__(self, shape: tuple[int, ...] = ()) -> None:
+        super().__init__(shape)
+        self._cubes = np.zeros(shape)
+        self._least = np.full(shape, np.inf)
+
+    def add(self, values: Floats) -> None:
+        if not len(values):
+            return
+        self._least = np.minimum(self._least, values.min(axis=0))
+        others = Moments(self._mean.shape)
+        others.add(values)
+        cubes = ((values - others.mean) ** 3).sum(axis=0)
+        # As Chan and others join moments of two parts (Updating Formulae, 1979), carried on to the third.
+        step, total = others._mean - self._mean, self._count + others._count
+        self._cubes = (
+            self._cubes
+            + cubes
+            + step**3 * self._count * others._count * (self._count - others._count) / total**2
+            + 3 * step * (self._count * others._squares - others._count * self._squares) / total
+        )
+        super().add(values)
+
     def stored(self) -> dict[str, Any]:
-        """As ``search_spaces.statistics.TargetStatistics``."""
-        return {"mean": self.mean.reshape(-1).tolist(), "variance": self.variance.reshape(-1).tolist()}
+        deviation = np.sqrt(self.variance)
+        cubes = self._cubes / max(self._count, 1)
+        skewness = np.divide(cubes, deviation**3, out=np.zeros_like(cubes), where=deviation > 0)
+        found = {"mean": self.mean, "variance": self.variance, "least": self._least, "skewness": skewness}
+        return {name: np.nan_to_num(values).reshape(-1).tolist() for name, values in found.items()}
 
 
 class NumberSummary:

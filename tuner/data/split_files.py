@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tuner.data.columns import ArrayWriter
 from tuner.data.prepared import TargetFacts, WeightFacts, rows_path, target_stem, weight_stem
-from tuner.data.running_statistics import Moments
+from tuner.data.running_statistics import TargetMoments
 from tuner.data.splits import TRAIN, Indices
 from tuner.data.targets import Target
 
@@ -23,7 +23,7 @@ def write_target(target: Target, assigned: Mapping[str, Indices], folder: Path, 
     Returns:
         Its facts, with the statistics of the training split for a regression.
     """
-    facts, moments = target.facts, Moments(target.facts.shape)
+    facts, moments = target.facts, TargetMoments(target.facts.shape)
     for name, rows in assigned.items():
         with ArrayWriter(folder, target_stem(name, index), facts.dtype, facts.shape) as writer:
             for piece in _pieces(rows):

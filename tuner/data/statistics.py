@@ -32,4 +32,4 @@ def input_statistics(kind: str, stored: Mapping[str, Any] | None) -> Statistics 
 def target_statistics(stored: Mapping[str, Any] | None) -> TargetStatistics | None:
     if stored is None:
         return None
-    return TargetStatistics(tuple(stored["mean"]), tuple(stored["variance"]))
+    return TargetStatistics(**{name: tuple(values) for name, values in stored.items()})

@@ -103,6 +103,7 @@ def test_the_task_follows_from_dtype_and_shape(arrays, y, keys, task, shape, dty
         train = np.asarray(prepared.splits["train"].targets[0], np.float64).reshape(16, -1)
         assert np.allclose(target.statistics["mean"], train.mean(axis=0))
         assert np.allclose(target.statistics["variance"], train.var(axis=0))
+        assert np.allclose(target.statistics["least"], train.min(axis=0))
     if task != "classification" or y.dtype.kind != "S":
         assert np.array_equal(whole(prepared)[1], y)
 
