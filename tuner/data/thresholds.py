@@ -17,6 +17,7 @@ from search_spaces.tables.thresholds import thresholds_of
 from tuner.data.bad_files import printable
 from tuner.data.classes import classes_of
 from tuner.data.columns import ArrayColumn
+from tuner.data.hashes import read_checked, with_digest
 from tuner.data.prepared import PreparedData
 from tuner.data.splits import TRAIN
 from tuner.errors import DataError
@@ -68,16 +69,17 @@ def _found(data: PreparedData) -> dict[str, Thresholds]:
 
 def _read(file: Path) -> dict[str, Thresholds] | None:
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        return {name: Thresholds(tuple(each["telling"]), tuple(each["distinct"])) for name, each in stored.items()}
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        stored = read_checked(file)
+    except (FileNotFoundError, ValueError):
         return None
+    return {name: Thresholds(tuple(each["telling"]), tuple(each["distinct"])) for name, each in stored["found"].items()}
 
 
 def _write(file: Path, found: Mapping[str, Thresholds]) -> None:
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
-        temporary.write_text(json.dumps({name: asdict(each) for name, each in found.items()}), encoding="utf-8")
+        stored = with_digest({"found": {name: asdict(each) for name, each in found.items()}})
+        temporary.write_text(json.dumps(stored), encoding="ascii")
         os.replace(temporary, file)
     finally:
         temporary.unlink(missing_ok=True)
