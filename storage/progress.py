@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from optuna.storages._rdb.models import StudyModel, TrialIntermediateValueModel, TrialModel
+from optuna.storages._rdb.models import StudyModel, TrialIntermediateValueModel, TrialModel, TrialUserAttributeModel
 from optuna.trial import TrialState
 from sqlalchemy import Select, case, func, select, type_coerce
 from sqlalchemy.orm import Session
@@ -30,6 +31,8 @@ from storage.workers import Worker, workers_in
 
 # The state of a study that this software did not launch.
 PLAIN = "optuna"
+# Under which Optuna's trial has what a worker notes for ``RunningTrial.note``.
+NOTE_ATTRIBUTE = "tuner:note"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class RunningTrial:
         metrics: the metrics of that epoch.
         started_at: when the trial began, UTC.
         seconds: seconds since then, at least 0 (MySQL rounds Optuna's times to seconds).
+        note: what is unusual about the trial: that it seems to hang, or has; None as a rule.
     """
 
     trial: int
@@ -51,6 +55,7 @@ class RunningTrial:
     metrics: dict[str, float]
     started_at: datetime | None
     seconds: float | None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -284,6 +289,7 @@ def _running_trials(session: Session, db: Database, key: StudyKey) -> list[Runni
         .order_by(TrialModel.number)
     ).all()
     latest = _latest_epochs(session, [row.trial_id for row in rows])
+    notes = _notes(session, [row.trial_id for row in rows])
     return [
         RunningTrial(
             trial=row.number,
@@ -292,9 +298,16 @@ def _running_trials(session: Session, db: Database, key: StudyKey) -> list[Runni
             metrics=latest.get(row.trial_id, (None, {}))[1],
             started_at=row.started_at,
             seconds=None if row.seconds is None else max(0.0, row.seconds),
+            note=notes.get(row.trial_id),
         )
         for row in rows
     ]
+
+
+def _notes(session: Session, ids: Sequence[int]) -> dict[int, str | None]:
+    noted = TrialUserAttributeModel
+    asked = select(noted.trial_id, noted.value_json).where(noted.trial_id.in_(ids), noted.key == NOTE_ATTRIBUTE)
+    return {trial_id: json.loads(value) for trial_id, value in session.execute(asked)}
 
 
 def _latest_epochs(session: Session, ids: Sequence[int]) -> dict[int, tuple[int | None, dict[str, float]]]:

@@ -136,7 +136,7 @@ def print_status(
                 console.print(Text(f"  {worker.name}: {worker.said}"), soft_wrap=True)
     if status.running_trials:
         console.print()
-        rows = [running_row(vars(trial), spec) for trial in status.running_trials]
+        rows = running_rows(status, spec)
         print_table(console, table_of(rows, list(rows[0])))
     live = [worker for worker in status.workers if worker.live]
     if live:
@@ -232,6 +232,14 @@ def _best(status: StudyStatus, spec: SearchSpec | None) -> str | None:
         return "no complete trial keeps the constraints" if status.complete else None
     metric = f"{spec.objective.metric} " if spec else ""
     return f"{metric}{show(status.best_value)} (trial {status.best_trial})"
+
+
+def running_rows(status: StudyStatus, spec: SearchSpec | None) -> list[dict[str, Any]]:
+    """Of all running trials; what is unusual about them only where anything is."""
+    rows = [running_row(vars(trial), spec) for trial in status.running_trials]
+    if not any(trial.note for trial in status.running_trials):
+        return rows
+    return [{**row, "note": trial.note} for row, trial in zip(rows, status.running_trials, strict=True)]
 
 
 def running_row(trial: Mapping[str, Any], spec: SearchSpec | None) -> dict[str, Any]:

@@ -62,6 +62,14 @@ class Training(Section):
         "that takes longer is ended and counts as failed, with the outcome `timed_out`. By default there is no limit.",
         examples=["30m"],
     )
+    hang_timeout: Duration | None = Field(
+        default=300.0,
+        description="The time after which a trial that does nothing is ended and continues from its last checkpoint, "
+        "as one whose process was killed. It does nothing if no batch follows for that long, and for ten times the "
+        "usual length of a step, or between epochs and in a `fit` without callbacks if it does not compute either. "
+        "With `null`, it may wait for ever.",
+        examples=["20m"],
+    )
     mixed_precision: bool = Field(
         default=False,
         description="Whether models compute with float16 numbers, which is faster on recent GPUs. It is off by default "

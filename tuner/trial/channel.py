@@ -19,6 +19,7 @@ from tuner.trial.messages import (
     receive_from_worker,
     send,
 )
+from tuner.trial.pulse_file import PulseFile
 
 WORKER_GONE = 75
 
@@ -32,10 +33,14 @@ class Channel:
 
     A thread reads everything the worker sends, so that a stop is seen within a batch and the death of the worker ends
     this process at once, whether that thread or a ``send`` meets it first.
+
+    Attributes:
+        pulse: where the worker sees how training comes along without a message; None where nobody looks.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, pulse: PulseFile | None = None) -> None:
         self._connection = connection
+        self.pulse = pulse
         self._suggestions: queue.SimpleQueue[Suggested] = queue.SimpleQueue()
         self._verdicts: queue.SimpleQueue[Verdict] = queue.SimpleQueue()
         self.stop_requested = SignalEvent()

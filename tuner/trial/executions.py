@@ -22,6 +22,7 @@ from tuner.trial.channel import Channel
 from tuner.trial.class_weighting import has_own_fit
 from tuner.trial.failure import Interrupted
 from tuner.trial.model import batch_format, build_by_shapes, can_be_evaluated
+from tuner.trial.pulse import PulseKeeper
 from tuner.trial.resume import Ended, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.scored_weights import ScoredWeights
@@ -97,6 +98,7 @@ def execute(
             # What is kept of it has the optimizer's state too.
             recorder.restore()
             return recorder
+        own = (DivergenceGuard(), StopListener(attempt.channel))
         result = Fitting(
             attempt.space,
             attempt.hp,
@@ -104,7 +106,7 @@ def execute(
             training,
             epochs=spec.training.epochs,
             initial_epoch=progress.trained,
-            callbacks=[DivergenceGuard(), StopListener(attempt.channel), scored, *others, recorder],
+            callbacks=[PulseKeeper(attempt.channel.pulse), *own, scored, *others, recorder],
             arrange=recorder.last_of,
         ).run()
         recorder.conclude(result)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
+from tuner.trial.pulse_file import pulse_in
 
 # Names the file that receives what the forkserver prints; read by tuner.trial.preload.
 FORKSERVER_LOG = "TUNER_FORKSERVER_LOG"
@@ -30,7 +31,7 @@ def trial_main(connection: Connection, scratch: str, assignment_json: str) -> No
     from tuner.trial.channel import Channel
     from tuner.trial.failure import describe
 
-    channel = Channel(connection)
+    channel = Channel(connection, pulse_in(scratch))
 
     signal.signal(signal.SIGTERM, channel.stop_requested.set_by_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,6 +10,7 @@ from storage.leases import Lease
 from tuner.trial.assignment import Assignment
 from tuner.worker.devices import SlotPlan
 from tuner.worker.optuna_trials import LiveTrial
+from tuner.worker.signs_of_life import SignsOfLife
 from tuner.worker.trial_process import TrialProcess
 
 
@@ -26,12 +27,14 @@ class RunningTrial:
         is_pausing: it was told to be laid aside at a rung.
         words_lost: an epoch of it could not be stored, since the worker had to leave while the database was away.
             Nothing that comes after it may be stored either: whoever goes on with the trial tells all of it again.
+        is_noted_silent: the database says that it has shown no sign of life for a while.
     """
 
     lease: Lease
     live: LiveTrial
     process: TrialProcess
     assignment: Assignment
+    signs: SignsOfLife
     started: float = field(default_factory=time.monotonic)
     parameters: int | None = None
     epochs: int = 0
@@ -40,6 +43,7 @@ class RunningTrial:
     excused: bool = False
     is_pausing: bool = False
     words_lost: bool = False
+    is_noted_silent: bool = False
 
     @property
     def number(self) -> int:

@@ -18,6 +18,7 @@ from tuner.worker.optuna_trials import OUTCOME_ATTRIBUTE, OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
 from tuner.worker.sampling import ENUMERATING
+from tuner.worker.signs_of_life import SignsOfLife
 from tuner.worker.taking_up import fruitless_attempts, resume_keys, what_was_found
 from tuner.worker.trial_process import TrialProcess
 
@@ -71,7 +72,8 @@ class TrialStarter:
         said = "is promoted" if lease.promoted else f"attempt {lease.attempts} starts"
         _log.info("trial %d: %s", lease.number, said)
         process = TrialProcess(assignment.model_dump_json())
-        return RunningTrial(lease=lease, live=live, process=process, assignment=assignment, fruitless=fruitless)
+        signs = SignsOfLife(process.pid, process.pulse)
+        return RunningTrial(lease, live, process, assignment, signs, fruitless=fruitless)
 
     def _configuration(self, lease: Lease, number: int) -> tuple[dict[str, Any], bool | Literal["advised"]]:
         """The values that are not sampled, and which of the others are defaults, as ``Assignment`` has it."""

@@ -29,6 +29,7 @@ from tuner.worker.answering import Answerer
 from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.closing import TrialCloser
 from tuner.worker.devices import plan_slots, usable_cores, visible_gpus
+from tuner.worker.hanging import HangWatch
 from tuner.worker.leaving import Leaving
 from tuner.worker.log_file import kept_log
 from tuner.worker.metrics import Publishing, WorkerMetrics
@@ -80,7 +81,7 @@ class Supervisor:
         self._answerer = Answerer(
             self._study,
             self._patiently,
-            lambda: self._state in ("stopping", "stopped"),
+            self._is_stopping,
             self._remaining,
             self._metrics,
             self._promotion,
@@ -89,6 +90,7 @@ class Supervisor:
         self._polled = -math.inf
         self._renewed = -math.inf
         self._store = StoreWatch(self._study.artifacts)
+        self._hangs = HangWatch(self._study.spec.training.hang_timeout, settings.grace_seconds, self._patiently)
 
     def run(self) -> None:
         """Works until the study has ended or stopped, or SIGTERM, SIGINT or a closed standard input say leave.
@@ -140,6 +142,7 @@ class Supervisor:
             for ready in readable:
                 self._hear(ready)
             self._end_overdue()
+            self._end_hanging()
 
     def _compare(self, here: Mapping[str, str], study: Mapping[str, str]) -> None:
         differing = differences(study, here)
@@ -188,6 +191,9 @@ class Supervisor:
         if self._state != "running" or self._leaving.draining.is_set():
             return True
         return self._patiently(leases.counts, self._study.database, self._study.id).all_closed
+
+    def _is_stopping(self) -> bool:
+        return self._state in ("stopping", "stopped")
 
     def _busy(self) -> bool:
         return self._number_busy() > 0
@@ -261,6 +267,7 @@ class Supervisor:
             self._store.hear(running.number, message)
         elif not running.words_lost:
             self._answerer.answer(running, message)
+        running.signs.note()
 
     # --- ending
 
@@ -305,6 +312,20 @@ class Supervisor:
         for slot in self._slots:
             if slot.running and slot.running.overdue():
                 self._end_now(slot, slot.running, _timed_out(slot.running))
+
+    def _end_hanging(self) -> None:
+        for slot in self._slots:
+            if (running := slot.running) is None:
+                continue
+            if self._store.is_waited_for_by(running.number):
+                running.signs.note()
+            try:
+                finished = self._hangs.look(running, is_stopping=self._is_stopping())
+            except LeaseLost:
+                self._abandon(slot, running)
+            else:
+                if finished is not None:
+                    self._end_now(slot, running, finished)
 
     def _end_now(self, slot: Slot, running: RunningTrial, finished: Finished) -> None:
         running.process.kill()

@@ -16,8 +16,10 @@ from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
 from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, trial_main
+from tuner.trial.pulse_file import pulse_in
 
 _context = get_context("forkserver")
+_KILL_SECONDS = 5.0
 
 
 def start_forkserver(log: Path) -> None:
@@ -49,7 +51,8 @@ class IsolatedProcess:
         theirs.close()
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
+        assert self._process.pid is not None
         return self._process.pid
 
     def end(self, grace_seconds: float) -> int:
@@ -57,10 +60,12 @@ class IsolatedProcess:
         self._process.join(grace_seconds)
         if self._process.exitcode is None:
             self._process.kill()
-            self._process.join()
+            # One in the middle of a call that the kernel does not end, at a GPU or a file system that is gone, stays.
+            self._process.join(_KILL_SECONDS)
         self.connection.close()
         self._scratch.cleanup()
-        return self._process.exitcode or 0
+        code = self._process.exitcode
+        return -signal.SIGKILL if code is None else code
 
     def kill(self) -> None:
         self._process.kill()
@@ -72,6 +77,7 @@ class TrialProcess(IsolatedProcess):
     def __init__(self, assignment_json: str) -> None:
         self._kernel_kills = out_of_memory.kernel_kills()
         super().__init__(trial_main, assignment_json)
+        self.pulse = pulse_in(self._scratch.name)
 
     def receive(self) -> FromTrial:
         """Raises EOFError when the process has gone."""

@@ -20,7 +20,7 @@ from tuner.http.pages.templating import page, study_address
 from tuner.http.parameters import Answers, Cursor, Study
 from tuner.http.service import Service
 from tuner.launch import changes, questions
-from tuner.presentation.views import lacks_workers, running_row, status_facts, who_would_take
+from tuner.presentation.views import lacks_workers, running_rows, status_facts, who_would_take
 from tuner.report.facts import spec_yaml
 from tuner.spec.search_spec import SearchSpec
 
@@ -64,7 +64,7 @@ async def study(
         status=status,
         known=status_facts(status, spec),
         done=status.complete + status.pruned + status.failed,
-        running=[running_row(vars(each), spec) for each in status.running_trials],
+        running=running_rows(status, spec),
         would_take=would_take,
         front=front,
         trials=leaderboard(status, trials, order),

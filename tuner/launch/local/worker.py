@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +29,8 @@ from tuner.worker.settings import (
 )
 
 _TAIL_LINES = 20
+# Beyond the grace of its trials: for what it still has to write to a database and a store that are slow.
+_LEAVE_SECONDS = 45.0
 
 
 class LocalWorker:
@@ -38,6 +41,8 @@ class LocalWorker:
     """
 
     def __init__(self, settings: WorkerSettings, storage: str, log: Path) -> None:
+        self._grace_seconds = settings.grace_seconds
+        self._was_told = False
         self.log = log
         self._begun = False
         self._forkserver_log = log.with_suffix(".forkserver.log")
@@ -99,9 +104,14 @@ class LocalWorker:
         return True
 
     def stop(self) -> None:
-        """Asks the worker to write checkpoints, release its leases and leave."""
+        """Asks the worker to write checkpoints, release its leases and leave. One that stands still is ended."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+            if not self._was_told:
+                self._was_told = True
+                late = threading.Timer(self._grace_seconds + _LEAVE_SECONDS, self._process.kill)
+                late.daemon = True
+                late.start()
 
     def kill(self) -> None:
         """Ends the worker at once; its trial processes see it go and end too. Its leases expire and are adopted.
@@ -129,6 +139,11 @@ class LocalWorker:
         code = self._process.poll()
         if code in (None, 0):
             return
+        if self._was_told and code == -signal.SIGKILL:
+            raise LaunchError(
+                f"the worker did not leave within {self._grace_seconds + _LEAVE_SECONDS:g} s and was ended; other "
+                "workers or the next launch adopt its trials once their leases have expired"
+            )
         words = self._last_words()
         said = next(
             (line[len(ERROR_PREFIX) :] for line in reversed(words) if line.startswith(ERROR_PREFIX)),
