@@ -33,6 +33,7 @@ from storage.results import (
     trained,
     untold,
 )
+from storage.spending import Allowance
 from storage.tables import EpochRow, LeaseRow
 
 __all__ = [
@@ -80,7 +81,14 @@ class LeaseCounts:
 
 
 @retried
-def acquire(db: Database, study_id: int, worker_id: str, seconds: float, rule: RungRule | None = None) -> Lease | None:
+def acquire(
+    db: Database,
+    study_id: int,
+    worker_id: str,
+    seconds: float,
+    rule: RungRule | None = None,
+    allowance: Allowance | None = None,
+) -> Lease | None:
     """The next lease to work on, held for ``seconds`` by the database's clock; None if there is none now.
 
     Trials that wait to be gone on with come first (expired leases, then released ones), then paused ones that are
@@ -88,15 +96,19 @@ def acquire(db: Database, study_id: int, worker_id: str, seconds: float, rule: R
 
     Args:
         rule: by which paused trials are promoted; None leaves them paused.
+        allowance: of which the next epoch is put aside; a trial for which nothing is left is passed over.
     """
     with db.writing() as session:
+        if allowance is not None:
+            allowance.lock(session, study_id)
         for _ in range(_ROUNDS):
             candidates = _candidates(session, db, study_id, rule)
             for candidate in candidates:
                 row = _claim(session, db, candidate)
-                if row is not None:
+                if row is not None and (allowance is None or allowance.put_aside(session, row)):
                     return _held_by(session, db, row, worker_id, seconds)
-            if not candidates:
+            # Who has locked the study meets nobody who is faster: nothing is left for any of them.
+            if not candidates or allowance is not None:
                 return None
     return None
 

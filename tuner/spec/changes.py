@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-FREE_KEYS = ("trials", "timeout", "target", "stop_when.no_better_in", "priority")
+FREE_KEYS = ("trials", "timeout", "target", "stop_when.no_better_in", "budget.epochs", "budget.trial_time", "priority")
 # They describe the machines that run the search, not the search.
 _FREE_SECTIONS = ("resources.", "launch.")
 

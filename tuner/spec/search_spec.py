@@ -25,7 +25,7 @@ from tuner.spec.field_types import Comparison, Count, Duration, PositiveInt, Sec
 from tuner.spec.hyperparameters import Hyperparameters
 from tuner.spec.objective import MEASURES, MetricName, Objective, infer_direction
 from tuner.spec.problems import contradiction
-from tuner.spec.sections import LaunchSettings, Resources, StopWhen, Training
+from tuner.spec.sections import Budget, LaunchSettings, Resources, StopWhen, Training
 
 STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # Each is a row in the database from the start.
@@ -67,7 +67,8 @@ class SearchSpec(Section):
     trials: Annotated[PositiveInt, Field(le=MOST_TRIALS)] = Field(
         default=30,
         description="The number of configurations that are tried. The default is enough to see what a search space "
-        f"can do; with a `timeout` it is {MOST_IN_TIME}, so that the time decides. The number may be raised later.",
+        f"can do; with a `timeout` or a `budget` it is {MOST_IN_TIME}, so that these decide. The number may be raised "
+        "later.",
     )
     timeout: Duration | None = Field(
         default=None,
@@ -76,6 +77,10 @@ class SearchSpec(Section):
         "could not end an epoch in the time that is left does not start. By default there is no limit. The timeout "
         "may be changed later.",
         examples=["90m"],
+    )
+    budget: Budget = Field(
+        default=Budget(),
+        description="What all trials together may train, in epochs or in time. By default there is no limit.",
     )
     target: Annotated[float, Field(allow_inf_nan=False)] | None = Field(
         default=None,
@@ -157,9 +162,10 @@ class SearchSpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _as_many_as_there_is_time_for(cls, written: Any) -> Any:
-        if isinstance(written, Mapping) and written.get("timeout") is not None and "trials" not in written:
-            return {**written, "trials": MOST_IN_TIME}
-        return written
+        if not isinstance(written, Mapping) or "trials" in written:
+            return written
+        limited = written.get("timeout") is not None or written.get("budget") not in (None, {}, Budget())
+        return {**written, "trials": MOST_IN_TIME} if limited else written
 
     @field_validator("study")
     @classmethod
@@ -228,6 +234,16 @@ class SearchSpec(Section):
         if self.space.is_built_in and self.data.unlabelled is not None:
             raise contradiction(
                 f"the search space {self.space.name} needs labels", f"data.{self.data.unlabelled}", "space"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _epochs_of_one_execution(self) -> Self:
+        if self.budget.epochs is not None and self.training.executions_per_trial > 1:
+            raise contradiction(
+                "epochs cannot be counted out among several executions of a trial; use trial_time",
+                "budget.epochs",
+                "training.executions_per_trial",
             )
         return self
 

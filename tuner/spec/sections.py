@@ -39,6 +39,31 @@ class StopWhen(Section):
     )
 
 
+class Budget(Section):
+    """What all trials together may train, besides `trials` and `timeout`. Give one of them, or neither."""
+
+    epochs: PositiveInt | None = Field(
+        default=None,
+        description="The number of epochs that all trials together may train; epochs that were lost and trained again "
+        "count once. It is never exceeded: a trial for which no epoch is left ends as it would at its last epoch. The "
+        "number may be changed later.",
+        examples=[400],
+    )
+    trial_time: Duration | None = Field(
+        default=None,
+        description="The time that all trials together may train, added up over their epochs, in seconds or with a "
+        "unit. No epoch begins that would exceed it if it took as long as the trial's epoch before. It may be changed "
+        "later.",
+        examples=["2h"],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.epochs is not None and self.trial_time is not None:
+            raise contradiction("give epochs or trial_time, not both", "trial_time", "epochs")
+        return self
+
+
 ClassWeight = Literal["auto", "none", "balanced", "sqrt"]
 
 

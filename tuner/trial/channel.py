@@ -54,6 +54,8 @@ class Channel:
                 _leave_after_worker()
             if isinstance(message, Stop):
                 self.stop_requested.set()
+                # For who waits for a verdict.
+                self._verdicts.put(Verdict(epoch=0, decision="stop"))
             elif isinstance(message, Suggested):
                 self._suggestions.put(message)
             else:

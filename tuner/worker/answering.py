@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from storage import leases
+from storage.spending import Allowance, may_go_on
 from tuner.spec.constraints import broken
 from tuner.spec.objective import EXECUTION
 from tuner.study.open_study import OpenStudy
@@ -38,6 +39,7 @@ class Answerer:
         remaining: RemainingTime,
         metrics: WorkerMetrics,
         promotion: Promotion,
+        allowance: Allowance | None,
     ) -> None:
         self._study = study
         self._patiently = patiently
@@ -45,6 +47,7 @@ class Answerer:
         self._remaining = remaining
         self._metrics = metrics
         self._promotion = promotion
+        self._allowance = allowance
 
     def answer(self, running: RunningTrial, message: Building | Suggest | Built | EpochDone) -> None:
         """Raises LeaseLost when another worker has the trial."""
@@ -111,7 +114,15 @@ class Answerer:
             return "finish"
         if paused:
             return "pause"
-        return "prune" if pruned else "continue"
+        if pruned:
+            return "prune"
+        return "continue" if self._is_allowed(running, done) else "finish"
+
+    def _is_allowed(self, running: RunningTrial, done: EpochDone) -> bool:
+        """Whether the study's budget has another epoch for the trial, if it needs one."""
+        if self._allowance is None or self._is_whole(done):
+            return True
+        return self._patiently(may_go_on, self._study.database, running.lease, self._allowance)
 
     def _reaches_target(self, running: RunningTrial, done: EpochDone) -> bool:
         """Whether training can end here: a model beyond a bound may yet come within it."""

@@ -22,6 +22,8 @@ from tuner.worker.signs_of_life import SignsOfLife
 from tuner.worker.taking_up import fruitless_attempts, resume_keys, what_was_found
 from tuner.worker.trial_process import TrialProcess
 
+# Of a budget of epochs none may be trained that nobody has put aside.
+_UNTIL_IT_COMES = 1e9
 _log = logging.getLogger(__name__)
 
 
@@ -98,6 +100,7 @@ class TrialStarter:
             devices=plan.devices,
             share_device=plan.share_device,
             threads=plan.threads,
+            **({} if self._study.spec.budget.epochs is None else {"answer_seconds": _UNTIL_IT_COMES}),
         )
 
 

@@ -21,10 +21,12 @@ from storage import leases, studies, workers
 from storage.database import Database
 from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
 from storage.leases import Lease
+from storage.spending import is_used_up
 from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished, Stop, StoreState
 from tuner.trial.outcome import POLICIES, Outcome
+from tuner.worker.allowance import allowance_of, why_used_up
 from tuner.worker.answering import Answerer
 from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.closing import TrialCloser
@@ -75,6 +77,7 @@ class Supervisor:
         self._metrics.describe(settings.study, self._id, self._versions["keras-champion"], self._gpus)
         self._metrics.watch_slots(len(self._slots), self._number_busy)
         self._trials = OptunaTrials(self._study)
+        self._allowance = allowance_of(self._study.spec)
         self._promotion = Promotion(self._study, self._trials.pruner)
         self._closer = TrialCloser(self._study, settings.max_attempts, self._metrics)
         self._remaining = RemainingTime()
@@ -85,6 +88,7 @@ class Supervisor:
             self._remaining,
             self._metrics,
             self._promotion,
+            self._allowance,
         )
         self._state: str = self._study.record.state
         self._polled = -math.inf
@@ -190,7 +194,18 @@ class Supervisor:
     def _nothing_to_do(self) -> bool:
         if self._state != "running" or self._leaving.draining.is_set():
             return True
-        return self._patiently(leases.counts, self._study.database, self._study.id).all_closed
+        if self._patiently(leases.counts, self._study.database, self._study.id).all_closed:
+            return True
+        return self._has_ended_with_its_budget()
+
+    def _has_ended_with_its_budget(self) -> bool:
+        study, allowance = self._study, self._allowance
+        if allowance is None or not self._patiently(is_used_up, study.database, study.id, allowance):
+            return False
+        why = why_used_up(study.spec)
+        self._patiently(studies.set_state, study.database, study.id, "finished", why, only_from=("running",))
+        self._state = "finished"
+        return True
 
     def _is_stopping(self) -> bool:
         return self._state in ("stopping", "stopped")
@@ -224,8 +239,8 @@ class Supervisor:
                     return
 
     def _acquired(self) -> Lease | None:
-        seconds, rule = self._settings.lease_seconds, self._promotion.rule
-        return self._patiently(leases.acquire, self._study.database, self._study.id, self._id, seconds, rule)
+        order = (self._id, self._settings.lease_seconds, self._promotion.rule, self._allowance)
+        return self._patiently(leases.acquire, self._study.database, self._study.id, *order)
 
     def _may_start(self) -> bool:
         leaving = self._leaving.requested.is_set() or self._leaving.draining.is_set()

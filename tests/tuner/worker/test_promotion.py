@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from storage import leaderboard, progress, studies
+from storage import leaderboard, leases, progress, studies
 
 HALVING = {"name": "promote", "min_resource": 1, "reduction_factor": 2}
 
@@ -50,3 +50,21 @@ def test_a_promoted_trial_equals_the_undisturbed_one(create_study, run_worker, m
     told = study.get_trials()
     assert sorted(each.state for each in told) == [TrialState.COMPLETE, *[TrialState.PRUNED] * 2]
     assert [len(each.intermediate_values) for each in told] == [each.epochs for each in trials]
+
+
+def test_a_budget_of_epochs_is_spent_to_the_last_one(create_study, run_worker, make_spec, database):
+    training = {"epochs": 3, "batch_size": 16, "early_stopping": None}
+    budget = {"epochs": 7}
+    spec = make_spec(
+        "Fast", trials=20, sampler="random", pruner=HALVING, training=training, budget=budget, resources={"slots": 2}
+    )
+    record = create_study(spec)
+    run_worker(spec)
+    ended = studies.load_study(database, spec.study)
+    assert (ended.state, ended.reason) == ("finished", "the budget of 7 epochs is used up")
+    trials = leaderboard.trials(database, spec.study)
+    assert sum(each.epochs for each in trials) == 7
+    assert sum(len(curve(database, spec.study, each.trial)) for each in trials) == 7
+    assert {each.outcome for each in trials} <= {"complete", "pruned"}
+    counts = leases.counts(database, record.study_id)
+    assert (counts.held, counts.paused, counts.closed) == (0, 0, len(trials))
