@@ -20,7 +20,9 @@ def cap(file: Path, limit: int = LOG_BYTES) -> None:
         return
     head, tail = limit // _HEAD_SHARE, limit - limit // _HEAD_SHARE
     new = file.with_name(f"{file.name}.capped")
-    with file.open("rb") as source, new.open("wb") as target:
+    # Of a process that was killed, or somebody else's link.
+    new.unlink(missing_ok=True)
+    with file.open("rb") as source, new.open("xb") as target:
         begin = source.read(head)
         begin = begin[: begin.rfind(b"\n") + 1] or begin
         source.seek(size - tail)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
-# TensorFlow, C++, the system and the kernel each have words of their own.
+# What TensorFlow, CUDA, C++ and Python write where memory could not be had, whole, as they write it: what somebody's data
+# or code prints speaks of rooms, of bloom, and of being out of memory cards.
 _SIGNS = re.compile(
-    r"\bOOM\b|out of memory|bad_alloc|cannot allocate memory|RESOURCE_EXHAUSTED|failed to allocate", re.IGNORECASE
+    r"\bRESOURCE_EXHAUSTED: |\bResourceExhaustedError\b|\bOOM when allocating tensor\b|\bDst tensor is not initialized\b"
+    r"|\bCUDA_ERROR_OUT_OF_MEMORY\b|\bCU(BLAS|DNN|FFT|SOLVER|SPARSE)_(STATUS_)?ALLOC_FAILED\b|\bstd::bad_alloc\b"
+    r"|\bOut of memory (while trying to allocate|allocating) \d|\b[Ff]ailed to allocate (request for )?[\d.]+ ?\w*B\b"
+    r"|\[Errno 12\] Cannot allocate memory\b"
+)
+# What the kernel and Slurm write of a process that they killed.
+_KILLED = re.compile(
+    r"\bOut of memory: Killed process \d|\b[Oo]ut [Oo]f [Mm]emory\b.*\boom[-_]kill|\boom[-_]kill event"
 )
 _LOG_TAIL_BYTES = 4096
 CAUSE = "out of memory"
@@ -24,25 +33,50 @@ def reason(said: str) -> str:
 
 
 def speaks_of_memory(text: str) -> bool:
-    """Whether a message or the end of a log speaks of memory that could not be had."""
+    """Whether the message of an error speaks of memory that could not be had."""
     return _SIGNS.search(text) is not None
 
 
-def log_speaks_of_memory(log: Path) -> bool:
-    """Whether the last lines of a log do; a log that cannot be read does not."""
+def log_speaks_of_memory(log: Path, *, killed: bool) -> bool:
+    """Whether the last lines of a dead process's log do; a log that cannot be read does not.
+
+    Args:
+        killed: by SIGKILL. A framework that lacks memory raises or aborts; it often goes on after it has said so.
+    """
+    return (_KILLED if killed else _SIGNS).search(_tail(log)) is not None
+
+
+def _tail(log: Path) -> str:
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _LOG_TAIL_BYTES))
-            return speaks_of_memory(file.read().decode(errors="replace"))
+            return file.read().decode(errors="replace")
     except OSError:
-        return False
+        return ""
 
 
 def kernel_kills() -> int:
-    """How many processes the kernel has killed for memory on this node since it started."""
+    """How many processes the kernel has killed for memory: of this one's control group, or of the node without one."""
+    found = [_oom_kills(each) for each in (*_control_group(), Path("/proc/vmstat"))]
+    return next((count for count in found if count is not None), 0)
+
+
+def _control_group() -> list[Path]:
+    """Where version 2 and version 1 of control groups count. A container sees its own as the root."""
+    with suppress(OSError):
+        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+        for _, controllers, path in groups:
+            if not controllers:
+                return [Path(f"/sys/fs/cgroup{folder}/memory.events") for folder in (path, "")]
+            if "memory" in controllers.split(","):
+                return [Path(f"/sys/fs/cgroup/memory{folder}/memory.oom_control") for folder in (path, "")]
+    return []
+
+
+def _oom_kills(file: Path) -> int | None:
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
+        lines = file.read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

@@ -6,8 +6,10 @@ are shared where an engine has divided a GPU among workers.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,8 @@ import pynvml
 from tuner.errors import LaunchError
 from tuner.spec.sections import Resources
 
-# The same for every user and every job of a node, which $TMPDIR is not.
+# The same for every user and every job of a node, which $TMPDIR is not. So anybody may have made it, and what is in it:
+# nothing there is followed, and nothing is written to but a plain file that has no other name.
 FOLDER = Path("/tmp/keras-champion-gpus")
 # Anybody may lock: the next worker may be another user's.
 _FILE_MODE, _FOLDER_MODE = 0o666, 0o1777
@@ -69,19 +72,23 @@ def claim_gpus(
     locks: dict[str, IO[str]] = {}
     taken: dict[str, str] = {}
     try:
-        with _one_at_a_time(folder):
+        with _opened_folder(folder) as inside, _one_at_a_time(inside):
             for name, identity in identities.items():
                 if len(locks) == wanted:
                     break
-                lock = _opened(folder / f"{identity.replace(os.sep, '_')[:_LONGEST_NAME]}.lock")
+                lock = _opened(inside, f"{identity.replace(os.sep, '_')[:_LONGEST_NAME]}.lock")
                 if _locked(lock, share):
                     locks[name] = lock
                     _write(lock, holder)
                 else:
-                    taken[name] = lock.read().strip()
+                    taken[name] = lock.read(_LONGEST_NAME).strip()
                     lock.close()
     except OSError as error:
-        raise LaunchError(f"GPUs cannot be claimed: {error.filename or folder}: {error.strerror}") from None
+        said = f"{error.filename}: {error.strerror}"
+        raise LaunchError(
+            f"GPUs cannot be claimed in {folder}, which all users of this machine share: {said}. Have it removed by "
+            "its owner, or train without GPUs: resources.gpus_per_trial: 0"
+        ) from None
     least = asked or _smallest(resources)
     if taken and len(locks) < least:
         Claim(tuple(locks), tuple(locks.values())).release()
@@ -117,26 +124,42 @@ def _refusal(asked: int, there: int, taken: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    # Two workers that each want two of two GPUs must not end up with one each.
+def _opened_folder(folder: Path) -> Iterator[int]:
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
         folder.chmod(_FOLDER_MODE)
-    with _opened(folder / "claiming") as everything:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _one_at_a_time(folder: int) -> Iterator[None]:
+    # Two workers that each want two of two GPUs must not end up with one each.
+    with _opened(folder, "claiming") as everything:
         fcntl.flock(everything, fcntl.LOCK_EX)
         yield
 
 
-def _opened(path: Path) -> IO[str]:
+def _opened(folder: int, name: str) -> IO[str]:
+    """A file of an open folder, made if need be. Raises OSError for anything that is no plain file of its own."""
+    # A pipe would keep whoever opens it waiting.
+    how = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     # Linux may refuse O_CREAT for another user's file in a folder that everybody may write to.
     try:
-        return os.fdopen(os.open(path, os.O_RDWR | os.O_CLOEXEC), "r+", encoding="utf-8", errors="replace")
+        descriptor = os.open(name, how, dir_fd=folder)
     except FileNotFoundError:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
-        # What the umask took away; another user may have made the file meanwhile.
-        with suppress(PermissionError):
-            os.fchmod(descriptor, _FILE_MODE)
-        return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
+        descriptor = os.open(name, how | os.O_CREAT, _FILE_MODE, dir_fd=folder)
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1:
+        os.close(descriptor)
+        raise OSError(errno.EMLINK, "it is not a plain file with one name", name)
+    if about.st_uid == os.geteuid():
+        # What the umask took away.
+        os.fchmod(descriptor, _FILE_MODE)
+    return os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace")
 
 
 def _locked(lock: IO[str], share: bool) -> bool:

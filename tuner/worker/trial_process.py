@@ -97,8 +97,9 @@ class TrialProcess(IsolatedProcess):
         """The end of a process that did not report one."""
         name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
         told = f"killed by {name}" if exit_code < 0 else f"ended with {name} and no result"
-        by_kernel = exit_code == -signal.SIGKILL and out_of_memory.kernel_kills() > self._kernel_kills
-        if by_kernel or out_of_memory.log_speaks_of_memory(log):
+        killed = exit_code == -signal.SIGKILL
+        by_kernel = killed and out_of_memory.kernel_kills() > self._kernel_kills
+        if by_kernel or out_of_memory.log_speaks_of_memory(log, killed=killed):
             outcome, cause = Outcome.OUT_OF_MEMORY, out_of_memory.CAUSE
             return Finished(outcome=outcome, cause=cause, reason=out_of_memory.reason(told))
         return Finished(outcome=Outcome.INTERRUPTED, cause=f"the trial process was {told}", reason=told)

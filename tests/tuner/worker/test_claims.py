@@ -145,7 +145,7 @@ def test_other_users_may_claim_too(claim: ClaimGpus, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LaunchError, match=f"GPUs cannot be claimed: {tmp_path}/file"):
+    with pytest.raises(LaunchError, match=f"GPUs cannot be claimed in {tmp_path}/file"):
         claim_gpus(AUTO, FOUR, "one", folder=tmp_path / "file" / "gpus")
 
 
@@ -180,3 +180,37 @@ def test_more_local_workers_than_gpus_are_refused(tmp_path: Path, monkeypatch: p
 def order(count: int, resources: Resources, needs: WorkerNeeds, folder: Path) -> WorkersWanted:
     settings = WorkerSettings(study="digits", resources=resources)
     return WorkersWanted("digits", 1, "sqlite:///none.db", settings, count, needs, folder, str(folder))
+
+
+def _link(file: Path, victim: Path) -> None:
+    file.symlink_to(victim)
+
+
+def _second_name(file: Path, victim: Path) -> None:
+    file.hardlink_to(victim)
+
+
+def _pipe(file: Path, victim: Path) -> None:
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize("put", [_link, _second_name, _pipe])
+@pytest.mark.parametrize("name", ["GPU-0.lock", "claiming"])
+def test_what_somebody_else_put_in_the_shared_folder_is_neither_followed_nor_written_to(
+    claim: ClaimGpus, tmp_path: Path, put: Callable[[Path, Path], None], name: str
+) -> None:
+    victim = tmp_path / "authorized_keys"
+    victim.write_text("ssh-ed25519 AAAA\n")
+    (tmp_path / "gpus").mkdir()
+    put(tmp_path / "gpus" / name, victim)
+    with pytest.raises(LaunchError, match=f"GPUs cannot be claimed in .*{name}"):
+        claim("one")
+    assert victim.read_text() == "ssh-ed25519 AAAA\n"
+
+
+def test_a_link_in_place_of_the_shared_folder_is_not_followed(claim: ClaimGpus, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "gpus").symlink_to(tmp_path / "home")
+    with pytest.raises(LaunchError, match="GPUs cannot be claimed"):
+        claim("one")
+    assert list((tmp_path / "home").iterdir()) == []
