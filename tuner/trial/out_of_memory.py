@@ -7,18 +7,16 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-# What TensorFlow, CUDA, C++ and Python write where memory could not be had, whole, as they write it: what somebody's data
-# or code prints speaks of rooms, of bloom, and of being out of memory cards.
+# What TensorFlow, CUDA, C++ and Python write where memory could not be had, whole and as they write it: what somebody's
+# data or code prints speaks of rooms, of bloom, and of being out of memory cards.
 _SIGNS = re.compile(
-    r"\bRESOURCE_EXHAUSTED: |\bResourceExhaustedError\b|\bOOM when allocating tensor\b|\bDst tensor is not initialized\b"
-    r"|\bCUDA_ERROR_OUT_OF_MEMORY\b|\bCU(BLAS|DNN|FFT|SOLVER|SPARSE)_(STATUS_)?ALLOC_FAILED\b|\bstd::bad_alloc\b"
+    r"\bRESOURCE_EXHAUSTED: |\bResourceExhaustedError\b|\bOOM when allocating tensor\b"
+    r"|\bDst tensor is not initialized\b|\bstd::bad_alloc\b|\[Errno 12\] Cannot allocate memory\b"
+    r"|\bCUDA_ERROR_OUT_OF_MEMORY\b|\bCU(BLAS|DNN|FFT|SOLVER|SPARSE)_(STATUS_)?ALLOC_FAILED\b"
     r"|\bOut of memory (while trying to allocate|allocating) \d|\b[Ff]ailed to allocate (request for )?[\d.]+ ?\w*B\b"
-    r"|\[Errno 12\] Cannot allocate memory\b"
 )
 # What the kernel and Slurm write of a process that they killed.
-_KILLED = re.compile(
-    r"\bOut of memory: Killed process \d|\b[Oo]ut [Oo]f [Mm]emory\b.*\boom[-_]kill|\boom[-_]kill event"
-)
+_KILLED = re.compile(r"\bOut of memory: Killed process \d|\bDetected \d+ oom[-_]kill event")
 _LOG_TAIL_BYTES = 4096
 CAUSE = "out of memory"
 
@@ -64,14 +62,14 @@ def kernel_kills() -> int:
 
 def _control_group() -> list[Path]:
     """Where version 2 and version 1 of control groups count. A container sees its own as the root."""
+    files: list[Path] = []
     with suppress(OSError):
-        groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
-        for _, controllers, path in groups:
+        for _, controllers, path in (line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()):
             if not controllers:
-                return [Path(f"/sys/fs/cgroup{folder}/memory.events") for folder in (path, "")]
+                files += [Path(f"/sys/fs/cgroup{folder}/memory.events") for folder in (path, "")]
             if "memory" in controllers.split(","):
-                return [Path(f"/sys/fs/cgroup/memory{folder}/memory.oom_control") for folder in (path, "")]
-    return []
+                files += [Path(f"/sys/fs/cgroup/memory{folder}/memory.oom_control") for folder in (path, "")]
+    return files
 
 
 def _oom_kills(file: Path) -> int | None:
