@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 _OF_EXPORTS = (
-    "tuner.champion.choosing.scoring_process",
+    "tuner.champion.choosing.scored_trials",
     "tuner.champion.export.trying_process",
-    "tuner.champion.export.writing_process",
+    "tuner.champion.export.model_process",
+    "tuner.champion.export.writing",
     "tuner.champion.formats.conversion_process",
     "tuner.champion.prediction.prediction_process",
 )

@@ -227,20 +227,20 @@ class Converted(Message):
 
 
 ToScoring = Annotated[ScoreTrials | AverageTrials, Field(discriminator="type")]
-FromScoring = Annotated[TrialsScored | Averaged | Refused, Field(discriminator="type")]
 ToRetraining = Annotated[PrepareTraining | TrainAgain, Field(discriminator="type")]
 FromRetraining = Annotated[TrainedAgain | Refused, Field(discriminator="type")]
 ToExporting = Annotated[WriteExport | ScoreOutputs | CompareOutputs | DecodeImages, Field(discriminator="type")]
-FromExporting = Annotated[Written | Scored | Compared | Decoded | Refused, Field(discriminator="type")]
+ToModels = Annotated[ToScoring | ToExporting, Field(discriminator="type")]
+FromModels = Annotated[
+    TrialsScored | Averaged | Written | Scored | Compared | Decoded | Refused, Field(discriminator="type")
+]
 FromTrying = Annotated[Tried | Refused, Field(discriminator="type")]
 FromConverting = Annotated[Converted | Refused, Field(discriminator="type")]
 
-TO_SCORING: TypeAdapter[ToScoring] = TypeAdapter(ToScoring)
-FROM_SCORING: TypeAdapter[FromScoring] = TypeAdapter(FromScoring)
+TO_MODELS: TypeAdapter[ToModels] = TypeAdapter(ToModels)
+FROM_MODELS: TypeAdapter[FromModels] = TypeAdapter(FromModels)
 TO_RETRAINING: TypeAdapter[ToRetraining] = TypeAdapter(ToRetraining)
 FROM_RETRAINING: TypeAdapter[FromRetraining] = TypeAdapter(FromRetraining)
-TO_EXPORTING: TypeAdapter[ToExporting] = TypeAdapter(ToExporting)
-FROM_EXPORTING: TypeAdapter[FromExporting] = TypeAdapter(FromExporting)
 TO_TRYING: TypeAdapter[TryExport] = TypeAdapter(TryExport)
 FROM_TRYING: TypeAdapter[FromTrying] = TypeAdapter(FromTrying)
 TO_CONVERTING: TypeAdapter[Convert] = TypeAdapter(Convert)

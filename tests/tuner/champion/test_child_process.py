@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from tuner.champion.child_process import ChildProcess
 from tuner.champion.messages import (
-    FROM_SCORING,
-    TO_EXPORTING,
+    FROM_MODELS,
+    TO_MODELS,
     Averaged,
     AverageTrials,
-    FromScoring,
+    FromModels,
     TrialsScored,
 )
 from tuner.champion.records.ensemble import Limits
@@ -26,7 +26,7 @@ CHILD = """
 import os, sys
 import numpy as np
 from tuner.champion.child_process import serve
-from tuner.champion.messages import TO_SCORING, TrialsScored
+from tuner.champion.messages import TO_MODELS, TrialsScored
 from tuner.champion.records.assessment import Resampled, Scores
 from tuner.errors import ExportError
 
@@ -44,15 +44,15 @@ def work(questions, say):
         else:
             os.kill(os.getpid(), 9)
 
-serve(work, TO_SCORING)
+serve(work, TO_MODELS)
 """
 
 
 @pytest.fixture
-def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChildProcess[FromScoring]]:
+def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChildProcess[FromModels]]:
     (tmp_path / "child_of_a_test.py").write_text(CHILD)
     monkeypatch.chdir(tmp_path)
-    with ChildProcess("child_of_a_test", FROM_SCORING, tmp_path / "log") as started:
+    with ChildProcess("child_of_a_test", FROM_MODELS, tmp_path / "log") as started:
         yield started
 
 
@@ -61,7 +61,7 @@ def asked(most: int) -> AverageTrials:
     return AverageTrials(limits=Limits(bytes=most, latency_ms=1), single=2**40, file=file)
 
 
-def test_every_value_arrives_as_it_was(child: ChildProcess[FromScoring], tmp_path: Path) -> None:
+def test_every_value_arrives_as_it_was(child: ChildProcess[FromModels], tmp_path: Path) -> None:
     answer = child.ask(asked(2), TrialsScored, "child")
     (scores,) = answer.scores
     assert (scores.trial, scores.parameters, scores.test) == (2**40, 7, None)
@@ -72,13 +72,13 @@ def test_every_value_arrives_as_it_was(child: ChildProcess[FromScoring], tmp_pat
 
 
 @pytest.mark.parametrize(("most", "said"), [(3, "^it cannot$"), (4, "^absent: No such file")])
-def test_an_error_of_the_child_is_its_refusal(child: ChildProcess[FromScoring], most: int, said: str) -> None:
+def test_an_error_of_the_child_is_its_refusal(child: ChildProcess[FromModels], most: int, said: str) -> None:
     with pytest.raises(ExportError, match=said):
         child.ask(asked(most), Averaged, "child")
 
 
 def test_a_child_that_dies_is_told_with_the_place_of_its_output(
-    child: ChildProcess[FromScoring], tmp_path: Path
+    child: ChildProcess[FromModels], tmp_path: Path
 ) -> None:
     with pytest.raises(ExportError, match=r"^the child ended with signal 9; its output is in .*/log$"):
         child.ask(asked(5), Averaged, "child")
@@ -88,4 +88,4 @@ def test_a_child_that_dies_is_told_with_the_place_of_its_output(
 def test_what_is_no_message_is_not_taken_for_one() -> None:
     for given in ({"type": "nothing"}, {"outputs": []}, {"type": "score_outputs", "outputs": [], "more": 1}):
         with pytest.raises(ValidationError):
-            TO_EXPORTING.validate_python(given)
+            TO_MODELS.validate_python(given)

@@ -9,7 +9,7 @@ from multiprocessing import Pipe
 import pytest
 from pydantic import ValidationError
 
-from tuner.champion.messages import FROM_SCORING
+from tuner.champion.messages import FROM_MODELS
 from tuner.trial.messages import (
     FROM_PREPARATION,
     EpochDone,
@@ -47,6 +47,6 @@ def test_a_refused_study_is_not_a_refused_question() -> None:
     refused = StudyRefused(kind="data", message="no file", key="data.path", files=["a.png"])
     assert FROM_PREPARATION.validate_json(refused.model_dump_json()) == refused
     with pytest.raises(ValidationError, match="study_refused"):
-        FROM_SCORING.validate_json(refused.model_dump_json())
+        FROM_MODELS.validate_json(refused.model_dump_json())
     with pytest.raises(ValidationError, match="refused"):
         FROM_PREPARATION.validate_json(json.dumps({"type": "refused", "reason": "it cannot"}))

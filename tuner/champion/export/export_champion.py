@@ -19,6 +19,7 @@ from tuner.champion.choosing.candidates import broken_by, candidates, export_req
 from tuner.champion.choosing.retraining import retrain
 from tuner.champion.choosing.scoring import Evaluation
 from tuner.champion.export.export_model import export_model
+from tuner.champion.export.model_process import model_process
 from tuner.champion.export.options import ExportKeywords, ExportOptions, export_options
 from tuner.champion.formats.offered import require_packages
 from tuner.champion.messages import Averaged
@@ -93,18 +94,19 @@ def _export(study: OpenStudy, options: ExportOptions, to: Path) -> ExportReport:
     trials = _trials_to_export(study, options)
     with staging(to) as workspace, ExitStack() as stack:
         requests = [stack.enter_context(export_request(study, each)) for each in trials]
-        with Evaluation(log) as evaluation:
-            assessed = evaluation.assess(requests, smallest=options.smallest)
-            request = _chosen(requests, assessed)
-            if options.averages and isinstance(assessed, Assessment):
-                averaged = evaluation.average(options.limits, assessed.chosen, workspace / "ensemble.keras")
-                request = _averaged(request, requests, averaged, workspace / "ensemble.keras")
+        models = stack.enter_context(model_process(log))
+        evaluation = Evaluation(models)
+        assessed = evaluation.assess(requests, smallest=options.smallest)
+        request = _chosen(requests, assessed)
+        if options.averages and isinstance(assessed, Assessment):
+            averaged = evaluation.average(options.limits, assessed.chosen, workspace / "ensemble.keras")
+            request = _averaged(request, requests, averaged, workspace / "ensemble.keras")
         if options.refit or options.seeds:
             detail = leaderboard.trial(study.database, study.name, request.trial)
             epochs = epochs_to_best(detail) or request.spec.training.epochs
             request = retrain(request, epochs, workspace, log, refit=options.refit, times=options.seeds or 1)
         shares = (importances(history(study.database, study.name)) or {}).get(request.spec.objective.metric)
-        report = export_model(request.model_copy(update={"importances": shares}), to, log, options.formats)
+        report = export_model(request.model_copy(update={"importances": shares}), to, log, options.formats, models)
     unassessed = assessed if isinstance(assessed, str) else None
     return replace(report, unassessed=unassessed, violated=broken_by(study, request.trial))
 

@@ -7,16 +7,17 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from storage.urls import mask_password
 from tuner.champion.card.markdown import write_card
 from tuner.champion.child_process import ChildProcess
+from tuner.champion.export.model_process import model_process
 from tuner.champion.formats.offered import ALWAYS, require_packages, versions_of
 from tuner.champion.messages import (
     FROM_CONVERTING,
-    FROM_EXPORTING,
     Compared,
     CompareOutputs,
     Convert,
@@ -24,7 +25,7 @@ from tuner.champion.messages import (
     ConvertedFile,
     Decoded,
     DecodeImages,
-    FromExporting,
+    FromModels,
     Scored,
     ScoreOutputs,
     WriteExport,
@@ -44,7 +45,13 @@ _CALLED = "exporting process"
 __all__ = ["ExportReport", "ExportRequest", "export_model"]
 
 
-def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[str] = ALWAYS) -> ExportReport:
+def export_model(
+    request: ExportRequest,
+    to: Path,
+    log: Path,
+    formats: Sequence[str] = ALWAYS,
+    models: ChildProcess[FromModels] | None = None,
+) -> ExportReport:
     """Writes ``model.keras``, ``saved_model/``, the card with its pictures and ``champion.json``, proven, or nothing.
 
     What the SavedModel's signatures take and give is in ``champion.input`` and ``champion.outputs``. The objective is
@@ -61,6 +68,7 @@ def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[
         to: the folder to make; an earlier export there is replaced in one step.
         log: a file that receives what TensorFlow and the user's code print.
         formats: of ``FORMATS``; ``keras`` and ``saved_model`` are written in any case.
+        models: the process that writes the model, where there is one already.
 
     Raises:
         ExportError: the model cannot be exported, does not give the recorded value, or ``to``
@@ -77,7 +85,8 @@ def export_model(request: ExportRequest, to: Path, log: Path, formats: Sequence[
         built, workspace = temporary / "export", temporary / "workspace"
         built.mkdir()
         workspace.mkdir()
-        with Exporter(log) as exporter:
+        with nullcontext(models) if models is not None else model_process(log) as process:
+            exporter = Exporter(process)
             written = exporter.write(request, built, workspace)
             data = open_prepared(written.data)
             exported = Exported(request, written, data, exporter)
@@ -111,23 +120,23 @@ def _convert(request: ExportRequest, name: str, built: Path, workspace: Path, lo
     return converted
 
 
-class Exporter(ChildProcess[FromExporting]):
-    """The process that has the user's code, until the block is left."""
+class Exporter:
+    """Asks the process of the models, which has the user's code, about one export."""
 
-    def __init__(self, log: Path) -> None:
-        super().__init__("tuner.champion.export.writing_process", FROM_EXPORTING, log)
+    def __init__(self, process: ChildProcess[FromModels]) -> None:
+        self._process = process
 
     def write(self, request: ExportRequest, built: Path, workspace: Path) -> Written:
-        return self.ask(WriteExport(request=request, folder=built, workspace=workspace), Written, _CALLED)
+        return self._process.ask(WriteExport(request=request, folder=built, workspace=workspace), Written, _CALLED)
 
     def score(self, outputs: Sequence[Path]) -> Scored:
-        return self.ask(ScoreOutputs(outputs=tuple(outputs)), Scored, _CALLED)
+        return self._process.ask(ScoreOutputs(outputs=tuple(outputs)), Scored, _CALLED)
 
     def compare(self, outputs: Sequence[Path]) -> float:
-        return self.ask(CompareOutputs(outputs=tuple(outputs)), Compared, _CALLED).difference
+        return self._process.ask(CompareOutputs(outputs=tuple(outputs)), Compared, _CALLED).difference
 
     def decode(self, files: Sequence[str], stem: Path) -> int:
-        return self.ask(DecodeImages(files=tuple(files), stem=stem), Decoded, _CALLED).images
+        return self._process.ask(DecodeImages(files=tuple(files), stem=stem), Decoded, _CALLED).images
 
 
 def _champion(

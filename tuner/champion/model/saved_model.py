@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.models.functional import Functional
 
 from tuner.champion.model.served_outputs import Served
 from tuner.champion.model.tensors import IMAGE_BYTES, PIXELS, RAW_OUTPUTS, SERVING
@@ -15,6 +16,8 @@ from tuner.champion.records.champion_json import ImageInput, TensorInput
 from tuner.data.decode import decode_batch, resize_pixels
 from tuner.data.structures import in_structure
 
+# Of no class of somebody's own, which may hold more than its layers.
+_OF_LAYERS = (keras.Sequential, Functional)
 Flat = Callable[..., list[tf.Tensor]]
 
 
@@ -33,13 +36,26 @@ def write_saved_model(model: keras.Model, takes: ImageInput | TensorInput, serve
         OSError, tf.errors.OpError: the folder cannot be written.
     """
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    for part in _parts(model):
+        archive.track(part)
     if isinstance(takes, ImageInput):
         _add_image_endpoints(archive, model, takes, served)
     else:
         specs = [tf.TensorSpec((None, *each.shape), each.dtype, name=each.tensor) for each in takes.tensors]
         _add_serving(archive, _on_tensors(model, takes), specs, served)
     archive.write_out(str(folder), verbose=False)
+
+
+def _parts(model: keras.Model) -> list[keras.Layer]:
+    """What together has the model's variables and tables.
+
+    Of a model of layers these are the layers: Keras would trace it, and each model in it, once more for a signature
+    that nobody asked for.
+    """
+    if type(model) not in _OF_LAYERS:
+        return [model]
+    parts = [part for layer in model.layers for part in (_parts(layer) if isinstance(layer, keras.Model) else [layer])]
+    return list({id(part): part for part in parts}.values())
 
 
 def _add_serving(

@@ -17,6 +17,7 @@ from PIL import Image
 from tuner.champion import clean
 from tuner.champion.card.loading import code
 from tuner.champion.export.export_model import Exporter, ExportReport, ExportRequest, export_model
+from tuner.champion.export.model_process import model_process
 from tuner.champion.formats.offered import FORMATS, checked_formats
 from tuner.champion.formats.pixels import write_pixels
 from tuner.champion.messages import Converted, ConvertedFile
@@ -99,7 +100,8 @@ def held_to(request_to_export: ExportRequest, tmp_path_factory: pytest.TempPathF
     built, workspace, log = folder / "built", folder / "workspace", folder / "log"
     built.mkdir()
     workspace.mkdir()
-    with Exporter(log) as exporter:
+    with model_process(log) as process:
+        exporter = Exporter(process)
         written = exporter.write(request_to_export, built, workspace)
         exported = Exported(request_to_export, written, open_prepared(written.data), exporter)
         yield FormatProof(exported, verify(exported, built, workspace, log), exporter, built, workspace, log)

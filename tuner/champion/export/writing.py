@@ -1,18 +1,14 @@
-"""The process that loads a trial's model with the user's code and writes it for everybody else's.
-
-``python -m tuner.champion.export.writing_process LOG``; ``messages`` has what it is asked and answers.
-"""
+"""Loads a trial's model with the user's code and writes it for everybody else's, in the process of the models."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner.champion.child_process import Say, named_reason, serve
+from tuner.champion.child_process import named_reason
 from tuner.champion.messages import (
-    TO_EXPORTING,
     Compared,
     CompareOutputs,
     Decoded,
@@ -26,36 +22,33 @@ from tuner.champion.messages import (
 from tuner.champion.records.champion_json import KERAS_MODEL, SAVED_MODEL
 from tuner.champion.records.request import ExportRequest
 from tuner.processes.messages import Message
-from tuner.processes.quick_imports import import_keras
 
 if TYPE_CHECKING:
     from tuner.data.own_arrays import OwnArrays
     from tuner.data.prepared import PreparedData
 
 
-def work(questions: Iterator[ToExporting], say: Say) -> None:
-    """Answers the parent until it has no more questions."""
-    import_keras()
-    from tuner.champion.model.study_data import prepared_data
+class WrittenExport:
+    """What is asked of one export, from its model's writing on."""
 
-    asked = next(questions)
-    assert isinstance(asked, WriteExport)
-    export = _Export(asked.request, prepared_data(asked.request))
-    say(export.write(asked.folder, asked.workspace))
-    for question in questions:
-        say(_answer(export, question))
+    def __init__(self) -> None:
+        self._export: _Export | None = None
 
+    def answer(self, question: ToExporting) -> Message:
+        from tuner.champion.model.study_data import prepared_data
 
-def _answer(export: _Export, question: ToExporting) -> Message:
-    match question:
-        case ScoreOutputs():
-            return export.score(_opened(question.outputs))
-        case CompareOutputs():
-            return Compared(difference=export.compare(_opened(question.outputs)))
-        case DecodeImages():
-            return Decoded(images=_decoded(question.files, question.stem))
-        case WriteExport():
-            return export.write(question.folder, question.workspace)
+        if self._export is None:
+            assert isinstance(question, WriteExport)
+            self._export = _Export(question.request, prepared_data(question.request))
+        match question:
+            case WriteExport():
+                return self._export.write(question.folder, question.workspace)
+            case ScoreOutputs():
+                return self._export.score(_opened(question.outputs))
+            case CompareOutputs():
+                return Compared(difference=self._export.compare(_opened(question.outputs)))
+            case DecodeImages():
+                return Decoded(images=_decoded(question.files, question.stem))
 
 
 def _decoded(files: Sequence[str], stem: Path) -> int:
@@ -154,7 +147,3 @@ def _versions() -> dict[str, str]:
     import tensorflow as tf
 
     return {"keras": keras.__version__, "tensorflow": tf.__version__}
-
-
-if __name__ == "__main__":
-    serve(work, TO_EXPORTING)

@@ -1,45 +1,36 @@
-"""The process that scores the best trials on validation and test, and averages them into one model.
-
-``python -m tuner.champion.choosing.scoring_process LOG``; ``messages`` has what it is asked and answers.
-"""
+"""Scores the best trials on validation and test, and averages them into one model, in the process of the models."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tuner.champion.child_process import Say, serve
-from tuner.champion.messages import TO_SCORING, Averaged, AverageTrials, ScoreTrials, ToScoring, TrialsScored
+from tuner.champion.messages import Averaged, AverageTrials, ScoreTrials, ToScoring, TrialsScored
 from tuner.champion.records.assessment import Resampled, Scores
 from tuner.champion.records.request import ExportRequest
 from tuner.champion.records.scorable import why_not
 from tuner.data.splits import TEST, VALIDATION
-from tuner.processes.quick_imports import import_keras
+from tuner.processes.messages import Message
 
 if TYPE_CHECKING:
     from tuner.champion.choosing.scored_trial import Evaluated
 
 
-def work(questions: Iterator[ToScoring], say: Say) -> None:
-    """Answers the parent until it has no more questions."""
-    import_keras()
-    evaluation = _Evaluation()
-    for question in questions:
-        match question:
-            case ScoreTrials():
-                say(evaluation.score(question.requests, question.intervals))
-            case AverageTrials():
-                say(evaluation.average(question))
-
-
-class _Evaluation:
+class ScoredTrials:
     """The models of one study, and what they gave."""
 
     def __init__(self) -> None:
         self._evaluated: list[Evaluated] = []
 
-    def score(self, requests: Sequence[ExportRequest], intervals: int) -> TrialsScored:
+    def answer(self, question: ToScoring) -> Message:
+        match question:
+            case ScoreTrials():
+                return self._score(question.requests, question.intervals)
+            case AverageTrials():
+                return self._average(question)
+
+    def _score(self, requests: Sequence[ExportRequest], intervals: int) -> TrialsScored:
         from tuner.champion.choosing.scored_trial import NotCompiled, evaluate
         from tuner.champion.model.study_data import prepared_data
 
@@ -67,7 +58,7 @@ class _Evaluation:
                 known[split] = replace(known[split], values=each.resampled(split, outputs))
         return TrialsScored(scores=tuple(_scores(each, found[each.request.trial]) for each in self._evaluated))
 
-    def average(self, asked: AverageTrials) -> Averaged:
+    def _average(self, asked: AverageTrials) -> Averaged:
         from tuner.champion.choosing.averaging import NoAverage, average
 
         try:
@@ -88,7 +79,3 @@ def _with_scorer(evaluated: Evaluated, known: list[Evaluated]) -> Evaluated:
 
 def _scores(evaluated: Evaluated, found: Mapping[str, Resampled]) -> Scores:
     return Scores(evaluated.request.trial, evaluated.parameters, found[VALIDATION], found.get(TEST))
-
-
-if __name__ == "__main__":
-    serve(work, TO_SCORING)
