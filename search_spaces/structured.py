@@ -9,17 +9,17 @@ from typing import Any
 import keras
 import keras_tuner
 
-from search_spaces import structured_hyperparameters as ask
 from search_spaces.base import DataSummary, SearchSpace, StagedModel, Target
-from search_spaces.boosted_trees import capacity_of, network_of
 from search_spaces.families import only_for
 from search_spaces.optimization import compile_model
-from search_spaces.structured_columns import Table, table_of
-from search_spaces.structured_config import FAMILIES, PLAIN, Family, Network, NumberEncoding, Numbers, StructuredConfig
-from search_spaces.structured_layers import assemble
-from search_spaces.structured_portfolio import PORTFOLIO
-from search_spaces.structured_preprocessing import preprocessing_for_trees, preprocessing_of
+from search_spaces.tables import hyperparameters as ask
+from search_spaces.tables.boosted.trees import capacity_of, network_of
+from search_spaces.tables.columns import Table, table_of
+from search_spaces.tables.config import FAMILIES, PLAIN, Family, Network, NumberEncoding, Numbers, StructuredConfig
 from search_spaces.tables.ensemble_fit import fit_ensemble
+from search_spaces.tables.networks import assemble
+from search_spaces.tables.portfolio import PORTFOLIO
+from search_spaces.tables.preprocessing import preprocessing_for_trees, preprocessing_of
 from search_spaces.targets import compile_options, labels_of
 
 # Each iteration grows a tree for every one of them.
@@ -138,7 +138,7 @@ class StructuredSpace(SearchSpace):
         if config.boosting is None:
             return super().fit(hp, model, *args, **kwargs)
         # It loads scikit-learn.
-        from search_spaces.boosted_fit import fit_boosted
+        from search_spaces.tables.boosted.fit import fit_boosted
 
         return fit_boosted(
             model, config.boosting, replace(self.data.target, link=config.link), self.epochs, *args, **kwargs

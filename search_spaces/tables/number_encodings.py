@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from keras import layers, ops
 
-from search_spaces.structured_columns import NumberColumn
-from search_spaces.structured_config import Numbers
+from search_spaces.tables.columns import NumberColumn
+from search_spaces.tables.config import Numbers
 
 # Where what was an outlier in training, or is one now, is cut off, in standard deviations.
 _FARTHEST = 10.0

@@ -14,7 +14,7 @@ from typing import Any
 
 from keras import initializers, layers
 
-from search_spaces.structured_config import Network
+from search_spaces.tables.config import Network
 
 _WIDTH = 256
 # What a learning rate is multiplied with for the scaling layer.

@@ -15,7 +15,7 @@ from typing import Any
 from keras import initializers, layers
 
 from search_spaces.base import Target
-from search_spaces.structured_config import Network
+from search_spaces.tables.config import Network
 from search_spaces.targets import output_name, outputs_of, predictions
 
 # The layer that gives what each member predicts, (batch, members, outputs).

@@ -10,7 +10,7 @@ import optuna
 import pytest
 
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import FAMILIES
+from search_spaces.tables.config import FAMILIES
 from tuner.data.prepared import TargetFacts
 from tuner.data.summary import summary_of
 from tuner.hyperparameters import Suggest, TrialHyperParameters, explore

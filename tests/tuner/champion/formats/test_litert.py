@@ -21,7 +21,7 @@ from search_spaces.base import DataSummary
 from search_spaces.image import ImageSpace
 from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import FAMILIES
+from search_spaces.tables.config import FAMILIES
 from tuner.champion.formats.litert.model import FILES, FLOAT, FLOAT16, INT8, SIGNATURE, write_litert
 from tuner.champion.formats.refusal import FormatRefused
 from tuner.data.batches import BatchFormat, TrainingBatches

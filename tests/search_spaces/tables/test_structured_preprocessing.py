@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from search_spaces.base import Input
 from search_spaces.statistics import INTEGER_MISSING, CategoryStatistics, NumberStatistics, Thresholds
-from search_spaces.structured_columns import table_of
-from search_spaces.structured_config import Categories, Numbers
-from search_spaces.structured_preprocessing import Preprocessing, preprocessing_for_trees, preprocessing_of
+from search_spaces.tables.columns import table_of
+from search_spaces.tables.config import Categories, Numbers
+from search_spaces.tables.preprocessing import Preprocessing, preprocessing_for_trees, preprocessing_of
 
 PERCENT = np.linspace(0, 1, 101)
 

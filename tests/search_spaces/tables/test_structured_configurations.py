@@ -13,8 +13,8 @@ import pytest
 from search_spaces.base import DataSummary, Input, Target
 from search_spaces.statistics import CategoryStatistics, NumberStatistics
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import FAMILIES, PLAIN, Boosting, StructuredConfig
-from search_spaces.structured_hyperparameters import batch_sizes
+from search_spaces.tables.config import FAMILIES, PLAIN, Boosting, StructuredConfig
+from search_spaces.tables.hyperparameters import batch_sizes
 
 NUMBER = NumberStatistics(0, 1000, 0.0, 1.0, tuple(index / 100 for index in range(101)))
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import FAMILIES
+from search_spaces.tables.config import FAMILIES
 from tuner.champion.formats.onnx.model import write_onnx
 from tuner.data.batches import BatchFormat, TrainingBatches
 from tuner.data.prepared import PreparedData

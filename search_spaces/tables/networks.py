@@ -9,9 +9,9 @@ import keras
 from keras import layers
 
 from search_spaces.base import Target
-from search_spaces.structured_config import Network, Numbers, StructuredConfig
-from search_spaces.structured_preprocessing import Preprocessing
+from search_spaces.tables.config import Network, Numbers, StructuredConfig
 from search_spaces.tables.periodic import waves_of
+from search_spaces.tables.preprocessing import Preprocessing
 from search_spaces.tables.realmlp import realmlp
 from search_spaces.tables.tabm import ensemble
 from search_spaces.targets import output_layers

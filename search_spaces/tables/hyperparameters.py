@@ -10,8 +10,8 @@ import keras_tuner
 from search_spaces.base import Link, Target
 from search_spaces.families import only_for
 from search_spaces.optimization import Optimization
-from search_spaces.structured_columns import CategoryColumn, Table
-from search_spaces.structured_config import (
+from search_spaces.tables.columns import CategoryColumn, Table
+from search_spaces.tables.config import (
     PLAIN,
     Boosting,
     Categories,

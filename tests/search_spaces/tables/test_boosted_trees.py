@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from search_spaces.base import StagedModel, Target
-from search_spaces.boosted_bins import Bins
-from search_spaces.boosted_fit import iterations_in_epoch
-from search_spaces.boosted_trees import Capacity, Forest, network_of
-from search_spaces.boosting import Boosters, Examples
 from search_spaces.statistics import TargetStatistics
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import Boosting
+from search_spaces.tables.boosted.bins import Bins
+from search_spaces.tables.boosted.fit import iterations_in_epoch
+from search_spaces.tables.boosted.growing import Boosters, Examples
+from search_spaces.tables.boosted.trees import Capacity, Forest, network_of
+from search_spaces.tables.config import Boosting
 from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
 from tuner.data.prepared import PreparedData
 from tuner.data.summary import summary_of

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from search_spaces.base import Target
-from search_spaces.boosted_bins import Bins
-from search_spaces.boosted_trees import FARTHEST, Forest, Tree
-from search_spaces.structured_config import Boosting
+from search_spaces.tables.boosted.bins import Bins
+from search_spaces.tables.boosted.trees import FARTHEST, Forest, Tree
+from search_spaces.tables.config import Boosting
 from search_spaces.targets import outputs_of, standardized
 
 # The logit of what training has no example of, or no other example than of: a probability of 1 in a million.

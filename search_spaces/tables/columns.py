@@ -10,7 +10,7 @@ import numpy as np
 
 from search_spaces.base import Input
 from search_spaces.statistics import CategoryStatistics, NumberStatistics, Thresholds
-from search_spaces.structured_config import Numbers
+from search_spaces.tables.config import Numbers
 
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -18,8 +18,8 @@ from keras import layers, ops
 
 from search_spaces.base import Input
 from search_spaces.statistics import INTEGER_MISSING
-from search_spaces.structured_columns import CategoryColumn, NumberColumn, Table
-from search_spaces.structured_config import FAMILIES, Categories, Numbers
+from search_spaces.tables.columns import CategoryColumn, NumberColumn, Table
+from search_spaces.tables.config import FAMILIES, Categories, Numbers
 from search_spaces.tables.number_encodings import encoded
 
 # Rare values hashed to one code, on average.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from search_spaces.base import Target
-from search_spaces.structured_config import Boosting
+from search_spaces.tables.config import Boosting
 from search_spaces.targets import outputs_of, predictions
 
 # What is larger is cut off; a missing value stands beyond on the side to which a node sends it. Numbers of this size in

@@ -19,7 +19,7 @@ import tensorflow as tf
 from search_spaces.base import StagedModel
 from search_spaces.statistics import INTEGER_MISSING
 from search_spaces.structured import StructuredSpace
-from search_spaces.structured_config import FAMILIES
+from search_spaces.tables.config import FAMILIES
 from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches
 from tuner.data.prepared import PreparedData
 from tuner.data.summary import summary_of

@@ -9,10 +9,10 @@ import tensorflow as tf
 from keras.src.utils.rng_utils import get_random_seed
 
 from search_spaces.base import Target
-from search_spaces.boosted_trees import Forest, capacity_of
-from search_spaces.boosting import Boosters, examples_of
 from search_spaces.stepwise_fit import fit_by_steps
-from search_spaces.structured_config import Boosting
+from search_spaces.tables.boosted.growing import Boosters, examples_of
+from search_spaces.tables.boosted.trees import Forest, capacity_of
+from search_spaces.tables.config import Boosting
 
 _FEWEST, _MOST = 5, 60
 # Of more epochs, the later ones have nothing left to do.
@@ -33,7 +33,7 @@ def iterations_in_epoch(epoch: int, iterations: int, epochs: int) -> int:
 def fit_boosted(
     network: keras.Model, boosting: Boosting, target: Target, whole: int, batches: tf.data.Dataset, **fit: Any
 ) -> Any:
-    """Trains a network of ``boosted_trees``.
+    """Trains a network of ``boosted.trees``.
 
     Training metrics are of a part of the training examples, another one in each epoch.
 
