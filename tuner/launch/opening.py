@@ -22,7 +22,7 @@ from tuner.launch.data_report import data_said
 from tuner.launch.local.worker import LocalWorker
 from tuner.launch.preflight import Preflight, log_of_launch, preflight
 from tuner.launch.presets import portfolio_of
-from tuner.launch.warm_start import best_of_other, warm_started
+from tuner.launch.warm_start import others_of, warm_started
 from tuner.processes.versions import differences as version_differences
 from tuner.processes.versions import refuse_drift, versions_here
 from tuner.spec.changes import FREE_KEYS, differences
@@ -186,7 +186,7 @@ def _create(
     worker: LocalWorker | None,
 ) -> OpenStudy:
     look_at(spec.data)
-    best = best_of_other(database, spec)
+    others = others_of(database, spec)
     cache = default_cache_root()
     with log_of_launch(artifacts.preflight_log(), cache) as log:
         on_event(Event("Checking the data, the search space and one batch ..."))
@@ -198,8 +198,8 @@ def _create(
             on_decode=lambda done, total: on_event(Event("decoding", done, total)),
             worker=worker,
         )
-        warm = warm_started(spec, best, found.hyperparameters) if spec.warm_start else None
-        for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *([warm.said] if warm else [])]:
+        warm = warm_started(spec, others, found.hyperparameters, found.description) if others else None
+        for line in [*_said(spec, found), *_tensorboard_said(spec, artifacts), *(warm.said if warm else [])]:
             on_event(Event(line))
         presets = warm.presets if warm else []
         if spec.sampler.name == "grid":

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -140,22 +141,40 @@ def _without_tuples(value: Any) -> Any:
     return value
 
 
-class WarmStart(Section):
-    """A study whose best trials are tried first. Its name alone stands for the mapping."""
+def _one_alone(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
-    study: str = Field(
+
+_Name = Annotated[str, Field(min_length=1)]
+
+
+class WarmStart(Section):
+    """Studies whose best trials are tried first. A name, or a list of names, stands for the mapping."""
+
+    study: Annotated[
+        tuple[_Name, ...], BeforeValidator(_one_alone, json_schema_input_type=_Name | tuple[_Name, ...])
+    ] = Field(
         min_length=1,
-        description="The name of another study in the same database. Trials are taken from it as far as their values "
-        "fit this study's search space.",
+        description="The name of another study in the same database, or a list of names. Trials are taken from them as "
+        "far as their values fit this study's search space, and more of them from studies whose space and data are "
+        "more like this one's.",
     )
     trials: PositiveInt = Field(
-        default=5, description="The number of its best trials that are tried first, within this study's `trials`."
+        default=5, description="The number of their best trials that are tried first, within this study's `trials`."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        return {"study": value} if isinstance(value, str) else value
+        return {"study": value} if isinstance(value, str | list | tuple) else value
+
+    @field_validator("study")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name in value if value.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} is named twice")
+        return value
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -68,7 +68,7 @@ def resolve_code(name: str, info: ValidationInfo) -> str:
 
 
 # Of a property's JSON Schema, what a value is held to.
-_RULES = ("type", "enum", "pattern", "minLength")
+_RULES = ("type", "enum", "pattern", "minLength", "anyOf")
 
 # A function of the user's.
 CodePlace = Annotated[str, AfterValidator(resolve_code), Field(json_schema_extra={"pattern": f"^{CODE}$"})]

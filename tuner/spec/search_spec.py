@@ -107,8 +107,8 @@ class SearchSpec(Section):
     )
     warm_start: WarmStart | None = Field(
         default=None,
-        description="Another study in the same database whose best trials are tried first: its name, or its name and "
-        "the number of trials. By default the study starts from the defaults that its search space gives.",
+        description="Other studies in the same database whose best trials are tried first: a name, a list of names, or "
+        "these and the number of trials. By default the study starts from the defaults that its search space gives.",
         examples=[{"study": "other", "trials": 10}],
     )
     seed: Annotated[Count, Field(lt=2**31)] = Field(
@@ -210,7 +210,7 @@ class SearchSpec(Section):
     def _can_be_warm(cls, value: WarmStart | None, info: ValidationInfo) -> WarmStart | None:
         if value is None:
             return None
-        if value.study == info.data.get("study"):
+        if info.data.get("study") in value.study:
             raise ValueError("a study cannot start from its own trials; name another study")
         if "sampler" in info.data and info.data["sampler"].name == "grid":
             raise ValueError(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from storage import studies
-from storage.leaderboard import TrialSummary
-from tuner.errors import PresetError, SpecError
+from tuner.errors import PresetError
 from tuner.hyperparameters import TrialHyperParameters, explore
 from tuner.launch.presets import check_preset, fitting, portfolio_of
-from tuner.launch.warm_start import best_of_other, warm_started
 
 
 def declare(hp):
@@ -101,32 +98,6 @@ def test_every_problem_is_said_at_once_and_good_values_have_their_own_types(spac
     assert len(refused.value.problems) == 2
     good = {"units": "8", "rate": "1e-3", "warmup[optimizer=sgd]": 0.35, "optimizer": "sgd", "flip": True}
     assert check_preset(space, good) == good | {"units": 8, "rate": 0.001}
-
-
-def trial(number, **params):
-    return TrialSummary(number, 0.5, "complete", "complete", params, {}, 1, 1.0)
-
-
-def test_a_warm_start_takes_the_values_that_fit(space, make_spec):
-    spec = make_spec(warm_start="other")
-    best = [trial(7, units=8, rate=0.5, gone=1), trial(3, gone=2), trial(2, units=16, optimizer="sgd", warmup=0.35)]
-    started = warm_started(spec, best, space)
-    assert started.presets == [{"units": 8}, {"units": 16, "optimizer": "sgd", "warmup": 0.35}]
-    assert started.said == (
-        "Warm start: the configurations of trials 7, 2 of study other are tried first; 4 of 7 values fit; "
-        "not gone, rate"
-    )
-    assert warm_started(spec, best[1:2], space).presets == []
-    assert "no hyperparameter value of study other fits" in warm_started(spec, best[1:2], space).said
-    assert "study other has no complete trial to start from" in warm_started(spec, [], space).said
-
-
-def test_a_warm_start_from_an_unknown_study_is_refused(database, create_study, make_spec):
-    create_study(make_spec())
-    with pytest.raises(SpecError, match="warm_start: no study 'shape'; there is 'shapes', in the same database"):
-        best_of_other(database, make_spec(study="new", warm_start="shape"))
-    assert best_of_other(database, make_spec(study="new", warm_start="shapes")) == []
-    assert [each.name for each in studies.list_studies(database)] == ["shapes"]
 
 
 def test_a_portfolio_is_as_much_of_it_as_the_space_has(space):
