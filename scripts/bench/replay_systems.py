@@ -11,14 +11,18 @@ from optuna import pruners, samplers
 from optuna.distributions import json_to_distribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
-from replay_race import Running, Search
+from replay_race import Running, Search, Verdict
 
+from storage.promotion.rule import Arrival, RungRule, Rungs
 from tuner.spec.reading import validate_spec
 from tuner.spec.search_spec import SearchSpec
-from tuner.worker.comparing import Comparison
-from tuner.worker.optuna_trials import LiveTrial, live_trial
+from tuner.worker.comparing import PAUSED, PROMOTED, Comparison
+from tuner.worker.optuna_trials import OUTCOME_ATTRIBUTE, LiveTrial, live_trial
+from tuner.worker.rungs import Promote
 from tuner.worker.sampling import make_pruner, make_sampler
 
+# Of trials that may still begin: what ends a race is its epochs.
+_MANY = 1_000_000
 Make = Callable[[int], Search]
 
 
@@ -66,9 +70,9 @@ class _RawTrial:
     def suggest(self, name: str, written: str, default: Any) -> Any:
         return self._trial._suggest(name, json_to_distribution(written))
 
-    def report(self, epoch: int, score: float) -> bool:
+    def report(self, epoch: int, score: float) -> Verdict:
         self._trial.report(score, epoch - 1)
-        return self._trial.should_prune()
+        return "end" if self._trial.should_prune() else "go on"
 
     def tell(self, best: float | None) -> None:
         state = TrialState.PRUNED if best is None else TrialState.COMPLETE
@@ -107,23 +111,78 @@ class _Service:
         study = optuna.create_study(storage=self._storage, study_name=spec.study, direction=spec.objective.direction)
         self._id, self._pruner, self._comparison = study._study_id, make_pruner(spec), Comparison()
 
+        rule = self._pruner.rule if isinstance(self._pruner, Promote) else None
+        self._promotion = None if rule is None else _Promotion(rule, self._spec.objective.direction == "maximize")
+
     def ask(self) -> Running:
+        if self._promotion is not None and (promoted := self._promotion.next()) is not None:
+            return promoted
         trial_id = self._storage.create_new_trial(self._id)
         number = self._storage.get_trial(trial_id).number
         sampler = make_sampler(self._spec, number, comparison=self._comparison)
         live = live_trial(self._spec.study, self._storage, trial_id, sampler, self._pruner)
-        return _ServiceTrial(live, use_defaults=number == 0 and self._defaults_first)
+        return _ServiceTrial(live, number, number == 0 and self._defaults_first, self._promotion)
+
+
+class _Promotion:
+    """The rungs of a search whose trials are paused."""
+
+    def __init__(self, rule: RungRule, maximize: bool) -> None:
+        self._rule, self._maximize = rule, maximize
+        self._losses: dict[tuple[int, int], float] = {}
+        self._trials: dict[int, _ServiceTrial] = {}
+        self._states: dict[int, str] = {}
+
+    def next(self) -> _ServiceTrial | None:
+        promotable = self._rungs.promotable()
+        if not promotable:
+            return None
+        self._states[promotable[0]] = "held"
+        self._trials[promotable[0]].go_on()
+        return self._trials[promotable[0]]
+
+    def pauses(self, trial: _ServiceTrial, epoch: int, score: float) -> bool:
+        if epoch not in self._rule.rungs:
+            return False
+        self._losses[trial.number, epoch] = -score if self._maximize else score
+        self._trials[trial.number], self._states[trial.number] = trial, "held"
+        if self._rungs.passes(trial.number, epoch, None):
+            return False
+        self._states[trial.number] = "paused"
+        return True
+
+    def end_hopeless(self) -> None:
+        for number in self._rungs.hopeless():
+            self._states[number] = "closed"
+            self._trials[number].tell(None)
+
+    @property
+    def _rungs(self) -> Rungs:
+        known = [
+            Arrival(trial, epoch, None, (loss,), self._states[trial]) for (trial, epoch), loss in self._losses.items()
+        ]
+        return Rungs(self._rule, known, _MANY)
 
 
 class _ServiceTrial:
-    def __init__(self, live: LiveTrial, use_defaults: bool) -> None:
-        self._live, self._use_defaults = live, use_defaults
+    def __init__(self, live: LiveTrial, number: int, use_defaults: bool, promotion: _Promotion | None) -> None:
+        self.number = number
+        self._live, self._use_defaults, self._promotion = live, use_defaults, promotion
 
     def suggest(self, name: str, written: str, default: Any) -> Any:
         return self._live.suggest(name, written, default if self._use_defaults else None)
 
-    def report(self, epoch: int, score: float) -> bool:
-        return self._live.report(epoch, score)
+    def report(self, epoch: int, score: float) -> Verdict:
+        if self._live.report(epoch, score):
+            return "end"
+        if self._promotion is None or not self._promotion.pauses(self, epoch, score):
+            return "go on"
+        self._live.remember(OUTCOME_ATTRIBUTE, PAUSED)
+        self._promotion.end_hopeless()
+        return "pause"
+
+    def go_on(self) -> None:
+        self._live.remember(OUTCOME_ATTRIBUTE, PROMOTED)
 
     def tell(self, best: float | None) -> None:
         state = TrialState.PRUNED if best is None else TrialState.COMPLETE

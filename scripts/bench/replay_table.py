@@ -97,9 +97,10 @@ def train(spec_file: Path, configurations: int, folder: Path) -> Table:
         "keep_checkpoints=1",
         "resources.slots=1",
         f"artifacts={folder / 'artifacts'}",
+        f"trials={configurations}",
     ]
     spec = load_spec(spec_file, otherwise)
-    launch(spec, storage=storage, trials=configurations)
+    launch(spec, storage=storage)
     return table_of(spec.study, search_space(spec), storage)
 
 

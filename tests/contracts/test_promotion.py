@@ -138,3 +138,36 @@ def test_a_trial_is_promoted_or_ended_never_both(
     counts = leases.counts(database, halted.study_id)
     assert counts.paused == 0
     assert counts.closed == sum(1 for each in got if each < 0)
+
+
+def test_who_adopts_a_trial_in_the_middle_of_its_pause_pauses_it(database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=5)
+    first = leases.start_trial(database, acquire(database, study, seconds=0))
+    # Its worker dies between what it was told and what it stores.
+    assert not arrive(database, first, RULE, 1, None, [0.5])
+    adopted = acquire(database, study)
+    assert (adopted.number, adopted.promoted) == (first.number, False)
+    with pytest.raises(LeaseLost):
+        pause(database, first, TrialResult(first.trial_id or 0, 0, "pruned"))
+    assert not lay_aside(database, adopted, 0.5)
+    assert leases.counts(database, study.study_id).paused == 1
+
+
+def test_who_adopts_a_trial_in_the_middle_of_its_promotion_goes_on_with_it(
+    database: Database, new_study: NewStudy
+) -> None:
+    study = new_study(budget=2)
+    for loss in (0.5, 0.6):
+        lay_aside(database, begin(database, study), loss)
+    # Its worker dies before it has started a process.
+    promoted = acquire(database, study, seconds=0)
+    assert promoted.promoted
+    adopted = acquire(database, study)
+    assert (adopted.number, adopted.token, adopted.promoted) == (promoted.number, promoted.token + 1, False)
+    assert arrive(database, adopted, RULE, 1, None, [0.5])
+
+
+def acquire(database: Database, study: StudyRecord, seconds: float = 60) -> Lease:
+    lease = leases.acquire(database, study.study_id, "w", seconds, RULE)
+    assert lease is not None
+    return lease

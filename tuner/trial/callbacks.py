@@ -21,7 +21,7 @@ from tuner.trial.messages import EpochDone
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.scored_weights import ScoredWeights
-from tuner.trial.state import restore, state_of, values_of
+from tuner.trial.state import assign, restore, state_of, values_of
 from tuner.trial.worth import best_epoch
 
 
@@ -145,6 +145,19 @@ class Recorder(keras.callbacks.Callback):
         if self._resumed is not None:
             restore(self.model, self._resumed.state)
             resume.restore_random_state(self._resumed.randomness)
+
+    def restore_ended(self) -> None:
+        """As ``restore``, for a trial that trains no more. What ``fit`` would have compiled is not there.
+
+        Raises:
+            ValueError: the model is not the one that was trained.
+        """
+        try:
+            self.restore()
+        except ValueError as error:
+            assert self._resumed is not None
+            assign(self.model.variables, self._resumed.state.variables)
+            print(f"the optimizer's state is not kept with the model: {' '.join(str(error).split())[:200]}", flush=True)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._on_epoch(epoch)

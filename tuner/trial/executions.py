@@ -96,7 +96,7 @@ def execute(
             recorder.catch_up(assignment.recorded)
         if recorder.is_done(spec.training.epochs):
             # What is kept of it has the optimizer's state too.
-            recorder.restore()
+            recorder.restore_ended()
             return recorder
         own = (DivergenceGuard(), StopListener(attempt.channel))
         result = Fitting(

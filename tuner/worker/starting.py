@@ -71,8 +71,8 @@ class TrialStarter:
             assignment = assignment.model_copy(update={"resume_from": keys, "recorded": recorded})
         if lease.promoted:
             self._patiently(live.remember, OUTCOME_ATTRIBUTE, PROMOTED)
-        said = "is promoted" if lease.promoted else f"attempt {lease.attempts} starts"
-        _log.info("trial %d: %s", lease.number, said)
+        why = ", since it is promoted" if lease.promoted else ""
+        _log.info("trial %d: attempt %d starts%s", lease.number, lease.attempts, why)
         process = TrialProcess(assignment.model_dump_json())
         signs = SignsOfLife(process.pid, process.pulse)
         return RunningTrial(lease, live, process, assignment, signs, fruitless=fruitless)

@@ -89,3 +89,20 @@ def test_samplers_go_where_pruned_trials_were_better(sampler, make_spec):
         drawn.append(optuna.Trial(study, asked._trial_id).suggest_float("x", 0.0, 1.0))
         study.tell(asked, state=TrialState.FAIL)
     assert sum(drawn) / len(drawn) > 0.5, drawn
+
+
+def test_a_paused_trial_is_worth_what_a_pruned_one_is_also_while_it_goes_on():
+    first, pruned = trial(0, [0.1, 0.2, 0.3], pruned=False), trial(1, [0.3], pruned=True)
+    comparison = Comparison()
+    for outcome in ("paused", "promoted"):
+        paused = trial(2, [0.3], pruned=True, outcome=outcome)
+        paused.state = TrialState.RUNNING
+        seen = comparison.of([first, pruned, paused], maximize=True)
+        assert seen[2].state is TrialState.COMPLETE
+        assert seen[2].value == seen[1].value == pytest.approx(0.5)
+    running = trial(3, [0.3], pruned=True)
+    running.state = TrialState.RUNNING
+    assert comparison.of([running], maximize=True)[0].state is TrialState.RUNNING
+    # When it has gone on, it teaches what it gained, once.
+    ended = trial(2, [0.3, 0.9, 0.9], pruned=False)
+    assert comparison.of([first, pruned, ended], maximize=True)[1].value == pytest.approx(0.3 + 0.35 + 0.05)
