@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from search_spaces.image_backbones import Weights, require_backbones
 from search_spaces.image_config import FAMILIES, Family, ImageConfig
 from search_spaces.image_layers import assemble
 from search_spaces.image_mixing import MixedBatches
+from search_spaces.image_portfolio import PORTFOLIO
 from search_spaces.optimization import averaging_callbacks, compile_model
 from search_spaces.targets import labels_of
 
@@ -66,6 +67,11 @@ class ImageSpace(SearchSpace):
         self.weights = _checked_weights(weights)
         if "pretrained" in self.families:
             require_backbones(data.input_shape, self.weights)
+
+    @property
+    def portfolio(self) -> tuple[Mapping[str, Any], ...]:
+        # The default model is a pretrained one where there are any.
+        return ({}, *PORTFOLIO) if "pretrained" in self.families else PORTFOLIO
 
     def configure(self, hp: keras_tuner.HyperParameters) -> ImageConfig:
         """Asks for every hyperparameter; builds nothing."""

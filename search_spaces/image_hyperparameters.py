@@ -129,14 +129,14 @@ def ask_network(
         asked: dict[str, Any] = {
             "stem_stride": hp.Choice("stem_stride", strides, default=strides[-1]) if len(strides) > 1 else strides[0],
             "stages": hp.Int("stages", 2, most, default=min(most, 4)),
-            "width": hp.Choice("width", [16, 24, 32, 48], default=32),
+            "width": hp.Choice("width", [24, 32, 48], default=32),
             "normalization": hp.Choice("normalization", ["batch", "group"]),
             "activation": hp.Choice("activation", ["relu", "silu"]),
         }
     for each in own:
         with only_for(hp, [each], families):
             # A residual block has two convolutions, the others' have one.
-            hp.Int("blocks", 1, 2 if each == "residual" else 3, default=1)
+            hp.Int("blocks", 1, 2 if each == "residual" else 3, default=1 if each == "residual" else 2)
             if each == "residual":
                 asked["squeeze_excitation"] = bool(hp.Boolean("squeeze_excitation"))
             if each == "separable":
@@ -172,7 +172,7 @@ def ask_backbone(hp: keras_tuner.HyperParameters, family: Family, families: Sequ
 def ask_head(hp: keras_tuner.HyperParameters) -> Head:
     return Head(
         pooling=hp.Choice("pooling", ["avg", "max"]),
-        units=hp.Choice("dense_units", [0, 64, 128, 256], default=0),
+        units=hp.Choice("dense_units", [0, 128], default=0),
         dropout=hp.Float("dropout", 0.0, 0.5, step=0.1, default=0.2),
     )
 

@@ -124,7 +124,7 @@ def _configurations(report: Report, found: Sequence[Divided], folder: Path, opti
                     say(f"{files.data.name}: {values}: {error}")
                     continue
                 tried.append(Tried(files.data.name, files.data.measure, place, trained))
-                more = {"validation": trained.validation, "epochs": trained.epochs, "cpu_seconds": trained.seconds}
+                more = {"validation": trained.validation, "epochs": len(trained.values), "cpu_seconds": trained.seconds}
                 _add(report, files, json.dumps(values), trained.test, **more, first_epoch_ended=trained.first_seconds)
     if options.choose:
         for place in chosen(tried, options.choose):

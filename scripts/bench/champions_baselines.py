@@ -1,4 +1,4 @@
-"""What anybody has in a minute: scikit-learn's models with their defaults, and a typical network for images."""
+"""What anybody has: scikit-learn's models with their defaults, and KerasTuner for images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from champions_keras_tuner import predicted_by_keras_tuner
 from champions_scores import Score, score
@@ -31,10 +30,7 @@ def baselines_of(files: Divided, minutes: float) -> dict[str, Callable[[], Score
     """
     kind = files.data.kind
     if kind == "image":
-        return {
-            "typical network": lambda: _typical_network(files),
-            "KerasTuner": lambda: _keras_tuner(files, minutes),
-        }
+        return {"KerasTuner": lambda: _keras_tuner(files, minutes)}
     if kind == "text":
         return {"TF-IDF + logistic regression": lambda: _scored(files, _of_texts())}
     numbers = files.data.measure == "rmse"
@@ -79,28 +75,6 @@ def _scored(files: Divided, model: Any) -> Score:
 
 def _inputs(rows: pd.DataFrame, kind: str, target: str) -> Any:
     return rows["text"].fillna("") if kind == "text" else rows.drop(columns=target)
-
-
-def _typical_network(files: Divided) -> Score:
-    """Three convolutions and a dense layer, as KerasTuner's own example has them."""
-    import keras
-
-    size = (files.data.image_size,) * 2
-    train = keras.utils.image_dataset_from_directory(files.train, image_size=size, seed=0, verbose=False)
-    test = keras.utils.image_dataset_from_directory(files.test, image_size=size, shuffle=False, verbose=False)
-    model = keras.Sequential([keras.layers.Rescaling(1 / 255)])
-    for filters in (32, 64, 128):
-        model.add(keras.layers.Conv2D(filters, 3, activation="relu", padding="same"))
-        model.add(keras.layers.MaxPooling2D())
-    model.add(keras.layers.Flatten())
-    model.add(keras.layers.Dense(128, activation="relu"))
-    model.add(keras.layers.Dropout(0.5))
-    model.add(keras.layers.Dense(len(train.class_names), activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(train, epochs=15, verbose=0)
-    truth = np.concatenate([np.asarray(y) for _, y in test])
-    predicted: npt.NDArray[Any] = model.predict(test, verbose=0).argmax(axis=1)
-    return score("accuracy", truth, predicted)
 
 
 def _keras_tuner(files: Divided, minutes: float) -> Score:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -34,14 +35,14 @@ class Trained:
     Attributes:
         validation: the best epoch's value of the objective.
         test: the score of that epoch's model on what was kept back.
-        epochs: that were trained.
+        values: of the objective, of each epoch that was trained.
         seconds: of this process's processor time, until the model was trained.
         first_seconds: likewise, until the first epoch had ended.
     """
 
     validation: float
     test: Score
-    epochs: int
+    values: tuple[float, ...]
     seconds: float
     first_seconds: float
 
@@ -49,8 +50,9 @@ class Trained:
 class _Best(keras.callbacks.Callback):
     """Keeps the weights of the best epoch, and the processor time of the first."""
 
-    def __init__(self, metric: str) -> None:
+    def __init__(self, metric: str, scored: ScoredWeights) -> None:
         super().__init__()
+        self._scored = scored
         self._metric, self._sign = metric, -1 if metric == "val_rmse" else 1
         self.values: list[float] = []
         self.first_ended = 0.0
@@ -61,7 +63,7 @@ class _Best(keras.callbacks.Callback):
         if not self.values:
             self.first_ended = time.process_time()
         if not self.values or self._sign * value > self._sign * self.best:
-            self.weights = [np.array(each) for each in self.model.variables]
+            self.weights = self._scored.behind(self._metric, logs or {})
         self.values.append(value)
 
     @property
@@ -75,13 +77,30 @@ def one_thread() -> None:
     leave_autotuning_off()
 
 
-def train(files: Divided, values: Mapping[str, Any], cache: Path, seed: int) -> Trained:
+Recompile = Callable[[keras.Model, int], Sequence[keras.callbacks.Callback]]
+"""Compiles a network in another way, told the steps of an epoch; returns what its training needs."""
+
+
+def train(
+    files: Divided,
+    values: Mapping[str, Any],
+    cache: Path,
+    seed: int,
+    *,
+    training: Mapping[str, Any] = MappingProxyType({}),
+    recompile: Recompile | None = None,
+) -> Trained:
     """Trains the configuration: defaults, but for ``values``.
+
+    Args:
+        training: the spec's section of that name.
+        recompile: changes how the network is trained.
 
     Raises:
         ValueError: the space of this data has no such configuration.
     """
-    spec = validate_spec(files.spec(seed=seed), source="benchmark", base=files.train.parent)
+    raw = files.spec(seed=seed, training=dict(training))
+    spec = validate_spec(raw, source="benchmark", base=files.train.parent)
     data = prepare(spec.data, cache)
     began = time.process_time()
     keras.utils.clear_session()
@@ -92,19 +111,22 @@ def train(files: Divided, values: Mapping[str, Any], cache: Path, seed: int) -> 
     if unused := hp.unused_preset:
         raise ValueError(f"nothing asks for {', '.join(unused)}")
     form = batch_format(space, hp, spec, data, model)
-    training = TrainingData(data, form, batch_size_of(hp, spec), seed, validates=True)
-    kept = _Best(OBJECTIVES[files.data.measure])
-    moving = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: training.set_epoch(epoch))
-    callbacks = [moving, *early_stopping(spec), ScoredWeights(), kept]
-    Fitting(space, hp, model.network, training, epochs=spec.training.epochs, callbacks=callbacks).run()
+    batch_size = batch_size_of(hp, spec)
+    batches = TrainingData(data, form, batch_size, seed, validates=True)
+    own = recompile(model.network, -(-len(data.split("train")) // batch_size)) if recompile else ()
+    scored = ScoredWeights()
+    kept = _Best(OBJECTIVES[files.data.measure], scored)
+    moving = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: batches.set_epoch(epoch))
+    callbacks = [moving, *early_stopping(spec), *own, scored, kept]
+    Fitting(space, hp, model.network, batches, epochs=spec.training.epochs, callbacks=callbacks).run()
     seconds = time.process_time() - began
     for variable, value in zip(model.network.variables, kept.weights, strict=True):
         variable.assign(value)
-    batches = list(evaluation_batches(data, 512, form, "test"))
-    truth = np.concatenate([np.asarray(y) for _, y, *_ in batches])
-    predicted = np.concatenate([np.asarray(model.network(x, training=False)) for x, *_ in batches])
+    tests = list(evaluation_batches(data, 512, form, "test"))
+    truth = np.concatenate([np.asarray(y) for _, y, *_ in tests])
+    predicted = np.concatenate([np.asarray(model.network(x, training=False)) for x, *_ in tests])
     tested = _tested(files, truth, predicted)
-    return Trained(kept.best, tested, len(kept.values), seconds, kept.first_ended - began)
+    return Trained(kept.best, tested, tuple(kept.values), seconds, kept.first_ended - began)
 
 
 def _tested(files: Divided, truth: Any, predicted: Any) -> Score:

@@ -10,6 +10,7 @@ import pytest
 from search_spaces.base import DataSummary
 from search_spaces.image import ImageSpace
 from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
+from tuner.launch.presets import portfolio_of
 
 Answers = Callable[[optuna.Trial], Suggest]
 
@@ -41,3 +42,14 @@ def test_names_say_when_a_hyperparameter_is_active(space: ImageSpace) -> None:
     assert {"learning_rate[optimizer=adamw]", "learning_rate[optimizer=sgd]"} <= set(names)
     assert {"blocks[family=plain]", "blocks[family=residual]", "width", "batch_size"} <= set(names)
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("side", [28, 32, 64, 224])
+def test_images_of_every_usual_size_have_the_whole_portfolio(
+    side: int, image_summary: Callable[..., DataSummary]
+) -> None:
+    names = ("cat", "dog", "owl")
+    space = ImageSpace(image_summary((side, side, 3), names, {"train": 960, "validation": 20}, (320, 320, 320)))
+    listed = [each.as_dict() for each in explore(space.declare)]
+    assert 4 <= len(space.portfolio) <= 6
+    assert portfolio_of(listed, space.portfolio) == list(space.portfolio)
