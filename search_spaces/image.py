@@ -10,13 +10,13 @@ import keras
 import keras_tuner
 import tensorflow as tf
 
-from search_spaces import image_hyperparameters as ask
 from search_spaces.base import DataSummary, SearchSpace
-from search_spaces.image_backbones import Weights, require_backbones
-from search_spaces.image_config import FAMILIES, Family, ImageConfig
-from search_spaces.image_layers import assemble
-from search_spaces.image_mixing import MixedBatches
-from search_spaces.image_portfolio import PORTFOLIO
+from search_spaces.images import hyperparameters as ask
+from search_spaces.images.backbones import Weights, require_backbones
+from search_spaces.images.config import FAMILIES, Family, ImageConfig
+from search_spaces.images.layers import assemble
+from search_spaces.images.mixing import MixedBatches
+from search_spaces.images.portfolio import PORTFOLIO
 from search_spaces.optimization import averaging_callbacks, compile_model
 from search_spaces.targets import labels_of
 

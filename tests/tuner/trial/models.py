@@ -10,7 +10,7 @@ import keras_tuner
 import tensorflow as tf
 
 from search_spaces.image import ImageSpace
-from search_spaces.image_config import Augmentation, ImageConfig, Network
+from search_spaces.images.config import Augmentation, ImageConfig, Network
 
 SHAPE, CLASSES, LATENT = (8, 8, 1), 3, 4
 

@@ -9,8 +9,8 @@ import keras
 from keras import layers
 
 from search_spaces.base import Target
-from search_spaces.image_backbones import Weights, apply_backbone
-from search_spaces.image_config import (
+from search_spaces.images.backbones import Weights, apply_backbone
+from search_spaces.images.config import (
     Augmentation,
     Framing,
     Head,

@@ -10,8 +10,8 @@ import keras_tuner
 
 from search_spaces.base import Target
 from search_spaces.families import only_for
-from search_spaces.image_backbones import BACKBONES
-from search_spaces.image_config import (
+from search_spaces.images.backbones import BACKBONES
+from search_spaces.images.config import (
     Augmentation,
     Backbone,
     Family,
@@ -19,7 +19,7 @@ from search_spaces.image_config import (
     Head,
     Network,
 )
-from search_spaces.image_mixing import Mixing
+from search_spaces.images.mixing import Mixing
 from search_spaces.optimization import Optimization
 from search_spaces.targets import imbalanced
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from search_spaces.image_mixing import Mixing
+from search_spaces.images.mixing import Mixing
 from search_spaces.optimization import Optimization
 
 Family = Literal["plain", "residual", "separable", "pretrained"]

@@ -14,8 +14,8 @@ import pytest
 
 from search_spaces.base import DataSummary
 from search_spaces.image import ImageSpace
-from search_spaces.image_config import Augmentation
-from search_spaces.image_hyperparameters import default_resolution, most_stages, resolutions
+from search_spaces.images.config import Augmentation
+from search_spaces.images.hyperparameters import default_resolution, most_stages, resolutions
 
 Summary = Callable[..., DataSummary]
 

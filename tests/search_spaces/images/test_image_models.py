@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from search_spaces.base import DataSummary
 from search_spaces.image import ImageSpace
-from search_spaces.image_backbones import BACKBONES
+from search_spaces.images.backbones import BACKBONES
 
 Summary = Callable[..., DataSummary]
 SHAPES = [(8, 8, 1), (32, 32, 3), (96, 64, 3), (224, 224, 3)]

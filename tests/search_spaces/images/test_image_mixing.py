@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from search_spaces.image_mixing import MixedBatches, Mixing
+from search_spaces.images.mixing import MixedBatches, Mixing
 
 EXAMPLES, CLASSES = 12, 3
 
