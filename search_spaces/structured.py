@@ -38,8 +38,8 @@ class StructuredSpace(SearchSpace):
         data: the data's summary; every input has statistics.
         families: which kinds of model to try: ``"boosted"`` (trees), and of networks ``"tabm"`` (ensembles that share
             weights), ``"realmlp"``, ``"mlp"``, ``"residual"``, ``"wide_and_deep"``, ``"cross"``, ``"linear"``; the
-            first is that of the first trial. By default all but ``"linear"``, and without ``"boosted"`` where the
-            target has more than 40 classes, labels or numbers.
+            first is that of the first trial. By default all, but not ``"boosted"`` where the target has more than 40
+            classes, labels or numbers.
         epochs: the length of a full training, which learning-rate schedules span.
         batch_size: the smallest batch size.
 
@@ -157,8 +157,7 @@ def _check_target(data: DataSummary) -> None:
 def _families(families: Sequence[str] | None, target: Target) -> tuple[Family, ...]:
     if families is None:
         outputs = max(1, len(target.class_names), *target.shape)
-        left_out = {"linear"} if outputs <= _MOST_OUTPUTS_OF_TREES else {"linear", "boosted"}
-        return tuple(each for each in FAMILIES if each not in left_out)
+        return tuple(each for each in FAMILIES if each != "boosted" or outputs <= _MOST_OUTPUTS_OF_TREES)
     unknown = [each for each in families if each not in FAMILIES]
     if unknown or not families or isinstance(families, str):
         raise ValueError(f"families must be a list of {', '.join(FAMILIES)}; it is {families!r}")

@@ -11,9 +11,11 @@ import pytest
 
 from search_spaces.structured import StructuredSpace
 from search_spaces.tables.config import FAMILIES
+from search_spaces.tables.portfolio import PORTFOLIO
 from tuner.data.prepared import TargetFacts
 from tuner.data.summary import summary_of
-from tuner.hyperparameters import Suggest, TrialHyperParameters, explore
+from tuner.hyperparameters import Suggest, TrialHyperParameters, default_of, explore
+from tuner.launch.presets import portfolio_of
 
 Answers = Callable[[optuna.Trial], Suggest]
 
@@ -59,3 +61,15 @@ def test_names_say_when_a_hyperparameter_is_active(space: StructuredSpace) -> No
     assert any(name.startswith("units[family=") and "linear" not in name for name in names)
     assert any(name.startswith(f"bins[{plain},numbers=") for name in names)
     assert len(names) == len(set(names))
+
+
+def test_a_search_begins_with_the_whole_portfolio(space: StructuredSpace) -> None:
+    listed = [each.as_dict() for each in explore(space.declare)]
+    # Classes have no scale, and of three columns every node sees all.
+    lacking = {"target_scale", "columns_share"}
+    expected = [{name: value for name, value in each.items() if name not in lacking} for each in PORTFOLIO]
+    assert portfolio_of(listed, PORTFOLIO) == expected
+    for given in expected:
+        hp = TrialHyperParameters(default_of, given, use_defaults=True)
+        assert space.configure(hp).family == given["family"]
+        assert not hp.unused_preset
