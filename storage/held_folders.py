@@ -47,6 +47,10 @@ class HeldFolder:
     def cleanup(self) -> None:
         self._finalizer()
 
+    def outlive_exit(self) -> None:
+        """Leaves ``cleanup`` to the caller also when this process ends in order."""
+        self._finalizer.atexit = False
+
     def __enter__(self) -> str:
         return self.name
 

@@ -23,6 +23,7 @@ from storage.held_folders import scratch_folder
 from tuner.errors import ExportError, TunerError
 from tuner.processes.child_environment import tensorflow_environment
 from tuner.processes.messages import Message
+from tuner.processes.parents import watch_parent
 
 # The exporting and the verifying process are alive at once and may share a GPU.
 ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -154,6 +155,7 @@ def serve(work: Callable[[Iterator[Question], Say], None], questions: TypeAdapte
     """
     from tuner.trial.process import redirect_output
 
+    watch_parent()
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     redirect_output(Path(sys.argv[1]))
 

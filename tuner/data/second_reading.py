@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tuner.data.python_source import PythonSource
 from tuner.errors import DataError
+from tuner.processes.parents import end_with_parent
 from tuner.spec.data import Python
 
 
@@ -48,6 +49,7 @@ def check_second_reading(data: Python, fingerprint: str, cache: Path) -> None:
 
 
 def main() -> None:
+    end_with_parent()
     data = Python.model_validate_json(sys.stdin.read())
     with tempfile.TemporaryDirectory(dir=sys.argv[1], prefix=".second-reading-") as scratch:
         print(PythonSource(data, Path(scratch)).fingerprint)

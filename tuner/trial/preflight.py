@@ -23,13 +23,14 @@ from pydantic import BaseModel
 from tuner.data.prepared import open_prepared
 from tuner.data.summary import summary_of
 from tuner.errors import DataError, PreflightError, RefusedKey, SpaceError, TunerError
+from tuner.processes.parents import end_with_parent
 from tuner.processes.quick_imports import import_keras
 from tuner.spec.data import Python
 from tuner.spec.objective import MEASURES
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.channel import end_with_worker, tell_worker
 from tuner.trial.messages import Checked, DecodeProgress, Listed, Prepared, StudyRefused
-from tuner.trial.process import redirect_output, use_scratch
+from tuner.trial.process import redirect_output
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -345,6 +346,7 @@ def _short(error: Exception) -> str:
 
 def main() -> None:
     """Keeps the real standard output for messages and gives its number away to the log."""
+    end_with_parent()
     request = Request.model_validate_json(sys.stdin.read())
     messages = os.fdopen(os.dup(1), "w", buffering=1)
     redirect_output(request.log)
@@ -364,7 +366,6 @@ def preflight_main(connection: Connection, scratch: str, request_json: str) -> N
     """A child of a worker that stands by; sends what ``run`` says."""
     request = Request.model_validate_json(request_json)
     redirect_output(request.log)
-    use_scratch(scratch)
     end_with_worker(connection)
     run(request, lambda message: tell_worker(connection, message))
     sys.stdout.flush()
@@ -378,7 +379,6 @@ def prepare_main(connection: Connection, scratch: str, spec_json: str, cache: st
     Sends DecodeProgress while decoding, then Prepared or StudyRefused.
     """
     redirect_output(Path(log))
-    use_scratch(scratch)
 
     def say(message: Any) -> None:
         tell_worker(connection, message)

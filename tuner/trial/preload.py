@@ -9,9 +9,12 @@ import os
 import signal
 from pathlib import Path
 
+from tuner.processes.parents import end_with_parent
 from tuner.processes.quick_imports import import_keras
 from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, redirect_output
 
+# Its children end with it in turn.
+end_with_parent()
 if log := os.environ.get(FORKSERVER_LOG):
     redirect_output(Path(log))
 

@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tuner.processes.parents import end_with_parent
 from tuner.trial.assignment import Assignment
 from tuner.trial.messages import Finished
 from tuner.trial.pulse_file import pulse_in
@@ -25,7 +27,6 @@ def trial_main(connection: Connection, scratch: str, assignment_json: str) -> No
     """Runs an attempt and sends ``Finished`` whatever happens short of the process's death."""
     assignment = Assignment.model_validate_json(assignment_json)
     redirect_output(assignment.log)
-    use_scratch(scratch)
     print(f"--- trial {assignment.number}, attempt {assignment.attempt}", flush=True)
     # Imported here so that the forkserver's parent, the worker, can import this module without TensorFlow.
     from tuner.trial.channel import Channel
@@ -54,6 +55,13 @@ def _attempt(assignment: Assignment, channel: object) -> Finished:
 
     configure(assignment)
     return run_trial(assignment, channel)  # type: ignore[arg-type]
+
+
+def run_isolated(target: Callable[..., None], connection: Connection, scratch: str, *arguments: Any) -> None:
+    """What a forked process runs: ``target``, with temporary files of its own, for as long as the forkserver lives."""
+    end_with_parent()
+    use_scratch(scratch)
+    target(connection, scratch, *arguments)
 
 
 def use_scratch(folder: str) -> None:

@@ -15,7 +15,7 @@ from tuner.processes.child_environment import tensorflow_environment
 from tuner.trial import out_of_memory
 from tuner.trial.messages import Finished, FromTrial, ToTrial, receive_from_trial, send
 from tuner.trial.outcome import Outcome
-from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, trial_main
+from tuner.trial.process import FORKSERVER_LOG, LEAVE_SIGNALS, run_isolated, trial_main
 from tuner.trial.pulse_file import pulse_in
 
 _context = get_context("forkserver")
@@ -46,7 +46,8 @@ class IsolatedProcess:
         self._scratch = scratch_folder()
         ours, theirs = _context.Pipe()
         self.connection: Connection = ours
-        self._process = _context.Process(target=target, args=(theirs, self._scratch.name, *arguments), daemon=True)
+        handed_over = (target, theirs, self._scratch.name, *arguments)
+        self._process = _context.Process(target=run_isolated, args=handed_over, daemon=True)
         self._process.start()
         theirs.close()
 

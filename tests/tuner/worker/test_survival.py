@@ -14,6 +14,7 @@ from disruption.models import same_weights
 
 from storage import leaderboard, leases, progress, studies
 from storage.connecting import connect
+from storage.held_folders import scratch_folder
 from tuner.worker.taking_up import what_was_found
 from tuner.worker.trial_process import start_forkserver
 
@@ -32,6 +33,13 @@ def gate(tmp_path):
 def slow(make_spec, gate):
     """One epoch is free; the others wait for the gate."""
     return make_spec("Slow", options={"gate": str(gate)}, trials=2, training={"epochs": 3, "batch_size": 16})
+
+
+@pytest.fixture
+def system_folder():
+    """For temporary files, with a path that leaves room for sockets in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def trained_an_epoch(database, study):
@@ -146,16 +154,24 @@ def test_sigterm_leaves_a_checkpoint_and_an_open_lease(
 
 
 def test_a_killed_worker_takes_its_trials_along_and_another_adopts_them(
-    create_study, start_worker, run_worker, slow, gate, database, eventually
+    create_study, start_worker, run_worker, slow, gate, database, eventually, monkeypatch, system_folder
 ):
     record = create_study(slow)
-    worker = start_worker(slow, lease_seconds=2)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TMPDIR", str(system_folder))
+        worker = start_worker(slow, lease_seconds=2)
     eventually(trained_an_epoch(database, slow.study))
-    orphans = trial_processes(worker)
-    assert orphans
+    (orphan,) = trial_processes(worker)
+    # One that is halted cannot see that its worker has gone.
+    orphan.suspend()
     worker.kill()
-    psutil.wait_procs(orphans, timeout=20)
-    assert not any(process.is_running() for process in orphans)
+    psutil.wait_procs([orphan], timeout=20)
+    assert not orphan.is_running()
+    assert list(system_folder.iterdir())
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(tempfile, "tempdir", str(system_folder))
+        with scratch_folder() as mine:
+            assert list(system_folder.iterdir()) == [Path(mine)]
 
     gate.touch()
     run_worker(slow, lease_seconds=2)
