@@ -26,11 +26,15 @@ from tuner.cli import cluster_commands
 from tuner.cli import service_commands
 
 # isort: split
+from tuner.cli import cache_commands
+
+# isort: split
 from tuner.cli import storage_commands
 from tuner.cli.app import app, main
 
 __all__ = [
     "app",
+    "cache_commands",
     "champion_commands",
     "cluster_commands",
     "main",

@@ -104,6 +104,14 @@ def _options(
     pass
 
 
+cache_commands = _Application(
+    cls=_Commands,
+    help="List and clear the prepared data on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(cache_commands, name="cache")
+
 storage_commands = _Application(
     cls=_Commands, help="Maintain the database.", no_args_is_help=True, pretty_exceptions_enable=False
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import psutil
 from filelock import FileLock
 
 from tuner.data.bad_files import printable
+from tuner.data.cache_contents import limit, make_room
 from tuner.data.prepared import PreparedData, Split, open_prepared, write_meta
 from tuner.data.prepared_size import check_prepared_size
 from tuner.data.source import DataSource, Progress
@@ -45,6 +47,7 @@ def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) 
     root = cache_root.absolute()
     try:
         root.mkdir(parents=True, exist_ok=True)
+        limit()
         with _scratch(root) as scratch, data_at(data.key_of(TRAIN)):
             source = find_source(data, scratch)
             folder = root / source.folder_name
@@ -54,6 +57,8 @@ def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) 
                     _check_room(data, root)
                     _build(source, folder, progress)
                     prepared = open_prepared(folder)
+                    for name in make_room(root, folder):
+                        _log.info("%s made room in the data cache", name)
                 return _as_found(source, prepared)
     except OSError as error:
         raise _unwritable(root, error) from error
@@ -119,7 +124,8 @@ def _as_found(source: DataSource, prepared: PreparedData) -> PreparedData:
 
 
 def _build(source: DataSource, folder: Path, progress: Progress | None) -> None:
-    for leftover in folder.parent.glob(f".{folder.name}.*"):
+    ours = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{32}}")
+    for leftover in (each for each in folder.parent.iterdir() if ours.fullmatch(each.name)):
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     temporary.mkdir()

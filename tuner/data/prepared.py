@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tuner.data.array_file import allow_open_files, read_array
 from tuner.data.bad_files import LISTED, BadFile, printable
+from tuner.data.cache_contents import keep_open
 from tuner.data.classes import Coding, classes_of
 from tuner.data.columns import ArrayColumn, Column, ColumnKind, open_column
 from tuner.data.hashes import check_hashes, read_checked, with_digest, write_hashes
@@ -283,6 +284,7 @@ def open_prepared(folder: Path, *, whole: bool = False) -> PreparedData:
     Raises:
         DataError: nothing is there, or it is not what was written.
     """
+    keep_open(folder)
     try:
         meta = read_checked(folder / META)
         check_hashes(folder, meta["hashes"], whole=whole)

@@ -6,6 +6,7 @@ import logging
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from tuner.data.cache_contents import keep_open
 from tuner.errors import DataError
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.messages import FROM_PREPARATION, Prepared, StudyRefused
@@ -37,6 +38,8 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
             if isinstance(message, StudyRefused):
                 raise DataError(message.message, message.files, message.key)
             if isinstance(message, Prepared):
+                # Between two trials nobody else has it open.
+                keep_open(Path(message.folder))
                 break
     except EOFError:
         raise DataError(f"the process that prepares the data died; see {log}") from None
