@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -276,7 +277,7 @@ def test_of_large_data_a_sample_is_looked_at_when_a_trial_begins(tmp_path):
 def test_what_a_killed_build_left_is_removed(make_folder, spec, cache):
     data = spec(make_folder())
     folder = prepare(data, cache).folder
-    left = cache / f".{folder.name}.{"0123456789abcdef" * 2}"
+    left = cache / f".{folder.name}.{uuid4().hex}"
     folder.rename(left)
     prepare(data, cache)
     assert not left.exists()
