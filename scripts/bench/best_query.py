@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +78,16 @@ def fill(url: str, count: int, epochs: int = 0) -> None:
     database = connect(url, create=True)
     try:
         study = optuna.create_study(storage=database.optuna, study_name=STUDY, direction="maximize")
-        sampler = optuna.samplers.RandomSampler(seed=0)
-        values = np.random.Generator(np.random.PCG64(0)).uniform(0, 1, count)
-        study.add_trials(_trial(study, sampler, float(value), epochs) for value in values)
+        study.add_trials(random_trials(count, epochs))
     finally:
         database.close()
+
+
+def random_trials(count: int, epochs: int = 0) -> Iterator[optuna.trial.FrozenTrial]:
+    """Complete trials at random; each has reported so many epochs."""
+    study, sampler = optuna.create_study(), optuna.samplers.RandomSampler(seed=0)
+    values = np.random.Generator(np.random.PCG64(0)).uniform(0, 1, count)
+    return (_trial(study, sampler, float(value), epochs) for value in values)
 
 
 def _trial(

@@ -16,10 +16,10 @@ from replay_race import Running, Search, Verdict
 from storage.promotion.rule import Arrival, RungRule, Rungs
 from tuner.spec.reading import validate_spec
 from tuner.spec.search_spec import SearchSpec
-from tuner.worker.comparing import PAUSED, PROMOTED, Comparison
+from tuner.worker.comparing import PAUSED, PROMOTED
 from tuner.worker.optuna_trials import OUTCOME_ATTRIBUTE, LiveTrial, live_trial
 from tuner.worker.rungs import Promote
-from tuner.worker.sampling import make_pruner, make_sampler
+from tuner.worker.sampling import comparison_for, make_pruner, make_sampler
 
 # Of trials that may still begin: what ends a race is its epochs.
 _MANY = 1_000_000
@@ -109,7 +109,7 @@ class _Service:
         self._spec, self._defaults_first = spec, defaults_first
         self._storage = InMemoryStorage()
         study = optuna.create_study(storage=self._storage, study_name=spec.study, direction=spec.objective.direction)
-        self._id, self._pruner, self._comparison = study._study_id, make_pruner(spec), Comparison()
+        self._id, self._pruner, self._comparison = study._study_id, make_pruner(spec), comparison_for(spec)
 
         rule = self._pruner.rule if isinstance(self._pruner, Promote) else None
         self._promotion = None if rule is None else _Promotion(rule, self._spec.objective.direction == "maximize")

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
+import numpy as np
 from optuna import Study
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
@@ -23,55 +24,88 @@ from tuner.worker.seen_study import seen_as
 from tuner.worker.wrapped_sampler import WrappedSampler
 
 Curve = tuple[float, ...]
+# One of so many trials that are shown is among the best.
+_BEST = 5
 # The outcome of a trial that has not ended: it was paused, and may go on by now.
 PAUSED, PROMOTED = "paused", "promoted"
 
 
 class Comparison:
-    """What the trials of one study are worth beside each other. It remembers what finished trials have reached."""
+    """What the trials of one study are worth beside each other. It remembers what trials have reached.
 
-    def __init__(self) -> None:
-        self._curves: dict[int, Curve] = {}
+    Args:
+        most: so many trials are shown at most, the best fifth and otherwise the latest: what a model costs does not
+            grow with the study, and its best trials stay. None shows all.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        # By the trials' places among those of the study, which Optuna lists in the order of their numbers. The last
+        # value of a trial that went on to its end is its own; one that is worth nothing has NaN.
+        self._curves: list[Curve] = []
+        self._last: list[float] = []
+        self._halted: set[int] = set()
+        self._open: set[int] = set()
         self._gains: list[list[float]] = []
-        self._ended: set[int] = set()
-        self._typical: list[float] | None = None
+        self._still: list[float] | None = None
 
     def of(self, trials: Sequence[FrozenTrial], maximize: bool) -> list[FrozenTrial]:
         """The trials, each one that was pruned or paused as a completed one of the value that it would have come to.
 
         Args:
-            trials: of one study, some of which may have been given before.
+            trials: all of one study; the first of them may have been given before.
         """
-        for each in trials:
-            if each.state is TrialState.COMPLETE or _is_halted(each):
-                self._learn(each, maximize)
-        if self._typical is None:
-            self._typical = [median(gains) for gains in self._gains]
-        return [self._worth(each) if _is_halted(each) else each for each in trials]
+        known = len(self._curves)
+        added = len(trials) - known
+        self._curves += [()] * added
+        self._last += [math.nan] * added
+        for place in [*sorted(self._open), *range(known, len(trials))]:
+            self._learn(place, trials[place], maximize)
+        still = self._still_to_gain()
+        return [self._worth(place, trials[place], still) for place in self._shown(len(trials), still, maximize)]
 
-    def _learn(self, trial: FrozenTrial, maximize: bool) -> None:
-        known = self._curves.get(trial.number)
-        if known is not None and trial.number in self._ended:
+    def _learn(self, place: int, trial: FrozenTrial, maximize: bool) -> None:
+        (self._open.discard if trial.state.is_finished() else self._open.add)(place)
+        (self._halted.add if _is_halted(trial) else self._halted.discard)(place)
+        if trial.state is not TrialState.COMPLETE and place not in self._halted:
+            self._last[place] = math.nan
             return
-        if trial.state.is_finished():
-            self._ended.add(trial.number)
-        curve = _best_so_far(trial, maximize)
-        self._curves[trial.number] = curve
+        known, curve = self._curves[place], _best_so_far(trial, maximize)
+        self._curves[place] = curve
+        self._last[place] = trial.values[0] if trial.values else curve[-1] if curve else math.nan
         # A paused trial has been here before, with fewer epochs.
-        for epoch in range(max(0, len(known or ()) - 1), len(curve) - 1):
+        for epoch in range(max(0, len(known) - 1), len(curve) - 1):
             if epoch == len(self._gains):
                 self._gains.append([])
             self._gains[epoch].append(curve[epoch + 1] - curve[epoch])
-            self._typical = None
+            self._still = None
 
-    def _worth(self, trial: FrozenTrial) -> FrozenTrial:
-        curve = self._curves[trial.number]
-        if not curve or self._typical is None:
+    def _still_to_gain(self) -> list[float]:
+        """After so many epochs, what a trial still gains to the end, at the medians."""
+        if self._still is None:
+            typical = [median(gains) for gains in self._gains]
+            self._still = [0.0, *(sum(typical[epoch:]) for epoch in range(len(typical) + 1))]
+        return self._still
+
+    def _worth(self, place: int, trial: FrozenTrial, still: Sequence[float]) -> FrozenTrial:
+        curve = self._curves[place]
+        if place not in self._halted or not curve:
             return trial
         seen = copy.copy(trial)
         seen.state = TrialState.COMPLETE
-        seen.values = [curve[-1] + sum(self._typical[len(curve) - 1 :])]
+        seen.values = [curve[-1] + still[len(curve)]]
         return seen
+
+    def _shown(self, count: int, still: Sequence[float], maximize: bool) -> Sequence[int]:
+        if self._most is None or count <= self._most:
+            return range(count)
+        worth = np.array(self._last[:count])
+        for place in self._halted:
+            worth[place] += still[len(self._curves[place])]
+        losses = np.nan_to_num(-worth if maximize else worth, nan=np.inf)
+        best = np.argsort(losses, kind="stable")[: self._most // _BEST].tolist()
+        latest = [place for place in range(count - self._most, count) if place not in set(best)]
+        return sorted([*best, *latest[-(self._most - len(best)) :]])
 
 
 def _is_halted(trial: FrozenTrial) -> bool:

@@ -23,9 +23,8 @@ from storage.fencing import Lease, trial_of
 from storage.parameter_variants import is_compatible, is_variant, takes, variant
 from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
-from tuner.worker.comparing import Comparison
 from tuner.worker.kinds import WithinKinds
-from tuner.worker.sampling import make_pruner, make_sampler
+from tuner.worker.sampling import comparison_for, make_pruner, make_sampler
 from tuner.worker.untried import is_used_up
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
@@ -44,10 +43,14 @@ class _Study(optuna.Study):
 
 
 class LiveTrial:
-    """A running Optuna trial, created by this worker or adopted."""
+    """A running Optuna trial, created by this worker or adopted.
 
-    def __init__(self, study: _Study, trial_id: int) -> None:
-        self._study = study
+    Args:
+        known: the first distribution that the study has of each parameter, as far as somebody has looked: it stays.
+    """
+
+    def __init__(self, study: _Study, trial_id: int, known: dict[str, BaseDistribution] | None = None) -> None:
+        self._study, self._known = study, {} if known is None else known
         self._trial = Trial(study, trial_id)
         self._trial_id = trial_id
         self._recorded: dict[str, Any] = dict(self._trial.params)
@@ -99,10 +102,12 @@ class LiveTrial:
 
     def _fits(self, name: str, distribution: BaseDistribution) -> bool:
         """Whether Optuna takes this distribution under this name, after what the study's trials have."""
-        for trial in self._study._storage.get_all_trials(self._study._study_id, deepcopy=False):
-            if name in trial.distributions:
-                return is_compatible(trial.distributions[name], distribution)
-        return True
+        if name not in self._known:
+            for trial in self._study._storage.get_all_trials(self._study._study_id, deepcopy=False):
+                if name in trial.distributions:
+                    self._known[name] = trial.distributions[name]
+                    break
+        return name not in self._known or is_compatible(self._known[name], distribution)
 
     def _record(self, name: str, distribution: BaseDistribution, value: Any) -> None:
         self._trial.storage.set_trial_param(self._trial_id, name, distribution.to_internal_repr(value), distribution)
@@ -117,9 +122,11 @@ class LiveTrial:
         the stored epochs.
         """
         with optuna_errors():
-            if epoch not in self.frozen().intermediate_values:
+            frozen = self.frozen()
+            if epoch not in frozen.intermediate_values:
                 self._trial.storage.set_trial_intermediate_value(self._trial_id, epoch, value)
-            return self._study.pruner.prune(self._study, self.frozen())
+                frozen.intermediate_values[epoch] = value
+            return self._study.pruner.prune(self._study, frozen)
 
     def remember(self, key: str, value: Any) -> None:
         with optuna_errors():
@@ -178,9 +185,16 @@ def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     raise ValueError(f"{name}: {type(distribution).__name__} is not known")
 
 
-def live_trial(study: str, storage: Any, trial_id: int, sampler: BaseSampler, pruner: BasePruner) -> LiveTrial:
-    """A trial of an Optuna storage, of the study of this name."""
-    return LiveTrial(_Study(study, storage, sampler=sampler, pruner=pruner), trial_id)
+def live_trial(
+    study: str,
+    storage: Any,
+    trial_id: int,
+    sampler: BaseSampler,
+    pruner: BasePruner,
+    known: dict[str, BaseDistribution] | None = None,
+) -> LiveTrial:
+    """A trial of an Optuna storage, of the study of this name; ``known`` is what trials of it have seen."""
+    return LiveTrial(_Study(study, storage, sampler=sampler, pruner=pruner), trial_id, known)
 
 
 class OptunaTrials:
@@ -194,7 +208,8 @@ class OptunaTrials:
         self._study = study
         self.pruner, kind = make_pruner(study.spec), study.record.space.get("kind")
         self._pruner = self.pruner if kind is None else WithinKinds(self.pruner, kind)
-        self._comparison = Comparison()
+        self._comparison = comparison_for(study.spec)
+        self._known: dict[str, BaseDistribution] = {}
 
     def open(self, lease: Lease) -> LiveTrial:
         """The lease's trial, whoever created it. Parameters already set keep their values; new ones are sampled.
@@ -215,4 +230,4 @@ class OptunaTrials:
             self._study.database.optuna.get_all_trials(self._study.id, deepcopy=False)
             grid = self._study.record.space.get("grid")
             sampler = make_sampler(self._study.spec, number, grid, self._comparison)
-            return live_trial(self._study.name, storage, trial_id, sampler, self._pruner)
+            return live_trial(self._study.name, storage, trial_id, sampler, self._pruner, self._known)

@@ -48,6 +48,9 @@ ENUMERATING = ("grid", "brute_force")
 _NOT_WRAPPED = ("patient", "promote")
 # These choose by what trials came to.
 _LEARNING = ("tpe", "gp", "cmaes", "nsga2")
+# Of these, the ones that model all trials anew for each one. TPE takes the best 25 of 250 trials and of 10,000.
+_MODELLING = ("tpe", "gp")
+_MOST_MODELLED = 500
 # These look at the constraints of the trials before; to the others a violating trial is as good as any.
 HEEDS_CONSTRAINTS = ("tpe", "nsga2", "gp")
 
@@ -83,6 +86,12 @@ def make_sampler(
     if comparison is not None and name in _LEARNING:
         sampler = ComparingSampler(sampler, comparison)
     return UntriedSampler(sampler)
+
+
+def comparison_for(spec: SearchSpec) -> Comparison:
+    """What a study's samplers are shown: all of it where a sampler counts generations or looks at constraints."""
+    is_modelled = spec.sampler.name in _MODELLING and not spec.constraints and len(spec.objectives) == 1
+    return Comparison(_MOST_MODELLED if is_modelled else None)
 
 
 def make_pruner(spec: SearchSpec) -> pruners.BasePruner:

@@ -20,6 +20,7 @@ from tuner.worker.wrapped_sampler import WrappedSampler
 
 # A parameter with more values is as good as continuous.
 _MOST_VALUES = 1000
+_ABSENT = object()
 
 
 def is_used_up(trials: Sequence[FrozenTrial], depth: int = 0) -> bool:
@@ -52,6 +53,7 @@ class UntriedSampler(WrappedSampler):
         super().__init__(sampler)
         self._together: dict[str, BaseDistribution] = {}
         self._drawn: dict[str, Any] = {}
+        self._alike: _Alike | None = None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         # What is drawn together is kept here, and given one by one, since each may have to be another.
@@ -74,13 +76,42 @@ class UntriedSampler(WrappedSampler):
         if drawn not in values:
             return drawn
         others = study._storage.get_all_trials(study._study_id, deepcopy=False)
-        alike = [each for each in others if each.number != trial.number and _begins_as(each, trial)]
+        if self._alike is None:
+            self._alike = _Alike(others)
+        alike = self._alike.to(trial, others)
         depth = len(trial.params) + 1
         nearest = sorted(values, key=lambda value: abs(values.index(value) - values.index(drawn)))
         return next(
             (value for value in nearest if not is_used_up(_having(alike, param_name, value), depth)),
             drawn,
         )
+
+
+class _Alike:
+    """The other trials that begin as one does.
+
+    Those that had ended when its first parameter was asked for are looked at once for each of its parameters, and no
+    more of them than were alike until then; the others are looked at anew, since they go on meanwhile.
+
+    Args:
+        others: all trials of the study. Later on there may be more behind them.
+    """
+
+    def __init__(self, others: Sequence[FrozenTrial]) -> None:
+        self._ended = [place for place, each in enumerate(others) if each.state.is_finished()]
+        self._open = [place for place, each in enumerate(others) if not each.state.is_finished()]
+        self._count, self._compared = len(others), 0
+
+    def to(self, trial: FrozenTrial, others: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        asked = list(trial.params.items())
+        for name, value in asked[self._compared :]:
+            self._ended = [place for place in self._ended if others[place].params.get(name, _ABSENT) == value]
+        self._compared = len(asked)
+        going_on = (others[place] for place in [*self._open, *range(self._count, len(others))])
+        return [
+            *(others[place] for place in self._ended),
+            *(each for each in going_on if each.number != trial.number and _begins_as(each, trial)),
+        ]
 
 
 def _begins_as(other: FrozenTrial, trial: FrozenTrial) -> bool:

@@ -66,6 +66,19 @@ def test_what_is_known_grows_with_the_study():
     assert ended.state is TrialState.PRUNED
 
 
+def test_of_many_trials_the_best_and_the_latest_are_shown_whatever_was_asked_before():
+    scores = [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.15, 0.25, 0.35, 0.45]
+    trials = [trial(number, [score, score], pruned=number == 5) for number, score in enumerate(scores)]
+    comparison = Comparison(most=5)
+    assert [each.number for each in comparison.of(trials[:5], True)] == [0, 1, 2, 3, 4]
+    assert [each.number for each in comparison.of(trials[:8], True)] == [0, 4, 5, 6, 7]
+    shown = comparison.of(trials, True)
+    assert [each.number for each in shown] == [0, 6, 7, 8, 9]
+    assert [each.number for each in Comparison(most=5).of(trials, False)] == [1, 6, 7, 8, 9]
+    # The one that was pruned would have gained nothing more.
+    assert [each.value for each in Comparison(most=9).of(trials[:6], True)][5] == 0.5
+
+
 @pytest.mark.parametrize(
     "sampler",
     [

@@ -15,6 +15,7 @@ from tuner.worker.answering import Answerer
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
+from tuner.worker.promoting import Promotion
 from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial
 
@@ -46,13 +47,15 @@ def adopt(database, record):
 def held(database, record, trials):
     """A trial as its worker knows it. No process of it is needed."""
     lease = leases.start_trial(database, leases.acquire(database, record.study_id, "frozen", 0))
-    return RunningTrial(lease=lease, live=trials.open(lease), process=None, assignment=None)
+    return RunningTrial(lease=lease, live=trials.open(lease), process=None, assignment=None, signs=None)
 
 
 def test_no_hyperparameter_is_drawn_for_an_adopted_trial(database, record, trials, held, adopt):
     adopter = adopt()
     patience = Patience(threading.Event())
-    answerer = Answerer(OpenStudy(database, record), patience, lambda: False, RemainingTime(), WorkerMetrics())
+    study = OpenStudy(database, record)
+    promotion = Promotion(study, trials.pruner)
+    answerer = Answerer(study, patience, lambda: False, RemainingTime(), WorkerMetrics(), promotion, None)
     with pytest.raises(LeaseLost):
         answerer.answer(held, Suggest(name="units", distribution=UNITS))
     assert trials.open(adopter).frozen().params == {}
