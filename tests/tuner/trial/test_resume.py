@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from storage.artifacts import StudyArtifacts
+from storage.errors import ArtifactsUnavailable
 from tuner.trial import resume, resume_writer
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
@@ -83,7 +84,7 @@ def test_a_checkpoint_that_could_not_be_written_leaves_the_former_ones(artifacts
         file.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ArtifactsUnavailable, match="No space"):
         artifacts.put_resume(0, 1, 4, full)
     assert [file.artifact.key for file in artifacts.resume_files(0)] == written
     assert len(list((tmp_path / "digits/trials/00000/run-001/resume").iterdir())) == 3

@@ -115,7 +115,8 @@ def test_a_paused_trial_is_worth_what_a_pruned_one_is_also_while_it_goes_on():
         assert seen[2].value == seen[1].value == pytest.approx(0.5)
     running = trial(3, [0.3], pruned=True)
     running.state = TrialState.RUNNING
-    assert comparison.of([running], maximize=True)[0].state is TrialState.RUNNING
+    assert comparison.of([first, pruned, paused, running], maximize=True)[3].state is TrialState.RUNNING
     # When it has gone on, it teaches what it gained, once.
     ended = trial(2, [0.3, 0.9, 0.9], pruned=False)
-    assert comparison.of([first, pruned, ended], maximize=True)[1].value == pytest.approx(0.3 + 0.35 + 0.05)
+    grown = comparison.of([first, pruned, ended, running], maximize=True)
+    assert grown[1].value == pytest.approx(0.3 + 0.35 + 0.05)
