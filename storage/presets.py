@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
@@ -10,45 +10,51 @@ from sqlalchemy.orm import Session
 
 from storage.database import Database, retried
 from storage.errors import NothingLeft
-from storage.studies import load_study
+from storage.studies import StudyRecord, load_study
 from storage.tables import LeaseRow
 
 
-def enqueue(db: Database, study: str, preset: Mapping[str, Any]) -> int:
-    """Gives hyperparameter values to the next lease that nobody has begun, ahead of those that are sampled.
+def enqueue(db: Database, study: str, *presets: Mapping[str, Any]) -> list[int]:
+    """Gives hyperparameter values to the next leases that nobody has begun, ahead of those that are sampled.
 
-    Safe while workers acquire leases and others enqueue: each call that returns has a lease of its own, which no
-    worker had acquired before it knew the values.
+    All of them or none. Safe while workers acquire leases and others enqueue: each of the presets has a lease of its
+    own, which no worker had acquired before it knew the values.
 
     Args:
-        preset: at least one value, by hyperparameter.
+        presets: at least one value each, by hyperparameter.
 
     Returns:
-        How many others are told what to try before it.
+        For each, how many others are told what to try before it.
 
     Raises:
         UnknownStudy: there is none of this name.
-        NothingLeft: every lease has begun or has values already.
-        ValueError: ``preset`` is empty.
+        NothingLeft: there are fewer leases that have not begun and have no values yet.
+        ValueError: one of ``presets`` is empty.
     """
-    if not preset:
+    if not all(presets):
         raise ValueError("a preset without values")
     record = load_study(db, study)
-    before = _give(db, record.study_id, preset)
-    if before is None:
-        raise NothingLeft(study, record.budget)
-    return before
+    return _give(db, record, presets)
 
 
 @retried
-def _give(db: Database, study_id: int, preset: Mapping[str, Any]) -> int | None:
+def _give(db: Database, study: StudyRecord, presets: Sequence[Mapping[str, Any]]) -> list[int]:
     with db.writing() as session:
-        while (lease_id := session.scalar(_free(study_id))) is not None:
-            # By primary key, and waiting for whoever holds it: what is locked may yet turn out to be free.
-            row = session.scalar(select(LeaseRow).where(LeaseRow.id == lease_id, _unbegun()).with_for_update())
-            if row is not None:
-                row.preset, row.rank = dict(preset), 1
-                return _told_before(session, row)
+        rows = [_given(session, study.study_id, preset) for preset in presets]
+        if None in rows:
+            raise NothingLeft(study.name, study.budget)
+        return [_told_before(session, row) for row in rows if row is not None]
+
+
+def _given(session: Session, study_id: int, preset: Mapping[str, Any]) -> LeaseRow | None:
+    """The lease that has the values now."""
+    while (lease_id := session.scalar(_free(study_id))) is not None:
+        # By primary key, and waiting for whoever holds it: what is locked may yet turn out to be free.
+        row = session.scalar(select(LeaseRow).where(LeaseRow.id == lease_id, _unbegun()).with_for_update())
+        if row is not None:
+            row.preset, row.rank = dict(preset), 1
+            session.flush()
+            return row
     return None
 
 

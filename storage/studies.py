@@ -338,6 +338,14 @@ def _locked(session: Session, study_id: int) -> StudyRow:
     return session.scalars(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update()).one()
 
 
+@retried
+def list_space(db: Database, study_id: int, hyperparameters: Sequence[Mapping[str, Any]]) -> None:
+    """Notes a study's hyperparameters, which only its models could tell when it was created."""
+    with db.writing() as session:
+        study = _locked(session, study_id)
+        study.space = {**study.space, "hyperparameters": [dict(each) for each in hyperparameters]}
+
+
 def priority_of(spec: Mapping[str, Any]) -> int:
     """Of a study's stored spec. Older versions of this software stored none."""
     return int(spec.get("priority", 0))

@@ -23,7 +23,7 @@ from tuner.champion.registry.registered import (
     register_in_mlflow,
 )
 from tuner.launch.changes import delete_study, resume, stop, upgrade_storage
-from tuner.launch.enqueueing import enqueue, search_space
+from tuner.launch.enqueueing import enqueue, enqueue_all, search_space
 from tuner.launch.joining import work, work_any
 from tuner.launch.launches import LaunchView
 from tuner.launch.launching import create_study, launch, open_study, scale
@@ -74,6 +74,7 @@ __all__ = [
     "curves_chart",
     "delete_study",
     "enqueue",
+    "enqueue_all",
     "export_champion",
     "fetch_champion",
     "history_chart",

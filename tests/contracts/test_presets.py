@@ -27,11 +27,19 @@ def acquired(database: Database, study: StudyRecord) -> dict[str, Any]:
 
 def test_what_is_enqueued_is_tried_next_in_order(database: Database, new_study: NewStudy) -> None:
     study = new_study(budget=6, presets=[{"x": 0}])
-    assert presets.enqueue(database, study.name, {"x": 1}) == 1
+    assert presets.enqueue(database, study.name, {"x": 1}) == [1]
     assert [acquired(database, study) for _ in range(3)] == [{"x": 0}, {"x": 1}, {}]
-    assert presets.enqueue(database, study.name, {"x": 2, "y": "a"}) == 0
-    assert presets.enqueue(database, study.name, {"x": 3}) == 1
+    assert presets.enqueue(database, study.name, {"x": 2, "y": "a"}) == [0]
+    assert presets.enqueue(database, study.name, {"x": 3}) == [1]
     assert [acquired(database, study) for _ in range(3)] == [{"x": 2, "y": "a"}, {"x": 3}, {}]
+
+
+def test_several_are_enqueued_in_order_or_none_of_them(database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=3)
+    with pytest.raises(NothingLeft):
+        presets.enqueue(database, study.name, *({"x": number} for number in range(4)))
+    assert presets.enqueue(database, study.name, {"x": 1}, {"x": 2}) == [0, 1]
+    assert [acquired(database, study) for _ in range(3)] == [{"x": 1}, {"x": 2}, {}]
 
 
 def test_a_trial_that_waits_to_go_on_comes_first_and_is_told_nothing(database: Database, new_study: NewStudy) -> None:

@@ -292,25 +292,35 @@ def delete(
 def enqueue(
     study: Study,
     values: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="NAME=VALUE", help="Hyperparameters and their values, named as in `tuner space`."),
-    ],
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="YAML or JSON file with a list of configurations to enqueue."),
+    ] = None,
     storage: Storage = None,
 ) -> None:
-    """Enqueue a configuration to be tried next.
+    """Enqueue a configuration to be tried next, or all of a file.
 
     The next trial that has not begun takes these values and counts against the study's budget. Hyperparameters that you
-    do not name are sampled. Values are read as YAML.
+    do not name are sampled. Values are read as YAML. Of a file, all configurations are enqueued, or none if something
+    is wrong with one.
     """
     from tuner import api
     from tuner.spec.reading import read_values
 
-    given = read_values(values)
+    if bool(values) == (file is not None):
+        raise typer.BadParameter("name hyperparameters and their values, or a file with --from")
     with busy("reading the search space"):
-        enqueued = api.enqueue(study, given, storage=storage)
-    others = f"{enqueued.before} other{'' if enqueued.before == 1 else 's'}"
-    after = f" after {others}" if enqueued.before else ""
-    say(f"study {study}: {show(enqueued.values)} will be tried next{after}")
+        if file is not None:
+            all_enqueued = api.enqueue_all(study, file, storage=storage)
+        else:
+            all_enqueued = [api.enqueue(study, read_values(values or []), storage=storage)]
+    for enqueued in all_enqueued:
+        others = f"{enqueued.before} other{'' if enqueued.before == 1 else 's'}"
+        after = f" after {others}" if enqueued.before else ""
+        say(f"study {study}: {show(enqueued.values)} will be tried next{after}")
 
 
 @app.command()

@@ -30,6 +30,7 @@ from tuner.launch.presets import Enqueued
 from tuner.queries.charts import USUAL_POINTS, ParameterChart, TrialCurve
 from tuner.queries.paging import USUAL_PAGE, Page
 from tuner.queries.workers import LiveWorker, WorkerView
+from tuner.spec.reading import read_configurations
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.stored_spec import read_stored_spec
 
@@ -116,6 +117,13 @@ class Client:
 
     def enqueue(self, study: str, values: Mapping[str, Any]) -> Enqueued:
         return self._service.send("POST", Enqueued, f"{_of(study)}/enqueue", dict(values), seconds=_LAUNCH_SECONDS)
+
+    def enqueue_all(self, study: str, configurations: Sequence[Mapping[str, Any]] | Path | str) -> list[Enqueued]:
+        if isinstance(configurations, Path | str):
+            configurations = read_configurations(Path(configurations))
+        body = [dict(each) for each in configurations]
+        path = f"{_of(study)}/enqueue-all"
+        return self._service.send("POST", list[Enqueued], path, body, seconds=_LAUNCH_SECONDS)
 
     def watch(
         self,

@@ -45,7 +45,7 @@ class Connection:
         method: str,
         kind: Any,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | None = None,
         *,
         asked: Mapping[str, Any] | None = None,
         seconds: float | None = None,

@@ -19,9 +19,9 @@ DEEPEST = 50
 # One half of a pair of UTF-16, which JSON can escape alone: no text has it, and no file or database takes it.
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-_SIZE = f"a spec has at most {MOST_BYTES // 2**20} MiB"
-_VALUES = f"a spec has at most {MOST_VALUES:,} values, aliases written out"
-_DEPTH = f"a spec is at most {DEEPEST} levels deep"
+_SIZE = f"this is larger than {MOST_BYTES // 2**20} MiB, and no more is read"
+_VALUES = f"there may be at most {MOST_VALUES:,} values, aliases written out"
+_DEPTH = f"it may be at most {DEEPEST} levels deep"
 
 
 class TooMuch(ValueError):

@@ -162,6 +162,22 @@ def read_values(given: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def read_configurations(path: Path) -> list[dict[str, Any]]:
+    """A YAML or JSON file with a list of configurations, mappings of hyperparameters to values.
+
+    Raises:
+        SpecError: it cannot be read, or is something else.
+    """
+    found = _read_yaml(path)
+    if not isinstance(found, list) or not found:
+        raise SpecError(str(path), [Problem("", "must be a list of configurations, such as - {units: 64, rate: 1e-3}")])
+    wrong = [number for number, each in enumerate(found, start=1) if not isinstance(each, Mapping) or not each]
+    if wrong:
+        message = f"configuration {wrong[0]} is no mapping of hyperparameters to values"
+        raise SpecError(str(path), [Problem("", message)])
+    return [{str(name): value for name, value in each.items()} for each in found]
+
+
 def _expanded(key: str, value: Any) -> dict[str, Any]:
     """The mapping that a section's short form stands for, so that a key can be set in it."""
     if isinstance(value, str):

@@ -46,5 +46,5 @@ def test_usage_lines_have_required_arguments_plain_and_optional_ones_in_brackets
         "launch": "Usage: tuner launch [OPTIONS] SPEC.yaml",
         "logs": "Usage: tuner logs [OPTIONS] STUDY [TRIAL]",
         "predict": "Usage: tuner predict [OPTIONS] DIR INPUT...",
-        "enqueue": "Usage: tuner enqueue [OPTIONS] STUDY NAME=VALUE...",
+        "enqueue": "Usage: tuner enqueue [OPTIONS] STUDY [NAME=VALUE]...",
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy import select, update
 
 from storage.connecting import connect
+from storage.tables import StudyRow
 from tuner import api
 from tuner.champion.choosing.candidates import candidates
 from tuner.study.open_study import OpenStudy
@@ -123,10 +125,34 @@ def test_a_configuration_is_enqueued_or_refused_at_once(searched, tuner, raw_spe
 
 def test_a_space_that_was_not_listed_is_listed_to_enqueue(tuner, tmp_path, create_study, make_spec, database):
     # TUNER_CACHE and tuner.db are those of the fixtures.
-    create_study(make_spec("Fast", trials=2))
+    create_study(make_spec("Fast", trials=5))
     ran = tuner("enqueue", "shapes", "units=5")
     assert "units: 5 is not allowed; it takes int from 4 to 8 in steps of 4" in ran.complaints[0]
     ran = tuner("enqueue", "shapes", "units=8", "rate=1e-2")
     assert (ran.code, ran.complaints) == (0, ["study shapes: units=8  rate=0.01 will be tried next"])
     ran = tuner("enqueue", "shapes", "dropped=true")
     assert ran.complaints == ["study shapes: dropped=true will be tried next after 1 other"]
+
+    # It is listed once: from now on nothing is built, which would take the space's file.
+    with database.writing() as session:
+        spec = session.scalar(select(StudyRow.spec))
+        gone = {**spec, "space": {**spec["space"], "name": "/nowhere.py:Space"}}
+        session.execute(update(StudyRow).values(spec=gone))
+    file = tmp_path / "configurations.yaml"
+    file.write_text("- {units: 4, rate: 1e-2}\n- {units: 5}\n- {unit: 4}\n")
+    ran = tuner("enqueue", "shapes", "--from", file)
+    assert ran.code == 1
+    assert "configuration 2: units: 5 is not allowed" in ran.err and "configuration 3: no hyperparameter" in ran.err
+    file.write_text('[{"units": 4, "rate": 0.01}, {"units": 8}, {"dropped": false}]')
+    ran = tuner("enqueue", "shapes", "--from", file)
+    assert ran.complaints == [
+        "study shapes: units=4  rate=0.01 will be tried next after 2 others",
+        "study shapes: units=8 will be tried next after 3 others",
+        "study shapes: dropped=false will be tried next after 4 others",
+    ]
+    assert "has no trial left to begin" in tuner("enqueue", "shapes", "--from", file).err
+    for wrong in ("units: 4", "[]", "- 3", "- {}"):
+        file.write_text(wrong)
+        assert tuner("enqueue", "shapes", "--from", file).code == 1
+    for usage in ((), ("units=4", "--from", file)):
+        assert tuner("enqueue", "shapes", *usage).code == 2

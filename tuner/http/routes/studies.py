@@ -164,6 +164,26 @@ async def enqueue(service: Answers, study: Study, values: Annotated[dict[str, An
     return Response(await service.launching(enqueued), media_type="application/json")
 
 
+@router.post(
+    "/{study}/enqueue-all",
+    response_model=list[Enqueued],
+    dependencies=_LAUNCHING,
+    summary="Enqueue several configurations",
+)
+async def enqueue_all(
+    service: Answers, study: Study, configurations: Annotated[list[dict[str, Any]], Body()]
+) -> Response:
+    """Enqueues configurations to be tried next, in their order: all of them, or none if something is wrong with one.
+
+    The body is a list; each of its items maps names of hyperparameters to values.
+    """
+
+    def enqueued() -> bytes:
+        return as_json(list[Enqueued], api.enqueue_all(study, configurations, storage=service.settings.storage))
+
+    return Response(await service.launching(enqueued), media_type="application/json")
+
+
 @router.get("/{study}/spec", response_model=dict[str, Any], summary="Fetch a study's spec")
 async def study_spec(service: Answers, study: Study) -> Response:
     """Returns the spec that a study was launched with."""
