@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from optuna.storages._rdb.models import StudySystemAttributeModel
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from storage.database import Database, retried
 from storage.errors import Conflict, UnknownChampion
 from storage.studies import StudyRecord
-from storage.tables import ChampionRow
+from storage.tables import ChampionRow, StudyRow
+
+# Among Optuna's attributes of a study, which go with it, and which nothing shows.
+_KEY = "tuner:export_key"
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,38 @@ def register(
         return row.version
     except IntegrityError as error:
         raise Conflict(db.url, "another export took the version") from error
+
+
+@retried
+def export_key(db: Database, study_id: int) -> bytes:
+    """The study's key for the signatures of its exports; made when it is first asked for.
+
+    Raises:
+        StorageError: the database cannot be used, or it only reads and there is no key yet.
+    """
+    if (known := known_export_key(db, study_id)) is not None:
+        return known
+    with db.writing() as session:
+        # Of several callers one makes it.
+        session.execute(select(StudyRow).where(StudyRow.study_id == study_id).with_for_update())
+        found = session.scalar(_stored_key(study_id))
+        if found is None:
+            found = json.dumps(secrets.token_hex(_KEY_BYTES))
+            made = {"study_id": study_id, "key": _KEY, "value_json": found}
+            session.execute(insert(StudySystemAttributeModel).values(made))
+        return bytes.fromhex(json.loads(found))
+
+
+def known_export_key(db: Database, study_id: int) -> bytes | None:
+    """The study's key, if it has one."""
+    with db.reading() as session:
+        found = session.scalar(_stored_key(study_id))
+    return None if found is None else bytes.fromhex(json.loads(found))
+
+
+def _stored_key(study_id: int) -> Any:
+    attribute = StudySystemAttributeModel
+    return select(attribute.value_json).where(attribute.study_id == study_id, attribute.key == _KEY)
 
 
 def list_champions(db: Database, study_id: int) -> list[Champion]:

@@ -338,6 +338,14 @@ def test_an_export_that_could_not_be_registered_stays_and_is_registered_later(fi
     assert tuner("champions", "get", f"shapes@{before + 1}", "--to", "again", cwd=place.folder).code == 0
 
     record = json.loads((folder / "champion.json").read_text())
+    # What anybody can write is no proof.
+    (folder / "champion.json").write_text(json.dumps(record | {"value": 0.999, "exported_at": "2026-01-01"}))
+    assert tuner("champions", "add", folder, cwd=place.folder).code == 0
+    edited = tuner("champions", "--format", "json", cwd=place.folder).json[0]
+    assert (edited["version"], edited["verified"], edited["value"]) == (before + 2, False, newest["value"])
+    refused = tuner("promote", "shapes", before + 2, "--as", "best", cwd=place.folder)
+    assert refused.code == 1 and "its record is not signed by an export of this study" in refused.err
+
     (folder / "champion.json").write_text(json.dumps(record | {"data_fingerprint": "0" * 64}))
     ran = tuner("champions", "add", folder, cwd=place.folder)
     assert ran.complaints == [f"error: {folder} belongs to another study shapes: its data is not this study's"]

@@ -104,7 +104,7 @@ def export_request(study: OpenStudy, trial: TrialDetail) -> Iterator[ExportReque
             study=study.name,
             trial=summary.trial,
             checkpoint=checkpoint,
-            value=_own_score(summary, spec.objective.metric),
+            value=own_score(summary, spec.objective.metric),
             metrics=summary.metrics,
             params=summary.params,
             data_fingerprint=study.record.fingerprint,
@@ -113,7 +113,7 @@ def export_request(study: OpenStudy, trial: TrialDetail) -> Iterator[ExportReque
         )
 
 
-def _own_score(summary: TrialSummary, objective: str) -> float:
+def own_score(summary: TrialSummary, objective: str) -> float:
     """What the kept model itself scored: the trial's value is a mean over epochs, and over executions.
 
     Of several executions the best one's model is kept.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from storage import leaderboard
+from storage import champions, leaderboard
 from storage.database import Database
 from storage.errors import StorageError
 from storage.held_folders import scratch_folder
@@ -106,9 +106,17 @@ def _export(study: OpenStudy, options: ExportOptions, to: Path) -> ExportReport:
             epochs = epochs_to_best(detail) or request.spec.training.epochs
             request = retrain(request, epochs, workspace, log, refit=options.refit, times=options.seeds or 1)
         shares = (importances(history(study.database, study.name)) or {}).get(request.spec.objective.metric)
-        report = export_model(request.model_copy(update={"importances": shares}), to, log, options.formats, models)
+        request = request.model_copy(update={"importances": shares})
+        report = export_model(request, to, log, options.formats, models, key=_key_of(study))
     unassessed = assessed if isinstance(assessed, str) else None
     return replace(report, unassessed=unassessed, violated=broken_by(study, request.trial))
+
+
+def _key_of(study: OpenStudy) -> bytes | None:
+    """None where the database takes none: the export is proven, and can be registered as unverified only."""
+    with suppress(StorageError):
+        return champions.export_key(study.database, study.id)
+    return None
 
 
 def _trials_to_export(study: OpenStudy, options: ExportOptions) -> list[TrialDetail]:

@@ -37,6 +37,7 @@ from tuner.champion.proof.verification import Exported, verify
 from tuner.champion.records.champion_json import Champion, LearnedTarget, Verification, hash_files, write_record
 from tuner.champion.records.format_report import FormatReport
 from tuner.champion.records.request import ExportReport, ExportRequest
+from tuner.champion.registry.signature import signed
 from tuner.data.prepared import PreparedData, TargetFacts, open_prepared
 from tuner.errors import ExportError
 from tuner.spec.search_spec import SearchSpec
@@ -51,6 +52,8 @@ def export_model(
     log: Path,
     formats: Sequence[str] = ALWAYS,
     models: ChildProcess[FromModels] | None = None,
+    *,
+    key: bytes | None = None,
 ) -> ExportReport:
     """Writes ``model.keras``, ``saved_model/``, the card with its pictures and ``champion.json``, proven, or nothing.
 
@@ -69,6 +72,7 @@ def export_model(
         log: a file that receives what TensorFlow and the user's code print.
         formats: of ``FORMATS``; ``keras`` and ``saved_model`` are written in any case.
         models: the process that writes the model, where there is one already.
+        key: the study's, with which the record is signed.
 
     Raises:
         ExportError: the model cannot be exported, does not give the recorded value, or ``to``
@@ -99,6 +103,8 @@ def export_model(
         champion = _champion(request, written, data, tuple(reports), proof.verification, versions_of(formats))
         write_card(champion, request.history, request.importances, built)
         champion = champion.model_copy(update={"files": hash_files(built)})
+        if key is not None:
+            champion = signed(champion, key)
         write_record(champion, built)
         put_in_place(built, to)
     return ExportReport(to, champion)

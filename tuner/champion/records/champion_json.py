@@ -173,6 +173,7 @@ class Champion(_Record):
         ensemble: of which trials it is an average; None for a single one. ``params`` are then the heaviest one's.
         single_because: why it is no average; None where none was asked for, or it is one.
         retraining: how the trial did when it was trained again.
+        signature: by which the study's database knows that it has proven this export; None without one.
     """
 
     format: Literal[2] = 2
@@ -200,6 +201,7 @@ class Champion(_Record):
     ensemble: Ensemble | None = None
     single_because: str | None = None
     retraining: Retraining | None = None
+    signature: str | None = None
 
 
 def hash_files(folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import aliases, champions, studies
+from storage import aliases, champions, leaderboard, studies
 from storage.aliases import AliasChange, Named
 from storage.artifacts import StudyArtifacts
 from storage.champions import Champion, KeptExport
@@ -28,6 +28,7 @@ from tuner.study.storage_access import Storage, open_storage
 
 if TYPE_CHECKING:
     from tuner.champion.card.registered import Card
+    from tuner.champion.records.champion_json import Champion as ChampionRecord
     from tuner.champion.registry.mlflow_registry import MlflowVersion
 
 
@@ -235,6 +236,9 @@ def stream_champion(reference: str, *, storage: Storage = None) -> ChampionStrea
 def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredChampion:
     """Registers an exported folder, as ``tuner export`` does: for an export whose registration failed.
 
+    It is verified only if its record is as an export from this database's study has written and signed it. Any other
+    one, whatever it says of itself, is registered as not verified, with the value that the study has of its trial.
+
     Raises:
         RegistryError: it is not of this database's study of that name.
         PredictError: it is not an export, or it is damaged.
@@ -242,6 +246,7 @@ def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredCham
     """
     from tuner.champion.records.champion_json import read_champion
     from tuner.champion.registry.files import digest_of, files_of, register_export
+    from tuner.champion.registry.signature import is_signed
 
     folder = Path(folder).resolve()
     exported = read_champion(folder)
@@ -253,8 +258,21 @@ def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredCham
         there = {each.kept.digest: each.version for each in champions.list_champions(database, study.id) if each.kept}
         version = there.get(digest)
         if version is None:
-            version = register_export(study, folder, exported)
+            key = champions.known_export_key(database, study.id)
+            known = exported if is_signed(exported, key) else _unproven(study, exported)
+            version = register_export(study, folder, known)
         return _view(_find(database, f"{exported.study}@{version}"))
+
+
+def _unproven(study: OpenStudy, exported: ChampionRecord) -> ChampionRecord:
+    """What may be believed of a record that anybody may have written."""
+    from tuner.champion.choosing.candidates import own_score
+
+    summary = leaderboard.trial(study.database, study.name, exported.trial).summary
+    value = None if summary.value is None else own_score(summary, study.record.objectives[0]["metric"])
+    reason = "its record is not signed by an export of this study: export the trial again to have it verified"
+    verification = exported.verification.model_copy(update={"verified": False, "reason": reason, "value": None})
+    return exported.model_copy(update={"verification": verification, "value": value})
 
 
 def register_in_mlflow(
