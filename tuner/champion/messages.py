@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from tuner.champion.child_process import Refused
+from tuner.champion.records.arithmetic import Arithmetic
 from tuner.champion.records.assessment import Scores
 from tuner.champion.records.champion_json import ChampionInput, OutputTensor
 from tuner.champion.records.ensemble import Ensemble, Limits
@@ -118,6 +119,7 @@ class Written(Message):
         needs: the classes and functions of the user's own that ``model.keras`` names, each as ``module.name``.
         own: by name, the inputs of the examples that prove it as the user's own arrays have them, see
             ``tuner.champion.clean``; None where the examples are files or rows.
+        arithmetic: in what the model computes.
         drawn: for a model that does not take the data's inputs: a .npy file of examples for each of its inputs.
         versions: of keras and tensorflow.
     """
@@ -136,6 +138,7 @@ class Written(Message):
     needs: dict[str, str]
     own: dict[str, dict[str, Any]] | None
     drawn: tuple[Path, ...]
+    arithmetic: Arithmetic
     versions: dict[str, str]
 
 

@@ -13,8 +13,8 @@ The request is a JSON file:
   ``path``, ``columns``, and ``keep``: which outputs are written where, each ``{"tensor", "signature", "file"}``, .npy;
   of ``keras``, whose outputs have no names, in their order, and besides ``structure``, ``names`` and ``dtypes`` of what
   it takes.
-- ``result``: where to write the answer: for each run's name ``{"examples", "seconds", "latency_ms", "per_second"}``, or
-  ``{"error"}``, or ``{"skipped": reason}``.
+- ``result``: where to write the answer: for each run's name ``{"examples", "seconds", "device", "latency_ms",
+  "per_second"}``, or ``{"error"}``, or ``{"skipped": reason}``.
 
 ``columns`` are the examples as a user has them, one for each tensor: ``{"files": [...]}``, their contents, with
 ``"text": true`` without a byte order mark; ``{"array": file.npy or .npz, "key": ..., "rows": file.npy}``;

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .images import decoded
 from .keras_file import needs_custom_objects
+
+# The signatures of a SavedModel of images, and what the first one takes.
+_SERVING, _PIXELS, _IMAGE_BYTES = "serving_default", "pixels", "image_bytes"
+# Of images at a time.
+_DECODED_BYTES = 2**26
 
 Outputs = list[Any]
 Runtime = Callable[[dict[str, Any]], Outputs]
@@ -41,20 +48,59 @@ class _SavedModel:
 
         # The signatures do not keep the model alive.
         self._loaded = tf.saved_model.load(run["path"])
-        self._takes = self._loaded.signatures["serving_default"].structured_input_signature[1]
+        self._takes = self._loaded.signatures[_SERVING].structured_input_signature[1]
         self._keep = [(each["signature"], each["tensor"]) for each in run["keep"]]
 
     def __call__(self, columns: dict[str, Any]) -> Outputs:
         given = {tensor: self._tensor(tensor, values) for tensor, values in columns.items()}
-        signatures = {signature for signature, _ in self._keep}
-        found = {signature: self._loaded.signatures[signature](**given) for signature in signatures}
-        return [found[signature][tensor].numpy() for signature, tensor in self._keep]
+        found = {signature: self._outputs(signature, given, columns) for signature, _ in self._keep}
+        return [found[signature][tensor] for signature, tensor in self._keep]
+
+    def served(self, columns: dict[str, Any]) -> None:
+        """What users call, alone."""
+        self._outputs(_SERVING, {tensor: self._tensor(tensor, values) for tensor, values in columns.items()}, columns)
+
+    def _outputs(self, signature: str, given: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+        called = self._loaded.signatures[signature]
+        if signature == _PIXELS:
+            return _by_pixels(lambda images: _arrays(called(images=images)), columns[_IMAGE_BYTES])
+        return _arrays(called(**given))
 
     def _tensor(self, tensor: str, values: Any) -> Any:
         import tensorflow as tf
 
         dtype = self._takes[tensor].dtype
         return tf.constant(values if dtype == tf.string else np.asarray(values).astype(dtype.as_numpy_dtype), dtype)
+
+
+def _arrays(outputs: dict[str, Any]) -> dict[str, Any]:
+    return {tensor: values.numpy() for tensor, values in outputs.items()}
+
+
+def _by_pixels(called: Callable[[Any], dict[str, Any]], files: Sequence[bytes]) -> dict[str, Any]:
+    """The outputs for images, as many at a time as there is memory for: decoded, they are many times as large."""
+    parts: list[dict[str, Any]] = []
+    images: list[Any] = []
+    for content in files:
+        images.append(decoded(content))
+        if sum(each.nbytes for each in images) > _DECODED_BYTES:
+            parts.append(_by_size(called, images))
+            images = []
+    if images:
+        parts.append(_by_size(called, images))
+    return {tensor: np.concatenate([part[tensor] for part in parts]) for tensor in parts[0]}
+
+
+def _by_size(called: Callable[[Any], dict[str, Any]], images: Sequence[Any]) -> dict[str, Any]:
+    """The outputs for images of several sizes, which are no single tensor."""
+    import tensorflow as tf
+
+    places: dict[Any, list[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        places[image.shape].append(place)
+    parts = [called(tf.constant(np.stack([images[place] for place in group]))) for group in places.values()]
+    order = np.argsort(np.concatenate(list(places.values())))
+    return {tensor: np.concatenate([part[tensor] for part in parts])[order] for tensor in parts[0]}
 
 
 class _KerasFile:

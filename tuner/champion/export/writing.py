@@ -75,6 +75,7 @@ class _Export:
 
     def write(self, folder: Path, workspace: Path) -> Written:
         """Writes ``model.keras`` and the SavedModel."""
+        from tuner.champion.model.arithmetic import arithmetic_of
         from tuner.champion.model.kept.kept_file import KeptFile
         from tuner.champion.model.saved_model import write_saved_model
         from tuner.data.own_arrays import own_arrays
@@ -106,6 +107,7 @@ class _Export:
             left_out=tuple(map(str, left_out)),
             needs={reference.saved: found.place for reference, found in named.items()},
             drawn=_written(subject.drawn, workspace),
+            arithmetic=arithmetic_of(subject.model),
             own=dict(self._own.inputs) if self._own is not None else None,
             versions=_versions(),
         )

@@ -10,12 +10,11 @@ import keras
 import tensorflow as tf
 
 from tuner.champion.model.probabilities import OutputMeaning, output_meaning
-from tuner.champion.model.tensors import PROBABILITIES, RAW_OUTPUTS, SERVING, tensor_names
+from tuner.champion.model.tensors import LABEL, PROBABILITIES, RAW_OUTPUTS, SERVING, tensor_names
 from tuner.champion.records.champion_json import OutputTensor
 from tuner.data.prepared import TargetFacts
 from tuner.errors import ExportError
 
-LABEL = "label"
 PREDICTIONS = "predictions"
 OUTPUTS = "outputs"
 

@@ -17,6 +17,7 @@ PIXELS = "pixels"
 RAW_OUTPUTS = "outputs"
 IMAGE_BYTES = "image_bytes"
 PROBABILITIES = "probabilities"
+LABEL = "label"
 # Of the single input that the data gives no name.
 _UNNAMED = {"text": "text"}
 _ARRAY = "x"

@@ -19,7 +19,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from tuner.champion import clean
 from tuner.champion.child_process import ENVIRONMENT, describe_exit
-from tuner.champion.model.tensors import SERVING
+from tuner.champion.model.tensors import PIXELS, SERVING
+from tuner.champion.records.arithmetic import Device
 from tuner.errors import ExportError
 from tuner.processes.child_environment import tensorflow_environment
 
@@ -49,7 +50,7 @@ class CleanRun:
     Attributes:
         columns: the examples, as ``tuner.champion.clean`` describes them.
         keep: the outputs to compare and score, and the signature of a SavedModel that gives them; those of
-            ``model.keras`` in their order.
+            ``model.keras`` in their order. What the signature ``pixels`` gives is computed from the files' images.
         takes: of ``model.keras``.
     """
 
@@ -71,12 +72,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class CleanOutputs:
-    """What a file gave: an .npy file for each output that was kept, (examples, ...)."""
+    """What a file gave: an .npy file for each output that was kept, (examples, ...), by ``kept_as``."""
 
     files: Mapping[str, Path]
     examples: int
     seconds: float
     timing: Timing
+    device: Device = "cpu"
 
     @cached_property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -96,6 +98,7 @@ class _Ran(BaseModel):
     seconds: float = 0.0
     latency_ms: float = 0.0
     per_second: float = 0.0
+    device: Device = "cpu"
     error: str | None = None
     skipped: str | None = None
 
@@ -120,7 +123,7 @@ def run_clean(
         ExportError: the process died.
     """
     files = {
-        run.name: {tensor: workspace / f"{run.name}-{index}.npy" for index, (_, tensor) in enumerate(run.keep)}
+        run.name: {kept_as(*each): workspace / f"{run.name}-{index}.npy" for index, each in enumerate(run.keep)}
         for run in runs
     }
     described = [_described(run, files[run.name]) for run in runs]
@@ -141,7 +144,7 @@ def _described(run: CleanRun, files: Mapping[str, Path]) -> dict[str, Any]:
         "path": os.fspath(run.path),
         "columns": run.columns,
         "keep": [
-            {"tensor": tensor, "signature": signature, "file": os.fspath(files[tensor])}
+            {"tensor": tensor, "signature": signature, "file": os.fspath(files[kept_as(signature, tensor)])}
             for signature, tensor in run.keep
         ],
     } | structure
@@ -178,7 +181,7 @@ def _outcome(ran: _Ran, files: Mapping[str, Path]) -> CleanOutputs | NotRun:
         return NotRun(ran.skipped, failed=False)
     if ran.error is not None:
         return NotRun(ran.error, failed=True)
-    outputs = CleanOutputs(files, ran.examples, ran.seconds, Timing(ran.latency_ms, ran.per_second))
+    outputs = CleanOutputs(files, ran.examples, ran.seconds, Timing(ran.latency_ms, ran.per_second), ran.device)
     if problem := _problem(outputs.arrays):
         return NotRun(problem, failed=True)
     return outputs
@@ -222,6 +225,11 @@ def difference(one: CleanOutputs, other: CleanOutputs, tensors: Sequence[str]) -
 def wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Numbers whose differences do not wrap around."""
     return values.astype(np.result_type(values.dtype, np.float64))
+
+
+def kept_as(signature: str, tensor: str) -> str:
+    """The name by which an output is kept: the tensor's, but for a second signature that gives the same."""
+    return f"{signature}/{tensor}" if signature == PIXELS else tensor
 
 
 def serving(tensors: Sequence[str]) -> tuple[tuple[str, str], ...]:

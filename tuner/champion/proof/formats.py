@@ -30,9 +30,12 @@ from tuner.champion.records.champion_json import SAVED_MODEL as SAVED_MODEL_FOLD
 from tuner.champion.records.format_report import FormatReport
 from tuner.errors import ExportError
 
-# Other kernels add in another order; a wrong conversion (other pixels, another token) differs by 0.01 and more.
-# Of outputs that are no probabilities, this is the share of the largest one.
+# Other kernels add in another order, and of images they round some pixels to the next of 256 levels; a wrong conversion
+# (other pixels, another token) differs by 0.01 and more. Of outputs that are no probabilities, this is the share of the
+# largest one.
 _MAX_DIFFERENCE = 1e-3
+# The SavedModel's and the converted file's.
+_COMPUTATIONS = 2
 # One example's most probable class may turn where two were equally probable.
 _TURNED_EXAMPLES = 1
 _IMAGES = "images"
@@ -163,7 +166,7 @@ class FormatProof:
             furthest = difference(self.proof.saved_model, outputs, self._compared)
         except ExportError as error:
             return self._removed(file, str(error))
-        allowed = _MAX_DIFFERENCE * max(1.0, largest(self.proof.saved_model, self._compared))
+        allowed = self._allowed()
         if not (file.quantised or furthest <= allowed):
             return self._removed(
                 file, f"its outputs differ from the SavedModel's by {furthest:.3g} (at most {allowed:.3g} is rounding)"
@@ -186,6 +189,13 @@ class FormatProof:
             latency_ms=outputs.timing.latency_ms,
             per_second=outputs.timing.per_second,
         )
+
+    def _allowed(self) -> float:
+        proven = self.proof.saved_model
+        most = _MAX_DIFFERENCE * max(1.0, largest(proven, self._compared))
+        if isinstance(self.exported.written.input, ImageInput):
+            return most
+        return min(most, _COMPUTATIONS * self.exported.rounding(proven, self._compared))
 
     def _removed(self, file: ConvertedFile, reason: str) -> FormatReport:
         assert file.file is not None

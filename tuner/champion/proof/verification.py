@@ -16,13 +16,13 @@ from tuner.champion.proof.clean_runs import (
     CleanRun,
     NotRun,
     Structure,
-    blocks,
     difference,
     largest,
     run_clean,
     serving,
 )
 from tuner.champion.proof.examples import RawExamples, drawn_examples, prepared, raw_examples
+from tuner.champion.proof.served import check_served, everything_served, loss_of
 from tuner.champion.records.champion_json import KERAS_MODEL, SAVED_MODEL, ImageInput, Verification
 from tuner.champion.records.confusion import Confusion
 from tuner.champion.records.request import ExportRequest
@@ -38,9 +38,6 @@ _ACCURACY_TOLERANCE = 1e-6
 # Sums of floats depend on their order, which differs between a fused and a served graph.
 _FLOAT_TOLERANCE = 1e-5
 _MIXED_PRECISION_TOLERANCE = 1e-3
-# A wrong export (training mode, another resizing) differs by 0.04 or more, rounding by far less; of outputs that are
-# no probabilities, this is the share of the largest one.
-_MAX_DIFFERENCE = 1e-2
 
 
 class Scorer(Protocol):
@@ -107,6 +104,10 @@ class Exported:
         labels = np.load(self.data.folder / f"{target_stem(self.request.split, 0)}.npy")
         return Confusion.counted(learned.class_names, outputs.arrays[tensor], classes_of(learned, labels))
 
+    def rounding(self, outputs: CleanOutputs, tensors: Sequence[str]) -> float:
+        """How far another computation of these outputs may be from them, absolute."""
+        return self.written.arithmetic.allowed(outputs.device, largest(outputs, tensors))
+
     @property
     def tolerance(self) -> float:
         """How much the objective may differ from the recorded one, absolute."""
@@ -150,7 +151,8 @@ def verify(exported: Exported, built: Path, workspace: Path, log: Path) -> Proof
     found = run_clean(runs, request.evaluation_batch, (), workspace, log)
     saved_model, keras = (_ran(found[name]) for name in (SAVED_MODEL, KERAS_MODEL))
     assert saved_model is not None
-    _check_probabilities(written, saved_model)
+    allowed = exported.rounding(saved_model, written.raw_tensors)
+    check_served(written, exported.data.targets, saved_model, allowed, loss_of(request.checkpoint))
     furthest = _furthest(exported, saved_model, keras, examples)
     score = exported.score(saved_model)
     if score.value is not None and not abs(score.value - request.value) <= exported.tolerance:
@@ -181,10 +183,7 @@ def _examples(exported: Exported, workspace: Path) -> RawExamples:
 
 
 def _saved_model(written: Written, built: Path, examples: RawExamples) -> CleanRun:
-    raw = tuple((written.raw_signature, tensor) for tensor in written.raw_tensors)
-    served = serving([PROBABILITIES] if written.outputs[0].tensor == PROBABILITIES else [])
-    keep = tuple(dict.fromkeys((*raw, *served)))
-    return CleanRun(SAVED_MODEL, "saved_model", built / SAVED_MODEL, examples.columns, keep)
+    return CleanRun(SAVED_MODEL, "saved_model", built / SAVED_MODEL, examples.columns, everything_served(written))
 
 
 def _keras(exported: Exported, built: Path, examples: RawExamples) -> CleanRun:
@@ -210,18 +209,6 @@ def _ran(found: CleanOutputs | NotRun) -> CleanOutputs | None:
     return None
 
 
-def _check_probabilities(written: Written, saved_model: CleanOutputs) -> None:
-    if written.outputs[0].tensor != PROBABILITIES:
-        return
-    found = list(blocks(saved_model.arrays[PROBABILITIES]))
-    low, high = min(float(block.min()) for block in found), max(float(block.max()) for block in found)
-    if low < 0 or high > 1:
-        raise ExportError(
-            f"the model's outputs are not probabilities but between {low:.6g} and {high:.6g}: end it with a softmax or "
-            "sigmoid, or compile it with a loss that has from_logits=True"
-        )
-
-
 def _furthest(
     exported: Exported, saved_model: CleanOutputs, keras: CleanOutputs | None, examples: RawExamples
 ) -> float:
@@ -231,11 +218,11 @@ def _furthest(
         found = exported.scorer.compare([saved_model.files[tensor] for tensor in tensors])
     else:
         found = difference(saved_model, keras, tensors)
-    allowed = _MAX_DIFFERENCE * max(1.0, largest(saved_model, tensors))
+    allowed = exported.rounding(saved_model, tensors)
     if not found <= allowed:
         raise ExportError(
             f"the exported SavedModel and {KERAS_MODEL} disagree by {found:.3g} on "
-            f"{examples.source} (at most {allowed:g} is rounding); nothing was exported. "
+            f"{examples.source} (at most {allowed:.3g} is rounding); nothing was exported. "
             "A model that draws random numbers when it is called cannot be proven"
         )
     return found
