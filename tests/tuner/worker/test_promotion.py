@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from storage import leaderboard, leases, progress, studies
+from tuner.presentation.views import status_facts
 
 HALVING = {"name": "promote", "min_resource": 1, "reduction_factor": 2}
 
@@ -44,6 +45,9 @@ def test_a_promoted_trial_equals_the_undisturbed_one(create_study, run_worker, m
     status = progress.status(database, spec.study)
     assert (status.paused, status.open, [each.epoch for each in status.rungs]) == (0, 0, [1, 2])
     assert status.rungs[0].trials == 3 and status.rungs[0].promoted > 0
+    shown = status_facts(status, spec)
+    assert shown["trials"] == "3 of 3 done: 1 complete, 2 pruned, 0 failed, 0 running, 0 open, 0 paused"
+    assert shown["rungs"].startswith("epoch 1: 3 trials, ")
     assert not list(Path(record.artifacts).rglob("*.npz"))
 
     study = optuna.load_study(study_name=record.name, storage=database.optuna)
@@ -68,3 +72,20 @@ def test_a_budget_of_epochs_is_spent_to_the_last_one(create_study, run_worker, m
     assert {each.outcome for each in trials} <= {"complete", "pruned"}
     counts = leases.counts(database, record.study_id)
     assert (counts.held, counts.paused, counts.closed) == (0, 0, len(trials))
+
+
+def test_trials_with_several_objectives_are_paused_and_promoted_by_their_fronts(
+    create_study, run_worker, make_spec, database
+):
+    objective = [{"metric": "val_score", "direction": "maximize"}, {"metric": "parameters", "direction": "minimize"}]
+    # Of two with equal scores the larger one is dominated, and never goes on.
+    grid = {"units": [4], "waste": [0, 8], "diverges": [False]}
+    training = {"epochs": 2, "batch_size": 16, "early_stopping": None}
+    spec = make_spec("Sized", trials=2, objective=objective, sampler="grid", pruner=HALVING, training=training)
+    record = create_study(spec, grid=grid)
+    run_worker(spec)
+    trials = leaderboard.trials(database, spec.study)
+    ended = {each.params["waste"]: (each.outcome, each.epochs) for each in trials}
+    assert ended == {0: ("complete", 2), 8: ("pruned", 1)}
+    best = leaderboard.best(database, record.name, None)
+    assert best[0].params["waste"] == 0
