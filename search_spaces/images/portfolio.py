@@ -13,6 +13,6 @@ PORTFOLIO: tuple[Mapping[str, Any], ...] = (
     {"family": "plain", "blocks": 2},
     {"family": "plain", "blocks": 2, "flip": "horizontal"},
     {"family": "residual", "flip": "horizontal"},
-    {"family": "plain", "blocks": 2, "width": 48, "flip": "horizontal", "learning_rate": 3e-3},
+    {"family": "plain", "blocks": 2, "width": 48, "flip": "horizontal"},
     {"family": "plain", "blocks": 3, "width": 48, "flip": "horizontal", "mixing": "cutmix"},
 )
