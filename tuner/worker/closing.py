@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from storage import leaderboard, leases, studies
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
-from storage.promotion.rows import end_paused, pause
+from storage.promotion.rows import any_paused, end_paused, pause
 from storage.promotion.rule import RungRule
 from tuner.spec.constraints import total_violation, violations
 from tuner.spec.search_spec import SearchSpec
@@ -212,7 +212,8 @@ class TrialCloser:
 
     def _judge_study(self, live: LiveTrial, result: TrialResult) -> None:
         outcome = Outcome(result.outcome)
-        if live.exhausted:
+        # What is paused is tried already, and may yet be promoted.
+        if live.exhausted and not any_paused(self._study.database, self._study.id):
             self._end("finished", "every configuration of the search space has been tried")
         elif outcome is Outcome.COMPLETE and _is_target(self._study.spec, result):
             self._end("finished", f"target {self._study.spec.target:g} reached by trial {result.number}")

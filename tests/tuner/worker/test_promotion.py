@@ -81,7 +81,9 @@ def test_trials_with_several_objectives_are_paused_and_promoted_by_their_fronts(
     # Of two with equal scores the larger one is dominated, and never goes on.
     grid = {"units": [4], "waste": [0, 8], "diverges": [False]}
     training = {"epochs": 2, "batch_size": 16, "early_stopping": None}
-    spec = make_spec("Sized", trials=2, objective=objective, sampler="grid", pruner=HALVING, training=training)
+    # The better one comes first and is paused: when the other one ends, every point of the grid has been tried.
+    searched = {"objective": objective, "sampler": "grid", "seed": 1, "pruner": HALVING}
+    spec = make_spec("Sized", trials=2, training=training, **searched)
     record = create_study(spec, grid=grid)
     run_worker(spec)
     trials = leaderboard.trials(database, spec.study)
