@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import keras_tuner
 
-from search_spaces import text_hyperparameters as ask
 from search_spaces.base import DataSummary, SearchSpace, StagedModel, Target
 from search_spaces.optimization import compile_model
 from search_spaces.statistics import CountTokens, TextStatistics, Tokenization
 from search_spaces.targets import compile_options, imbalanced, labels_of
-from search_spaces.text_config import FAMILIES, Family, TextConfig
-from search_spaces.text_layers import assemble
-from search_spaces.text_portfolio import PORTFOLIO
-from search_spaces.text_vectorization import vectorizer
+from search_spaces.texts import hyperparameters as ask
+from search_spaces.texts.config import FAMILIES, Family, TextConfig
+from search_spaces.texts.layers import assemble
+from search_spaces.texts.portfolio import PORTFOLIO
+from search_spaces.texts.vectorization import vectorizer
 
 # Each has a weight of every token.
 _MOST_OUTPUTS_OF_LINEAR = 40
@@ -121,7 +121,7 @@ class TextSpace(SearchSpace):
         if config.optimization is not None:
             return super().fit(hp, model, *args, **kwargs)
         # It loads SciPy.
-        from search_spaces.text_linear_fit import fit_linear
+        from search_spaces.texts.linear_fit import fit_linear
 
         assert config.bag is not None
         return fit_linear(model, config.bag, self.data.target, self.epochs, *args, **kwargs)

@@ -1,7 +1,8 @@
 """Texts lowered, stripped and divided by Unicode's rules, of TensorFlow's operations.
 
 ``TextVectorization`` has rules of its own for ASCII alone. The class is registered with Keras: a SavedModel has its
-operations in it, and a ``.keras`` file names it, so that whoever loads one imports this module first.
+operations in it, and a ``.keras`` file names it, so that whoever loads one imports this module first: it stays where
+model cards say it is.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from report import Report, median, say
 from tiny_study import workplace
 
 from search_spaces.text import TextSpace
-from search_spaces.text_config import FAMILIES
+from search_spaces.texts.config import FAMILIES
 from tuner.data.batches import BatchFormat, TrainingBatches
 from tuner.data.cache import prepare
 from tuner.data.prepared import PreparedData

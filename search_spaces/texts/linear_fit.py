@@ -11,11 +11,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from search_spaces.base import Target
-from search_spaces.linear_solver import LinearPath, Loss, SparseExamples, log_count_ratios
 from search_spaces.stepwise_fit import fit_by_steps
 from search_spaces.targets import outputs_of, standardized
-from search_spaces.text_config import Bag
-from search_spaces.text_layers import SOLVED
+from search_spaces.texts.config import Bag
+from search_spaces.texts.layers import SOLVED
+from search_spaces.texts.linear_solver import LinearPath, Loss, SparseExamples, log_count_ratios
 
 # From what leaves hardly more than the classes' shares to what hardly anything is gained beyond.
 _STRONGEST, _WEAKEST = 1e-2, 1e-6
@@ -30,7 +30,7 @@ def penalties(epochs: int) -> list[float]:
 
 
 def fit_linear(network: keras.Model, bag: Bag, target: Target, whole: int, batches: tf.data.Dataset, **fit: Any) -> Any:
-    """Trains a linear network of ``text_layers``.
+    """Trains a linear network of ``layers``.
 
     Args:
         whole: the epochs of a full training, which may be more than ``fit`` is for.

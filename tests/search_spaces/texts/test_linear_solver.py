@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random_array
 
-from search_spaces.linear_solver import LinearPath, Loss, SparseExamples, log_count_ratios
+from search_spaces.texts.linear_solver import LinearPath, Loss, SparseExamples, log_count_ratios
 
 ROWS, FEATURES = 300, 40
 

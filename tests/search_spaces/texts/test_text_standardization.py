@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 
 from search_spaces.statistics import TokenCounts, Tokenization
-from search_spaces.text_config import Vectorization
 from search_spaces.text_scripts import INVISIBLE, ScriptsMet, words_of
 from search_spaces.text_standardization import standardizer
-from search_spaces.text_vectorization import vectorizer
+from search_spaces.texts.config import Vectorization
+from search_spaces.texts.vectorization import vectorizer
 
 # A text, and its words in small letters without punctuation.
 SCRIPTS = {

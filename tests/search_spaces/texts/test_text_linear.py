@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from search_spaces.base import StagedModel
 from search_spaces.text import TextSpace
-from search_spaces.text_linear_fit import penalties
+from search_spaces.texts.linear_fit import penalties
 from tests.prepared_texts import write_texts
 from tuner.champion.formats.onnx.model import write_onnx
 from tuner.data.batches import BatchFormat, TrainingBatches, evaluation_batches

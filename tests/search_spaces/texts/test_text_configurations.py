@@ -15,8 +15,8 @@ import pytest
 from search_spaces.base import DataSummary, Input, Target
 from search_spaces.statistics import TargetStatistics, TextStatistics, TokenCounts, Tokenization
 from search_spaces.text import TextSpace
-from search_spaces.text_config import BAGS, FAMILIES, Bag
-from search_spaces.text_hyperparameters import lengths, vocabularies
+from search_spaces.texts.config import BAGS, FAMILIES, Bag
+from search_spaces.texts.hyperparameters import lengths, vocabularies
 
 Texts = Callable[..., DataSummary]
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from search_spaces.statistics import CountTokens
-from search_spaces.text_config import Vectorization
 from search_spaces.text_standardization import standardizer
+from search_spaces.texts.config import Vectorization
 
 # A bag has room for the tokens of nearly every training text, and of no text for more than so many.
 _MOST_HELD = 4096

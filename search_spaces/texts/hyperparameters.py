@@ -9,10 +9,10 @@ from typing import Literal
 
 import keras_tuner
 
-from search_spaces import text_config as config
 from search_spaces.optimization import Optimization
 from search_spaces.statistics import TextStatistics, Tokenization
-from search_spaces.text_config import BAGS, SEQUENCES, Family
+from search_spaces.texts import config as config
+from search_spaces.texts.config import BAGS, SEQUENCES, Family
 
 # Tokenizations whose number of tokens bounds the vocabularies that are tried.
 WORDS = Tokenization()

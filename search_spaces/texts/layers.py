@@ -13,8 +13,8 @@ from keras import layers, ops
 
 from search_spaces.base import Target
 from search_spaces.targets import output_layers, outputs_of, predictions
-from search_spaces.text_config import Convolution, Recurrent, Sequence, TextConfig, Transformer
-from search_spaces.text_vectorization import side_by_side, vocabulary_size
+from search_spaces.texts.config import Convolution, Recurrent, Sequence, TextConfig, Transformer
+from search_spaces.texts.vectorization import side_by_side, vocabulary_size
 
 # Below what any feature is, and within float16.
 _LOWEST = -1e4
