@@ -44,11 +44,22 @@ class Away:
     end: float
 
 
+@dataclass(frozen=True)
+class Hung:
+    """A trial process that was halted; whether its worker ended it and went on."""
+
+    worker: str
+    trial: int
+    ended: bool
+
+
 @dataclass
 class Diary:
     kills: list[Killed] = field(default_factory=list)
     freezes: list[Frozen] = field(default_factory=list)
     outages: list[Away] = field(default_factory=list)
+    hangs: list[Hung] = field(default_factory=list)
+    full_disks: list[Away] = field(default_factory=list)
     departures: list[str] = field(default_factory=list)
 
     def killed(self, what: str) -> int:

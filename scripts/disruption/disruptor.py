@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import psutil
 
-from disruption.diary import Away, Diary, Frozen, Killed
-from disruption.evidence import outages_said, runs_of
+from disruption.diary import Away, Diary, Frozen, Hung, Killed
+from disruption.evidence import outages_said, runs_of, stores_said
 from disruption.fleet import Fleet, Member, freeze, wake
-from disruption.plan import Freeze, KillTrial, KillWorker, Leave, Outage, Step
+from disruption.plan import Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
 from disruption.servers import Server
 from disruption.study import Place
 from disruption.waiting import PATIENCE_SECONDS, PlanFailed, until
@@ -24,6 +24,7 @@ from disruption.watch import Holding, Watch
 Answer = TypeVar("Answer")
 Say = Callable[[str], None]
 _GONE_SECONDS = 60.0
+_HUNG = "it hung: no"
 # Where within an epoch, and where between a lease's acquisition and the first epoch, a process dies.
 _WITHIN_EPOCH, _AT_START = 0.7, 2.5
 
@@ -154,6 +155,50 @@ class Disruptor:
         self._until(lambda: self._watch.epochs() > stored, "an epoch is stored again")
 
     @_do.register
+    def _hang(self, hang: HangTrial) -> None:
+        while True:
+            holding, member = self._target(training=True)
+            noticed = member.log.count(_HUNG)
+            processes = member.trial_processes()
+            freeze(processes)
+            self._say(f"SIGSTOP to the trial process of {member.name}, {_of(holding)}")
+            answer = self._until(
+                lambda member=member, holding=holding, noticed=noticed: (
+                    (member.log.count(_HUNG) > noticed and "noticed")
+                    or (self._watch.closed(holding.lease_id) and "ended")
+                    or (member.ended is not None and "ended")
+                ),
+                f"{member.name} notices that its trial process hangs",
+                though_ended=True,
+            )
+            # One that had said its last word just before is no disruption.
+            if answer == "noticed":
+                assert holding.number is not None
+                _, alive = psutil.wait_procs(processes, timeout=_GONE_SECONDS)
+                self.diary.hangs.append(Hung(member.name, holding.number, not alive))
+                return
+            wake(processes)
+
+    @_do.register
+    def _full_disk(self, disk: FullDisk) -> None:
+        folder = self._place.trial_folder(0).parent.parent
+        away = folder.with_name(f"{folder.name}-away")
+        begin = time.time()
+        self._say("the artifacts cannot be written")
+        folder.rename(away)
+        try:
+            folder.write_text("where a disk was")
+            self._until(lambda: self._said_of_the_store(begin), "a worker says that the artifacts cannot be written")
+            threading.Event().wait(disk.seconds)
+        finally:
+            folder.unlink()
+            away.rename(folder)
+        self.diary.full_disks.append(Away("full", begin, time.time()))
+        self._say("the artifacts can be written again")
+        stored = self._watch.epochs()
+        self._until(lambda: self._watch.epochs() > stored, "an epoch is stored again")
+
+    @_do.register
     def _leave(self, leave: Leave) -> None:
         _, member = self._target(training=True)
         self._let_go(member)
@@ -236,6 +281,9 @@ class Disruptor:
         self._say(f"SIGTERM to {member.name}")
         self.diary.departures.append(member.name)
         self._fleet.leave(member)
+
+    def _said_of_the_store(self, since: float) -> bool:
+        return any(at >= since for member in self._fleet.working() for at in stores_said(member.log))
 
     def _somebody_says_so(self, since: float) -> Callable[[], bool]:
         return lambda: any(at >= since for member in self._fleet.working() for at in outages_said(member.log))

@@ -18,6 +18,7 @@ from storage.leaderboard import TrialDetail
 from storage.studies import StudyRecord
 from storage.tables import LeaseRow
 from tuner.worker.patience import MEANWHILE
+from tuner.worker.settings import STORE_PREFIX
 
 _RUN = re.compile(r"run-(\d+)")
 _BEGIN = re.compile(r"^--- trial \d+, attempt (\d+)")
@@ -106,6 +107,11 @@ def said(log: str) -> Iterator[tuple[float, str]]:
 def outages_said(log: str) -> list[float]:
     """When a worker said that the database is away."""
     return [at for at, words in said(log) if MEANWHILE in words]
+
+
+def stores_said(log: str) -> list[float]:
+    """When a worker said that the artifacts cannot be written."""
+    return [at for at, words in said(log) if words.startswith(STORE_PREFIX)]
 
 
 def starts_in(worker: str, log: str) -> list[Start]:

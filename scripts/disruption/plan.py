@@ -49,11 +49,23 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class HangTrial:
+    """SIGSTOP of a trial process: its worker must notice, end it and go on with the trial."""
+
+
+@dataclass(frozen=True)
+class FullDisk:
+    """The artifacts cannot be written, until a worker has said so and for so many seconds more."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Leave:
     """SIGTERM of a worker: it must leave in order."""
 
 
-Disruption = KillWorker | KillTrial | Freeze | Outage | Leave
+Disruption = KillWorker | KillTrial | HangTrial | Freeze | Outage | FullDisk | Leave
 
 
 @dataclass(frozen=True)
@@ -69,13 +81,18 @@ _FIRST, _LAST = 0.02, 0.65
 
 
 def full_disruptions() -> tuple[Disruption, ...]:
-    """Of ``scripts/chaos``: 11 kills (one of them during an outage), 2 freezes, 3 outages, 2 orderly departures."""
+    """Of ``scripts/chaos``.
+
+    11 kills (one of them during an outage), a hung trial, 2 freezes, 3 outages, a full disk, 2 orderly departures.
+    """
     return (
         *(KillWorker("its trial has just begun"),) * 3,
         *(KillWorker("within an epoch"),) * 3,
         *(KillTrial(),) * 4,
+        HangTrial(),
         Freeze(trial_too=False),
         Freeze(trial_too=True),
+        FullDisk(seconds=3.0),
         Outage("fast"),
         Outage("immediate"),
         Outage("fast", seconds=20.0, kill_meanwhile=True),

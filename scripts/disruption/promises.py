@@ -13,11 +13,21 @@ from pathlib import Path
 from optuna.trial import TrialState
 
 from disruption.diary import Away, Diary
-from disruption.evidence import Run, Start, abandoned_in, details, lease_facts, outages_said, runs_of, starts_in
+from disruption.evidence import (
+    Run,
+    Start,
+    abandoned_in,
+    details,
+    lease_facts,
+    outages_said,
+    runs_of,
+    starts_in,
+    stores_said,
+)
 from disruption.fleet import Fleet
 from disruption.ledger import Write, writes
 from disruption.models import same_weights
-from disruption.plan import Freeze, KillTrial, KillWorker, Leave, Outage, Step
+from disruption.plan import Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
 from disruption.study import Place
 from storage.database import Database
 from storage.leaderboard import TrialDetail
@@ -110,6 +120,7 @@ def judge(evidence: Evidence) -> list[Promise]:
             "fencing", _fencing_gaps(evidence), f"{len(evidence.writes)} writes of epochs, each by the lease's holder"
         ),
         _judged("outages said once", _outage_gaps(evidence), _outage_facts(evidence)),
+        _judged("full disk said once, hung trials ended", _store_gaps(evidence), _store_facts(evidence)),
         _judged("nothing left running", evidence.fleet.orphans, "every process ended with its worker"),
         _judged("workers end well, no traceback", _complaints(evidence), f"{len(evidence.fleet.members)} workers"),
     ]
@@ -130,7 +141,9 @@ def _plan_gaps(evidence: Evidence) -> Iterator[str]:
         KillWorker: diary.killed("worker"),
         KillTrial: diary.killed("trial process"),
         Freeze: len(diary.freezes),
+        HangTrial: len(diary.hangs),
         Outage: len(diary.outages),
+        FullDisk: len(diary.full_disks),
         Leave: len(diary.departures),
     }
     for kind, count in planned.items():
@@ -289,6 +302,20 @@ def _outage_at(at: float, outages: Sequence[Away]) -> Away | None:
 def _outage_facts(evidence: Evidence) -> str:
     count = sum(len(outages_said(member.log)) for member in evidence.fleet.members)
     return f"{count} lines of {len(evidence.fleet.members)} workers about {len(evidence.diary.outages)} outages"
+
+
+def _store_gaps(evidence: Evidence) -> Iterator[str]:
+    for member in evidence.fleet.members:
+        if (times := len(stores_said(member.log))) > len(evidence.diary.full_disks):
+            yield f"{member.name} said {times} times that the artifacts cannot be written"
+    for hung in evidence.diary.hangs:
+        if not hung.ended:
+            yield f"{hung.worker}: the process of trial {hung.trial}, which hung, is still there"
+
+
+def _store_facts(evidence: Evidence) -> str:
+    count = sum(len(stores_said(member.log)) for member in evidence.fleet.members)
+    return f"{count} lines of {len(evidence.fleet.members)} workers; {len(evidence.diary.hangs)} hung trials ended"
 
 
 def _complaints(evidence: Evidence) -> Iterator[str]:

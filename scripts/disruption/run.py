@@ -94,8 +94,10 @@ def _counts(evidence: Evidence) -> dict[str, int]:
     return {
         "kills of workers": diary.killed("worker"),
         "kills of trial processes": diary.killed("trial process"),
+        "hung trial processes": len(diary.hangs),
         "freezes": len(diary.freezes),
         "outages": len(diary.outages),
+        "full disks": len(diary.full_disks),
         "orderly departures": len(diary.departures),
         "adoptions": evidence.adoptions,
         "epochs trained": evidence.trained,

@@ -101,6 +101,8 @@ def make_place(folder: Path, images: Path, url: str, scale: Scale, seed: int) ->
             "epochs": scale.epochs,
             "early_stopping": {"patience": max(2, scale.epochs // 2)},
             "deterministic": True,
+            # Short, so that a trial that hangs is waited for in seconds.
+            "hang_timeout": 10,
         },
         "artifacts": str(folder / "artifacts"),
     }

@@ -11,8 +11,8 @@ from tuner.trial.pulse_file import Pulse, PulseFile
 
 # A step may take so many times the median before it counts as stuck.
 _STEPS = 10
-# A worker that stood still, or waited for its database, has not seen the rest of that time.
-_LONGEST_LOOK = 5.0
+# A worker that stood still, or waited for its database, has not seen the rest of that time; nor is one look enough.
+_LONGEST_LOOK, _LOOKS = 5.0, 4
 # Outside of steps whatever computes is alive; a process that waits for ever takes next to nothing.
 _CPU_SHARE = 0.01
 _CPU_LOOKS = 10
@@ -53,7 +53,7 @@ class SignsOfLife:
 
     def _look(self, patience: float) -> None:
         now = time.monotonic()
-        self.silent_seconds += min(now - self._looked, _LONGEST_LOOK)
+        self.silent_seconds += min(now - self._looked, _LONGEST_LOOK, patience / _LOOKS)
         self._looked = now
         pulse = self._file.read() if self._file is not None else Pulse()
         if pulse != self._pulse or (not pulse.in_step and self._computes(patience)):
