@@ -29,7 +29,7 @@ from storage.connecting import connect
 from storage.database import Database
 from tuner.spec.reading import validate_spec
 from tuner.study.open_study import OpenStudy
-from tuner.worker.optuna_trials import OptunaTrials
+from tuner.worker.search.optuna_trials import OptunaTrials
 
 _EPOCHS = 10
 _SCORE = 0.5

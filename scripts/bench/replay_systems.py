@@ -16,10 +16,10 @@ from replay_race import Running, Search, Verdict
 from storage.promotion.rule import Arrival, RungRule, Rungs
 from tuner.spec.reading import validate_spec
 from tuner.spec.search_spec import SearchSpec
-from tuner.worker.comparing import PAUSED, PROMOTED
-from tuner.worker.optuna_trials import OUTCOME_ATTRIBUTE, LiveTrial, live_trial
-from tuner.worker.rungs import Promote
-from tuner.worker.sampling import comparison_for, make_pruner, make_sampler
+from tuner.worker.search.comparing import PAUSED, PROMOTED
+from tuner.worker.search.optuna_trials import OUTCOME_ATTRIBUTE, LiveTrial, live_trial
+from tuner.worker.search.rungs import Promote
+from tuner.worker.search.sampling import comparison_for, make_pruner, make_sampler
 
 # Of trials that may still begin: what ends a race is its epochs.
 _MANY = 1_000_000

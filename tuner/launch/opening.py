@@ -29,7 +29,7 @@ from tuner.spec.changes import FREE_KEYS, differences
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.locations import default_cache_root
 from tuner.study.open_study import OpenStudy
-from tuner.worker.sampling import HEEDS_CONSTRAINTS, make_pruner, make_sampler
+from tuner.worker.search.sampling import HEEDS_CONSTRAINTS, make_pruner, make_sampler
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished
 from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.metrics import WorkerMetrics
-from tuner.worker.optuna_trials import ATTEMPTS_ATTRIBUTE, OUTCOME_ATTRIBUTE, LiveTrial, OptunaTrials
 from tuner.worker.running import RunningTrial
+from tuner.worker.search.optuna_trials import ATTEMPTS_ATTRIBUTE, OUTCOME_ATTRIBUTE, LiveTrial, OptunaTrials
 
 _log = logging.getLogger(__name__)
 SAME_CAUSE_LIMIT = 5

@@ -11,8 +11,8 @@ from storage.ranking import losses
 from tuner.spec.objective import MEASURES, PARAMETERS
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import EpochDone
-from tuner.worker.rungs import Promote
 from tuner.worker.running import RunningTrial
+from tuner.worker.search.rungs import Promote
 
 
 class Promotion:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from storage.leases import Lease
 from tuner.trial.assignment import Assignment
-from tuner.worker.devices import SlotPlan
-from tuner.worker.optuna_trials import LiveTrial
+from tuner.worker.node.devices import SlotPlan
+from tuner.worker.search.optuna_trials import LiveTrial
 from tuner.worker.signs_of_life import SignsOfLife
 from tuner.worker.trial_process import TrialProcess
 

@@ -12,12 +12,12 @@ from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
 from tuner.worker.closing import TrialCloser
-from tuner.worker.comparing import PROMOTED
-from tuner.worker.devices import SlotPlan
-from tuner.worker.optuna_trials import OUTCOME_ATTRIBUTE, OptunaTrials
+from tuner.worker.node.devices import SlotPlan
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
-from tuner.worker.sampling import ENUMERATING
+from tuner.worker.search.comparing import PROMOTED
+from tuner.worker.search.optuna_trials import OUTCOME_ATTRIBUTE, OptunaTrials
+from tuner.worker.search.sampling import ENUMERATING
 from tuner.worker.signs_of_life import SignsOfLife
 from tuner.worker.taking_up import fruitless_attempts, resume_keys, what_was_found
 from tuner.worker.trial_process import TrialProcess

@@ -28,19 +28,19 @@ from tuner.trial.messages import Finished, Stop, StoreState
 from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.allowance import allowance_of, why_used_up
 from tuner.worker.answering import Answerer
-from tuner.worker.claims import claim_gpus, identities_of
 from tuner.worker.closing import TrialCloser
-from tuner.worker.devices import plan_slots, usable_cores, visible_gpus
 from tuner.worker.hanging import HangWatch
 from tuner.worker.leaving import Leaving
 from tuner.worker.log_file import kept_log
 from tuner.worker.metrics import Publishing, WorkerMetrics
-from tuner.worker.optuna_trials import OptunaTrials
+from tuner.worker.node.claims import claim_gpus, identities_of
+from tuner.worker.node.devices import plan_slots, usable_cores, visible_gpus
 from tuner.worker.patience import Patience
 from tuner.worker.preparing import prepare_on_node
 from tuner.worker.promoting import Promotion
 from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial, Slot
+from tuner.worker.search.optuna_trials import OptunaTrials
 from tuner.worker.settings import DRIFT_PREFIX, WorkerSettings
 from tuner.worker.starting import TrialStarter
 from tuner.worker.store_watch import StoreWatch

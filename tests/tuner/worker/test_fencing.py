@@ -13,11 +13,11 @@ from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Suggest
 from tuner.worker.answering import Answerer
 from tuner.worker.metrics import WorkerMetrics
-from tuner.worker.optuna_trials import OptunaTrials
 from tuner.worker.patience import Patience
 from tuner.worker.promoting import Promotion
 from tuner.worker.remaining_time import RemainingTime
 from tuner.worker.running import RunningTrial
+from tuner.worker.search.optuna_trials import OptunaTrials
 
 UNITS = distribution_to_json(IntDistribution(4, 8))
 

@@ -10,9 +10,9 @@ import pytest
 
 from tuner.errors import LaunchError
 from tuner.spec.sections import Resources
-from tuner.worker.claims import claim_gpus, identities_of
-from tuner.worker.devices import plan_slots, visible_gpus
 from tuner.worker.metrics import WorkerMetrics
+from tuner.worker.node.claims import claim_gpus, identities_of
+from tuner.worker.node.devices import plan_slots, visible_gpus
 
 GPUS = visible_gpus()
 pytestmark = pytest.mark.skipif(not GPUS, reason="no GPU: NVML does not answer here")
@@ -21,8 +21,8 @@ _CLAIM = """
 import sys
 from pathlib import Path
 from tuner.spec.sections import Resources
-from tuner.worker.claims import claim_gpus, identities_of
-from tuner.worker.devices import visible_gpus
+from tuner.worker.node.claims import claim_gpus, identities_of
+from tuner.worker.node.devices import visible_gpus
 claim = claim_gpus(Resources(), identities_of(visible_gpus()), "the other worker", folder=Path(sys.argv[1]))
 print(*claim.gpus, flush=True)
 sys.stdin.read()

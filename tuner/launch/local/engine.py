@@ -16,7 +16,7 @@ import psutil
 from tuner.errors import LaunchError
 from tuner.launch.engine import EngineWorker, Handle, WorkerNeeds, WorkerState, WorkersWanted
 from tuner.processes.child_environment import tensorflow_environment
-from tuner.worker.devices import usable_cores, visible_gpus
+from tuner.worker.node.devices import usable_cores, visible_gpus
 from tuner.worker.settings import ERROR_PREFIX, LEFT_LINE
 
 _TAIL_LINES = 20

@@ -19,7 +19,7 @@ from ray._private.utils import read_ray_address
 
 from tuner.errors import LaunchError
 from tuner.launch.engine import WorkerNeeds
-from tuner.worker.devices import usable_cores, visible_gpus
+from tuner.worker.node.devices import usable_cores, visible_gpus
 
 NAMESPACE = "keras-champion"
 HERE = "auto"

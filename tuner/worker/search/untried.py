@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from storage.parameter_variants import takes
-from tuner.worker.wrapped_sampler import WrappedSampler
+from tuner.worker.search.wrapped_sampler import WrappedSampler
 
 # A parameter with more values is as good as continuous.
 _MOST_VALUES = 1000

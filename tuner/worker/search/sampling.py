@@ -23,9 +23,9 @@ from tuner.spec.choices import PRUNERS, Pruner, Sampler
 from tuner.spec.problems import SpecModel, problems_of
 from tuner.spec.search_spec import SearchSpec
 from tuner.trial.assignment import trial_seed
-from tuner.worker.comparing import ComparingSampler, Comparison
-from tuner.worker.rungs import Promote
-from tuner.worker.untried import UntriedSampler
+from tuner.worker.search.comparing import ComparingSampler, Comparison
+from tuner.worker.search.rungs import Promote
+from tuner.worker.search.untried import UntriedSampler
 
 Grid = Mapping[str, Sequence[Any]]
 _Made = TypeVar("_Made")

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.pruners import BasePruner, MedianPruner, SuccessiveHalvingPruner
 
-from tuner.worker.kinds import WithinKinds
+from tuner.worker.search.kinds import WithinKinds
 
 PRUNERS = [
     SuccessiveHalvingPruner(min_resource=1, reduction_factor=4),

@@ -6,7 +6,7 @@ import pytest
 
 from tuner.errors import LaunchError
 from tuner.spec.sections import Resources
-from tuner.worker.devices import plan_slots, visible_gpus
+from tuner.worker.node.devices import plan_slots, visible_gpus
 
 FOUR = ("0", "1", "2", "3")
 

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from storage import leases
 from storage.summaries import public_params
 from tuner.study.open_study import OpenStudy
-from tuner.worker.optuna_trials import OptunaTrials
+from tuner.worker.search.optuna_trials import OptunaTrials
 
 FEW = distribution_to_json(CategoricalDistribution(["relu", "tanh"]))
 MORE = distribution_to_json(CategoricalDistribution(["relu", "tanh", "gelu"]))

@@ -15,9 +15,9 @@ from tuner.errors import LaunchError
 from tuner.launch.engine import WorkerNeeds, WorkersWanted
 from tuner.launch.engines import engine_of
 from tuner.spec.sections import LaunchSettings, Resources
-from tuner.worker import claims
-from tuner.worker.claims import Claim, claim_gpus, identities_of
-from tuner.worker.devices import plan_slots
+from tuner.worker.node import claims
+from tuner.worker.node.claims import Claim, claim_gpus, identities_of
+from tuner.worker.node.devices import plan_slots
 from tuner.worker.settings import WorkerSettings
 
 FOUR = {str(index): f"GPU-{index}" for index in range(4)}
@@ -114,7 +114,7 @@ _HOLD = """
 import sys
 from pathlib import Path
 from tuner.spec.sections import Resources
-from tuner.worker.claims import claim_gpus
+from tuner.worker.node.claims import claim_gpus
 claim = claim_gpus(Resources(slots=1), {"0": "GPU-0"}, "the other process", folder=Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

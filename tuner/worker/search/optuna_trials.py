@@ -23,9 +23,9 @@ from storage.fencing import Lease, trial_of
 from storage.parameter_variants import is_compatible, is_variant, takes, variant
 from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
-from tuner.worker.kinds import WithinKinds
-from tuner.worker.sampling import comparison_for, make_pruner, make_sampler
-from tuner.worker.untried import is_used_up
+from tuner.worker.search.kinds import WithinKinds
+from tuner.worker.search.sampling import comparison_for, make_pruner, make_sampler
+from tuner.worker.search.untried import is_used_up
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
 # What other tools show of how a trial ended.

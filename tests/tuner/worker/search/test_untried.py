@@ -20,9 +20,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from storage import leaderboard, progress
-from tuner.worker.comparing import Comparison
-from tuner.worker.optuna_trials import LiveTrial, live_trial
-from tuner.worker.sampling import make_sampler
+from tuner.worker.search.comparing import Comparison
+from tuner.worker.search.optuna_trials import LiveTrial, live_trial
+from tuner.worker.search.sampling import make_sampler
 
 COLOURS = CategoricalDistribution(["red", "green", "blue"])
 SIZES = IntDistribution(1, 2)

@@ -20,8 +20,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuner.worker.seen_study import seen_as
-from tuner.worker.wrapped_sampler import WrappedSampler
+from tuner.worker.search.seen_study import seen_as
+from tuner.worker.search.wrapped_sampler import WrappedSampler
 
 Curve = tuple[float, ...]
 # One of so many trials that are shown is among the best.

@@ -10,7 +10,7 @@ import pynvml
 
 from tuner.errors import LaunchError
 from tuner.spec.sections import Resources
-from tuner.worker.cores import quota_cores
+from tuner.worker.node.cores import quota_cores
 
 
 @dataclass(frozen=True)

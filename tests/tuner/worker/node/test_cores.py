@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tuner.worker.cores import quota_cores
+from tuner.worker.node.cores import quota_cores
 
 LIMITS = {
     "none": ({}, None),

@@ -11,7 +11,7 @@ from optuna.distributions import FloatDistribution
 from storage import leaderboard, leases, presets, progress, studies
 from tuner.errors import SpecError
 from tuner.spec.choices import PRUNERS, SAMPLERS
-from tuner.worker.sampling import ENUMERATING, make_pruner, make_sampler
+from tuner.worker.search.sampling import ENUMERATING, make_pruner, make_sampler
 
 GRID_OF_FAST = {"units": [4, 8], "rate": [0.001, 0.01], "dropped": [False, True]}
 

@@ -9,8 +9,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuner.worker.comparing import Comparison
-from tuner.worker.sampling import make_sampler
+from tuner.worker.search.comparing import Comparison
+from tuner.worker.search.sampling import make_sampler
 
 UNIT = {"x": FloatDistribution(0.0, 1.0)}
 

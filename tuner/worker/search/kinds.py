@@ -6,7 +6,7 @@ from optuna import Study
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
-from tuner.worker.seen_study import seen_as
+from tuner.worker.search.seen_study import seen_as
 
 
 class WithinKinds(BasePruner):

@@ -1,0 +1,1 @@
+"""What of this machine a worker may use."""
