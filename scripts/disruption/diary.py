@@ -61,6 +61,7 @@ class Diary:
     hangs: list[Hung] = field(default_factory=list)
     full_disks: list[Away] = field(default_factory=list)
     departures: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
 
     def killed(self, what: str) -> int:
         return sum(1 for kill in self.kills if kill.what == what)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import singledispatchmethod
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -15,7 +16,7 @@ import psutil
 from disruption.diary import Away, Diary, Frozen, Hung, Killed
 from disruption.evidence import outages_said, runs_of, stores_said
 from disruption.fleet import Fleet, Member, freeze, wake
-from disruption.plan import Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
+from disruption.plan import DamageCache, Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
 from disruption.servers import Server
 from disruption.study import Place
 from disruption.waiting import PATIENCE_SECONDS, PlanFailed, until
@@ -203,6 +204,19 @@ class Disruptor:
         _, member = self._target(training=True)
         self._let_go(member)
 
+    @_do.register
+    def _damage_cache(self, damage: DamageCache) -> None:
+        column = self._chance.choice(sorted(self._place.cache.glob("*/train-[xy]0.npy")))
+        other = bytearray(column.read_bytes())
+        other[-1] ^= 1
+        # In its place, not in it: trials that run go on with what they have opened.
+        beside = column.with_name(f".{column.name}.damaged")
+        beside.write_bytes(other)
+        beside.replace(column)
+        self._say(f"{column.name} of the prepared data is damaged")
+        self._until(lambda: _content(column) not in (b"", other), f"{column.name} is mended")
+        self.diary.mended.append(column.name)
+
     # --- how it is done
 
     def _target(
@@ -292,6 +306,13 @@ class Disruptor:
 def _losses(member: Member) -> int:
     """How many trials the worker says that others have taken from it."""
     return sum(member.log.count(words) for words in ("adopted by another worker", "taken over"))
+
+
+def _content(file: Path) -> bytes:
+    """Empty while the folder is replaced."""
+    with suppress(FileNotFoundError):
+        return file.read_bytes()
+    return b""
 
 
 def _of(holding: Holding) -> str:

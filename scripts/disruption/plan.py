@@ -65,7 +65,12 @@ class Leave:
     """SIGTERM of a worker: it must leave in order."""
 
 
-Disruption = KillWorker | KillTrial | HangTrial | Freeze | Outage | FullDisk | Leave
+@dataclass(frozen=True)
+class DamageCache:
+    """A column of the prepared data is replaced by one with another bit: the next trial process must mend it."""
+
+
+Disruption = KillWorker | KillTrial | HangTrial | Freeze | Outage | FullDisk | Leave | DamageCache
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ _FIRST, _LAST = 0.02, 0.65
 def full_disruptions() -> tuple[Disruption, ...]:
     """Of ``scripts/chaos``.
 
-    11 kills (one of them during an outage), a hung trial, 2 freezes, 3 outages, a full disk, 2 orderly departures.
+    11 kills (one of them during an outage), a hung trial, 2 freezes, 3 outages, a full disk, 2 orderly departures,
+    and a damaged cache.
     """
     return (
         *(KillWorker("its trial has just begun"),) * 3,
@@ -97,12 +103,13 @@ def full_disruptions() -> tuple[Disruption, ...]:
         Outage("immediate"),
         Outage("fast", seconds=20.0, kill_meanwhile=True),
         Leave(),
+        DamageCache(),
     )
 
 
 def short_disruptions(outage: Outage) -> tuple[Disruption, ...]:
     """Of the tests."""
-    return (KillWorker("within an epoch"), KillTrial(), Freeze(trial_too=False), outage)
+    return (KillWorker("within an epoch"), KillTrial(), Freeze(trial_too=False), outage, DamageCache())
 
 
 def draw_plan(disruptions: Sequence[Disruption], epochs: int, seed: int) -> tuple[Step, ...]:

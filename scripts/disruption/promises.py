@@ -27,7 +27,7 @@ from disruption.evidence import (
 from disruption.fleet import Fleet
 from disruption.ledger import Write, writes
 from disruption.models import same_weights
-from disruption.plan import Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
+from disruption.plan import DamageCache, Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
 from disruption.study import Place
 from storage.database import Database
 from storage.leaderboard import TrialDetail
@@ -145,6 +145,7 @@ def _plan_gaps(evidence: Evidence) -> Iterator[str]:
         Outage: len(diary.outages),
         FullDisk: len(diary.full_disks),
         Leave: len(diary.departures),
+        DamageCache: len(diary.mended),
     }
     for kind, count in planned.items():
         if done[kind] < count:
