@@ -214,7 +214,7 @@ class _Usual:
     beta_2: float = 0.999
 
 
-# In few epochs both learn best at rates several times those of their papers.
+# In few epochs both learned best at rates several times those of their papers: docs/decisions/0016.
 _USUAL = {
     "tabm": _Usual(rate=1e-2, highest_rate=3e-2, decay=1e-3),
     "realmlp": _Usual(6e-3, 3e-2, decay=1e-1, schedules=("warmup_cosine", "restarts"), smoothing=0.1, beta_2=0.95),
