@@ -191,9 +191,12 @@ class SearchSpace(keras_tuner.HyperModel):
         labels: how classes come: ``"integer"`` gives their index, (batch,), int64; ``"one_hot"`` gives (batch,
             classes), float32; ``"auto"`` gives arrays of numbers as they are, and files and strings as the compiled
             loss takes them. Multi-label and regression targets are what was given, whatever it says.
+        judged_by_loss: trials are compared by their losses, so they must mean the same in all: a loss of smoothed
+            labels or of another unit does not. It is set after the space was constructed.
     """
 
     labels: Labels = "auto"
+    judged_by_loss: bool = False
 
     def __init__(self, data: DataSummary, *, epochs: int = 20, batch_size: int = 32) -> None:
         """Keeps what is known before training.

@@ -79,7 +79,8 @@ class ImageSpace(SearchSpace):
         examples, target = self.data.examples["train"], self.data.target
         family = ask.ask_family(hp, families)
         ask.ask_class_weight(hp, target)
-        optimization = ask.ask_optimization(hp, families, target, examples, self.batch_size)
+        smooth = not self.judged_by_loss
+        optimization = ask.ask_optimization(hp, families, target, examples, self.batch_size, smooth=smooth)
         steps = math.ceil(examples / optimization.batch_size)
         return ImageConfig(
             family=family,

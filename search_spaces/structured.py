@@ -72,8 +72,8 @@ class StructuredSpace(SearchSpace):
         """Asks for every hyperparameter; builds nothing."""
         families = self.families
         family = ask.ask_family(hp, families)
-        ask.ask_class_weight(hp, self.data.target)
-        link = ask.ask_link(hp, self.data.target)
+        ask.ask_class_weight(hp, self.data.target, default="none" if self.judged_by_loss else "sqrt")
+        link = "identity" if self.judged_by_loss else ask.ask_link(hp, self.data.target)
         if family == "boosted":
             with only_for(hp, ["boosted"], families):
                 return StructuredConfig(family, boosting=ask.ask_boosting(hp, self.table.columns), link=link)
@@ -83,7 +83,8 @@ class StructuredSpace(SearchSpace):
         with only_for(hp, kin, families):
             numbers = ask.ask_numbers(hp, self.table, _USUAL_NUMBERS.get(family, "piecewise"))
             examples = self.data.examples["train"]
-            optimization = ask.ask_optimization(hp, self.data.target, examples, self.batch_size, family)
+            smooth = not self.judged_by_loss
+            optimization = ask.ask_optimization(hp, self.data.target, examples, self.batch_size, family, smooth=smooth)
         network = self._ask_network(hp, family)
         return StructuredConfig(
             family=family,

@@ -19,6 +19,8 @@ _THRESHOLDS = 1000
 _RARE = 0.2
 # Bulmer, Principles of Statistics, 1979: a distribution is highly skewed beyond this.
 _HIGHLY_SKEWED = 1.0
+# The deviation of numbers in units of their mean; Keras's Poisson loss adds 1e-7 to predictions.
+_LEAST_SPREAD, _LEAST_MEAN = 0.3, 1e-4
 # Of the logarithm of a prediction's ratio to the mean: beyond these it is cut off.
 _LEAST_RATIO, _GREATEST_RATIO = -20.0, 10.0
 
@@ -29,11 +31,17 @@ def imbalanced(class_counts: Sequence[int]) -> bool:
 
 
 def may_be_logarithmic(target: Target) -> bool:
-    """Whether numbers are at least 0 and so skewed that they are better learned through a logarithm."""
+    """Whether numbers are at least 0 and so skewed that they are better learned through a logarithm.
+
+    They must vary as much as they are large: far from 0 a logarithm is a straight line, and a network's first scores
+    would be many deviations away.
+    """
     known = target.statistics
     if target.task != "regression" or known is None or not known.skewness:
         return False
-    return min(known.least) >= 0 and min(known.mean) > 0 and max(known.skewness) > _HIGHLY_SKEWED
+    if min(known.least) < 0 or min(known.mean) < _LEAST_MEAN or min(known.skewness) <= _HIGHLY_SKEWED:
+        return False
+    return all(var >= (_LEAST_SPREAD * mean) ** 2 for mean, var in zip(known.mean, known.variance, strict=True))
 
 
 def labels_of(target: Target) -> Literal["integer", "one_hot"]:

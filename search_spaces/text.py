@@ -74,8 +74,9 @@ class TextSpace(SearchSpace):
         family = ask.ask_family(hp, families)
         statistics = data.inputs[0].statistics
         rare = data.task == "classification" and imbalanced(data.class_counts)
+        smooth = data.task != "regression" and not self.judged_by_loss
         dropout, optimization = ask.ask_optimization(
-            hp, family, families, data.examples["train"], self.batch_size, smooth=data.task != "regression"
+            hp, family, families, data.examples["train"], self.batch_size, smooth=smooth
         )
         return TextConfig(
             family=family,

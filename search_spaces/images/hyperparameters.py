@@ -31,7 +31,8 @@ _BATCH_SIZES = (8, 16, 32, 64, 128)
 # With fewer steps an epoch teaches little, and early stopping counts epochs.
 _FEWEST_STEPS = 10
 # At most so much of the statistics from before an epoch is left after it: else validation lags behind for epochs.
-_LEFT_OF_STATISTICS = 0.01
+# Less would make them those of the last batch, which may be of one image.
+_LEFT_OF_STATISTICS = 0.1
 _LARGEST_MOMENTUM = 0.9
 # Of several classes, the largest has so many times the examples of the smallest.
 _UNEVEN = 3
@@ -54,7 +55,8 @@ def ask_framing(hp: keras_tuner.HyperParameters, shape: Sequence[int], families:
         with only_for(hp, ["pretrained"], families):
             hp.Choice("resolution", sizes, default=160 if side > 96 else 96)
     crop = hp.Choice("center_crop", [0.875, 1.0], default=1.0) if side >= 32 else 1.0
-    scale = hp.get("resolution") / side
+    # A flat array would become as much longer as its short side does.
+    scale = min(hp.get("resolution") / side, max(1.0, _LARGEST / max(shape[:2])))
     return Framing(crop, (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))))
 
 
@@ -149,7 +151,7 @@ def ask_network(
 
 def most_stages(side: int) -> int:
     """So many that the last of a network for ``side`` pixels, with its largest stride, sees about 4 x 4 places."""
-    return min(max(int(math.log2(side / stem_strides(side)[-1] / 4)) + 1, 2), 5)
+    return min(max(round(math.log2(side / stem_strides(side)[-1] / 4)) + 1, 2), 5)
 
 
 def stem_strides(side: int) -> list[int]:
@@ -183,12 +185,15 @@ def ask_optimization(
     target: Target,
     examples: int,
     batch_size: int,
+    *,
+    smooth: bool = True,
 ) -> Optimization:
     """Asks for the optimizer and everything around it.
 
     Args:
         examples: the number of training examples.
         batch_size: the default, unless an epoch would have too few steps.
+        smooth: whether labels may be smoothed.
     """
     own = [each for each in families if each != "pretrained"]
     if own:
@@ -199,7 +204,7 @@ def ask_optimization(
             hp.Fixed("optimizer", "adamw")
             hp.Float("learning_rate", 1e-5, 1e-2, sampling="log", default=1e-3)
             hp.Float("weight_decay", 1e-4, 1e-1, sampling="log", default=1e-2)
-    several = target.task != "classification" or len(target.class_names) > 2
+    several = smooth and (target.task != "classification" or len(target.class_names) > 2)
     sizes = batch_sizes(examples, batch_size)
     return Optimization(
         optimizer=hp.get("optimizer"),

@@ -46,7 +46,10 @@ class NumberColumn:
 
     @property
     def _of_distinct(self) -> tuple[float, ...]:
-        return self.quantiles if self.thresholds is None else self.thresholds.distinct
+        if self.thresholds is None:
+            return self.quantiles
+        # Of many rows not all are looked at, and the smallest and the largest value may be among the others.
+        return tuple(sorted({self.quantiles[0], *self.thresholds.distinct, self.quantiles[-1]}))
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ _EMBEDDING_SIZES = (4, 8, 16, 32)
 _MOST_VALUES = (100, 1000, 10_000)
 _CROSSES = (0, 3, 10)
 _UNITS = (32, 64, 128, 256, 512)
-_LARGEST_BATCH = 1024
+_SMALLEST_BATCH, _LARGEST_BATCH = 8, 1024
+_FEWEST_STEPS = 10
 # Each has embeddings of its own.
 _MOST_PERIODIC = 500
 _FREQUENCIES = (0.1, 0.3, 1.0)
@@ -196,10 +197,10 @@ def ask_boosting(hp: keras_tuner.HyperParameters, columns: int) -> Boosting:
     )
 
 
-def ask_class_weight(hp: keras_tuner.HyperParameters, target: Target) -> None:
+def ask_class_weight(hp: keras_tuner.HyperParameters, target: Target, default: str) -> None:
     """Asks for ``class_weight`` if one of two classes is rare; it is read where the weights of examples are made."""
     if imbalanced(target.class_counts):
-        hp.Choice("class_weight", ["none", "sqrt", "balanced"], default="sqrt")
+        hp.Choice("class_weight", ["none", "sqrt", "balanced"], default=default)
 
 
 @dataclass(frozen=True)
@@ -230,24 +231,27 @@ def ask_link(hp: keras_tuner.HyperParameters, target: Target) -> Link:
 
 
 def ask_optimization(
-    hp: keras_tuner.HyperParameters, target: Target, examples: int, batch_size: int, family: Family
+    hp: keras_tuner.HyperParameters, target: Target, examples: int, batch_size: int, family: Family, *, smooth: bool
 ) -> Optimization:
     """Asks for the optimizer and everything around it.
 
     Args:
         examples: the number of training examples.
-        batch_size: the smallest.
+        batch_size: the smallest, unless an epoch would have too few steps.
+        smooth: whether labels may be smoothed.
     """
     usual = _USUAL.get(family, _USUAL_PLAIN)
     sizes = batch_sizes(examples, batch_size)
+    # Of two classes, or of labels that are rare, smoothed ones say something else: the area under a curve suffers.
+    several = target.task == "classification" and len(target.class_names) > 2
     return Optimization(
         optimizer="adamw",
         learning_rate=hp.Float("learning_rate", 5e-4, usual.highest_rate, sampling="log", default=usual.rate),
         weight_decay=hp.Float("weight_decay", 1e-4, 5e-1, sampling="log", default=usual.decay),
         momentum=None,
         schedule=hp.Choice("schedule", list(usual.schedules), default=usual.schedules[0]),
-        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.05, 0.1], default=usual.smoothing)
-        if target.task != "regression"
+        label_smoothing=hp.Choice("label_smoothing", [0.0, 0.05, 0.1], default=usual.smoothing if several else 0.0)
+        if smooth and target.task != "regression"
         else 0.0,
         batch_size=hp.Choice("batch_size", sizes, default=_default_batch(sizes, examples)),
         beta_2=usual.beta_2,
@@ -255,9 +259,11 @@ def ask_optimization(
 
 
 def batch_sizes(examples: int, smallest: int) -> list[int]:
-    """``smallest`` and its doubles, as long as an epoch keeps 10 steps."""
+    """``smallest`` and its doubles, as long as an epoch keeps 10 steps; of few examples batches are of 8 or more."""
+    while smallest > max(examples / _FEWEST_STEPS, _SMALLEST_BATCH):
+        smallest = max(smallest // 2, _SMALLEST_BATCH)
     sizes = [smallest]
-    while sizes[-1] * 2 <= min(_LARGEST_BATCH, examples / 10):
+    while sizes[-1] * 2 <= min(_LARGEST_BATCH, examples / _FEWEST_STEPS):
         sizes.append(sizes[-1] * 2)
     return sizes
 

@@ -20,6 +20,8 @@ Learns = Literal["classes", "numbers"]
 MOST = 64
 # Examples that tell the thresholds well enough.
 _ENOUGH = 50_000
+# A tree looks at every output at every split, of one column after the other.
+_SEVERAL, _ENOUGH_OF_MANY = 20, 10_000
 # Of an interval, at least, and as a share of all: the thresholds of smaller ones are noise.
 _FEWEST, _LEAST_SHARE = 10, 1 / 400
 _LARGEST = float(np.finfo(np.float32).max)
@@ -32,7 +34,8 @@ def thresholds_of(x: npt.NDArray[Any], y: npt.NDArray[Any], learns: Learns) -> T
         x: numbers, (n,), NaN where they are missing.
         y: classes, int (n,), or numbers, float (n, m).
     """
-    step = -(-len(x) // _ENOUGH)
+    outputs = y.shape[1] if y.ndim == 2 else int(y.max(initial=0)) + 1
+    step = -(-len(x) // (_ENOUGH if outputs <= _SEVERAL else _ENOUGH_OF_MANY))
     x, y = x[::step], y[::step]
     there = ~np.isnan(x)
     values = np.clip(x[there], -_LARGEST, _LARGEST).astype(np.float32)

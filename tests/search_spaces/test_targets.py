@@ -92,7 +92,15 @@ def test_skewed_numbers_are_learned_through_a_logarithm_and_come_in_their_own_un
 def test_which_numbers_may_be_learned_through_a_logarithm(
     least: tuple[float, ...], skewness: tuple[float, ...], said: bool
 ) -> None:
-    statistics = TargetStatistics((500.0,), (100.0,), least, skewness)
+    statistics = TargetStatistics((500.0,), (250.0**2,), least, skewness)
+    assert may_be_logarithmic(replace(NUMBERS, statistics=statistics)) == said
+
+
+@pytest.mark.parametrize(("mean", "deviation", "said"), [(500, 100, False), (500, 160, True), (1e-5, 1e-5, False)])
+def test_a_logarithm_is_for_numbers_that_vary_as_much_as_they_are_large(
+    mean: float, deviation: float, said: bool
+) -> None:
+    statistics = TargetStatistics((mean,), (deviation**2,), (0.0,), (2.0,))
     assert may_be_logarithmic(replace(NUMBERS, statistics=statistics)) == said
 
 

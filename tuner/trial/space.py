@@ -24,6 +24,9 @@ _BUILT_IN = {
 }
 
 
+_LOSSES = ("loss", "val_loss")
+
+
 class BuildFunction(keras_tuner.HyperModel):
     """Whatever can be called with ``hp`` as a hypermodel, as KerasTuner takes it too."""
 
@@ -70,7 +73,9 @@ def _construct(
 ) -> keras_tuner.HyperModel:
     if inspect.isclass(found) and issubclass(found, SearchSpace):
         training = spec.training
-        return found(data, epochs=training.epochs, batch_size=training.batch_size, **as_taken_by(found, options))
+        space = found(data, epochs=training.epochs, batch_size=training.batch_size, **as_taken_by(found, options))
+        space.judged_by_loss = any(each.metric in _LOSSES for each in spec.objectives)
+        return space
     if inspect.isclass(found) and issubclass(found, keras_tuner.HyperModel):
         return found(**as_taken_by(found, options))
     if isinstance(found, keras_tuner.HyperModel):

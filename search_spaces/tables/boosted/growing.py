@@ -134,8 +134,10 @@ class Boosters:
             return self._of_classes(y.argmax(axis=1) if y.size > len(y) else y.reshape(-1).astype(np.int64))
         columns = y.reshape(len(y), outputs_of(target))
         if target.task == "regression":
-            columns = standardized(target, columns)
-            loss = {"loss": "poisson" if target.link == "log" else "squared_error"}
+            columns, loss = standardized(target, columns), {"loss": "squared_error"}
+            if target.link == "log":
+                # Trained again, it may meet a negative number of the validation split.
+                columns, loss = np.maximum(columns, 0.0), {"loss": "poisson"}
             return [self._grower("Regressor", columns[:, each], (each,), **loss) for each in range(columns.shape[1])]
         return [
             grower for each in range(columns.shape[1]) for grower in self._of_two(columns[:, each] > 0.5, place=each)

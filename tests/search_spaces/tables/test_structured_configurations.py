@@ -11,9 +11,10 @@ import keras_tuner
 import pytest
 
 from search_spaces.base import DataSummary, Input, Target
-from search_spaces.statistics import CategoryStatistics, NumberStatistics
+from search_spaces.statistics import CategoryStatistics, NumberStatistics, TargetStatistics, Thresholds
 from search_spaces.structured import StructuredSpace
-from search_spaces.tables.config import FAMILIES, PLAIN, Boosting, StructuredConfig
+from search_spaces.tables.columns import NumberColumn
+from search_spaces.tables.config import FAMILIES, PLAIN, Boosting, Numbers, StructuredConfig
 from search_spaces.tables.hyperparameters import batch_sizes
 
 NUMBER = NumberStatistics(0, 1000, 0.0, 1.0, tuple(index / 100 for index in range(101)))
@@ -65,7 +66,33 @@ def test_the_first_trial_of_networks() -> None:
     assert (config.network.layers, config.network.units) == (2, 128)
     assert config.optimization is not None
     assert config.optimization.optimizer == "adamw"
-    assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 32
+    assert json.loads(json.dumps(asdict(config)))["optimization"]["batch_size"] == 8
+
+
+@pytest.mark.parametrize("by_loss", [False, True])
+def test_losses_that_trials_are_compared_by_mean_the_same_in_all(by_loss: bool) -> None:
+    rare = _summary(counts=(95, 5))
+    skewed = TargetStatistics((5.0,), (25.0,), (0.0,), (2.0,))
+    numbers = replace(rare, targets=(Target("", "regression", (), "float32", statistics=skewed),))
+    asked: dict[str, Any] = {}
+    for data in (rare, numbers):
+        space = StructuredSpace(data, families=["realmlp"])
+        space.judged_by_loss = by_loss
+        hp = keras_tuner.HyperParameters()
+        space.configure(hp)
+        asked |= hp.values
+    assert ("label_smoothing" in asked, "target_scale" in asked) == (not by_loss, not by_loss)
+    assert asked["class_weight"] == ("none" if by_loss else "sqrt")
+
+
+@pytest.mark.parametrize(("examples", "sizes"), [(50, [8]), (100, [8]), (200, [16]), (320, [32]), (700, [32, 64])])
+def test_an_epoch_has_ten_steps_or_batches_of_eight(examples: int, sizes: list[int]) -> None:
+    assert batch_sizes(examples, 32) == sizes
+
+
+def test_edges_among_distinct_values_reach_from_the_smallest_to_the_largest() -> None:
+    column = NumberColumn("x", False, 0.0, 1.0, (-1.0, *(0.0,) * 99, 5.0), Thresholds((), (0.0,)))
+    assert column.edges(Numbers("binned", bins=8, edges="distinct")) == [-1.0, 0.0, 5.0]
 
 
 def test_only_what_the_columns_leave_open_is_asked() -> None:
@@ -96,7 +123,7 @@ def test_class_weights_are_tried_where_one_of_two_classes_is_rare(counts: tuple[
 @pytest.mark.parametrize(
     ("examples", "smallest", "sizes", "default"),
     [
-        (10, 32, [32], 32),
+        (10, 32, [8], 8),
         (1378, 32, [32, 64, 128], 32),
         (20_000, 32, [32, 64, 128, 256, 512, 1024], 128),
         (10**7, 50, [50, 100, 200, 400, 800], 800),
