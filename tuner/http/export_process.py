@@ -20,6 +20,7 @@ from tuner.champion.records.request import ExportReport
 from tuner.errors import TunerError
 from tuner.http.error_responses import fault_of
 from tuner.json_codec import as_json, from_json
+from tuner.processes.parents import watch_parent
 from tuner.processes.termination import interrupted_by_sigterm
 
 
@@ -48,6 +49,8 @@ def _end_of(report: ExportReport) -> ExportEnd:
 
 
 def main() -> None:
+    # A service that is killed, or does not end in time, can end no export.
+    watch_parent()
     # What libraries print goes to the log: standard output is for the end alone.
     told = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

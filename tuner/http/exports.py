@@ -25,8 +25,8 @@ _LOG = logging.getLogger("tuner.http")
 _WAITING = 20
 _KEPT = 200
 _FULL_WAIT_SECONDS = 60
-# For what it began to write to be taken back.
-_LEAVE_SECONDS = 10.0
+# For what it began to write to be taken back; with the requests' time to end, less than the service's own.
+_LEAVE_SECONDS = 7.0
 # Of what a process said that died.
 _LAST_WORDS = 4000
 

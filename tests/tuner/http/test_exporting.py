@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,8 @@ from tests.tuner.http.test_study_page import text_of
 from tuner import api
 from tuner.client import Client
 from tuner.errors import ScopeTooSmall, UnreadableSpec
+from tuner.http import exports, serving
+from tuner.processes.parents import PARENT_VARIABLE
 
 Serve = Callable[..., str]
 ODD = "<i>odd</i>/1"
@@ -198,3 +204,14 @@ def test_a_service_that_ends_takes_its_exports_along(database: Database, caplog:
             assert http.post("/api/v1/studies/digits/exports", json={"top": each + 1}).status_code == 202
     assert api.list_champions(storage=database.url) == []
     assert not caplog.records
+
+
+def test_an_export_whose_service_was_killed_ends_too() -> None:
+    """Its parent is not the one that it was made by."""
+    orphan = [sys.executable, "-m", "tuner.http.export_process"]
+    ended = subprocess.run(orphan, input=b"", env=os.environ | {PARENT_VARIABLE: "1"}, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_a_service_has_time_to_end_its_exports() -> None:
+    assert serving._LEAVE_SECONDS + exports._LEAVE_SECONDS < serving._GRACE_SECONDS
