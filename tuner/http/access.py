@@ -27,6 +27,8 @@ SIGN_IN = "/sign-in"
 COOKIE = "tuner_token"
 ANONYMOUS = "anonymous"
 _NOTE_SECONDS = 60.0
+# One request asks several times, and each could wait long for a database that hangs.
+_FAILED_SECONDS = 1.0
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
 
@@ -50,6 +52,7 @@ class Access:
         self._live = live
         self._known: dict[str, Token] = {}
         self._looked = float("-inf")
+        self._failed: tuple[float, DatabaseUnavailable] | None = None
         self._noted: dict[str, float] = {}
         self._csrf_key = secrets.token_bytes(32)
 
@@ -102,9 +105,15 @@ class Access:
     async def _look(self, seconds: float) -> None:
         if time.monotonic() - self._looked <= seconds and seconds > 0:
             return
+        if self._failed is not None and time.monotonic() - self._failed[0] <= _FAILED_SECONDS:
+            raise self._failed[1].with_traceback(None)
         asked = time.monotonic()
-        self._known = await self._reads.ask("tokens", self._live)
-        self._looked = asked
+        try:
+            self._known = await self._reads.ask("tokens", self._live)
+        except DatabaseUnavailable as error:
+            self._failed = (time.monotonic(), error)
+            raise
+        self._looked, self._failed = asked, None
 
     def _is_news(self, name: str) -> bool:
         now = time.monotonic()

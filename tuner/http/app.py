@@ -31,6 +31,8 @@ from tuner.http.settings import ServiceSettings
 
 # A minute, of one client.
 _SIGN_INS = 10
+# Specs at the same time.
+_CHECKS = 2
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -62,6 +64,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             opened,
             exports,
             anyio.CapacityLimiter(1),
+            anyio.CapacityLimiter(_CHECKS),
             Rate(_SIGN_INS),
         )
         try:

@@ -24,7 +24,8 @@ def mask_record(record: logging.LogRecord) -> bool:
 
 
 class Repeats:
-    """A filter of loggers that keeps a warning once a minute: while a database is away, every request has the same."""
+    """A filter of loggers that keeps a warning once a minute: while a database is away every request has the same, and
+    anybody can send requests that are malformed or ask for WebSockets."""
 
     def __init__(self) -> None:
         self._said: dict[str, float] = {}

@@ -40,6 +40,7 @@ class Service:
     dashboard: Dashboard
     exports: Exports
     launches: anyio.CapacityLimiter
+    checks: anyio.CapacityLimiter
     sign_ins: Rate
 
     @property
@@ -58,6 +59,10 @@ class Service:
     async def launching(self, function: Callable[[], _Result]) -> _Result:
         """Calls what starts a process with TensorFlow: one at a time, and apart from the questions."""
         return await to_thread.run_sync(function, limiter=self.launches)
+
+    async def checking(self, function: Callable[[], _Result]) -> _Result:
+        """Calls what reads a spec or looks at its data, which can be large: apart from the questions."""
+        return await to_thread.run_sync(function, limiter=self.checks)
 
     async def found(self, ask: Callable[..., _Result], *arguments: Any, **options: Any) -> _Result:
         """What a function of ``tuner.api`` gives; asked once for all who ask it at the same time.

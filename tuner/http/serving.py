@@ -69,7 +69,7 @@ def _configured(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     )
     for name in _LOGS:
         logging.getLogger(name).addFilter(mask_record)
-    logging.getLogger("tuner.http").addFilter(_REPEATS)
+        logging.getLogger(name).addFilter(_REPEATS)
     return configured
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,9 +22,13 @@ from fastapi import FastAPI
 
 from storage import studies, tokens
 from storage.connecting import connect
-from tuner.http import connections
+from storage.errors import DatabaseUnavailable
+from tuner.errors import Problem, SpecError
+from tuner.http import access, connections
+from tuner.http import serving as running
 from tuner.http.access import Access
 from tuner.http.coalescing import Crowd
+from tuner.http.pages import launch
 from tuner.http.reads import Reads
 from tuner.http.settings import ServiceSettings
 
@@ -125,6 +132,77 @@ def test_equal_requests_share_an_answer_only_if_they_come_from_the_same_caller(u
 
     assert asyncio.run(both_ways()) == [200, 401]
     database.close()
+
+
+def test_a_database_that_hangs_is_waited_for_once_by_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def live() -> dict[str, tokens.Token]:
+        asked.append(True)
+        if len(asked) == 1:
+            raise DatabaseUnavailable("postgresql://h/d", "it does not answer")
+        return {}
+
+    async def ask() -> list[str]:
+        """Who asks, as the crowd and the route want to know; then as a later request does."""
+        gate = Access(ServiceSettings(storage="postgresql://h/d"), Reads(1), live)
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable):
+                await gate.identified(None)
+        assert len(asked) == 1
+        monkeypatch.setattr(access, "_FAILED_SECONDS", -1.0)
+        return [(await gate.identified(None)).name]
+
+    assert asyncio.run(ask()) == ["anonymous"] and len(asked) == 2
+
+
+def test_a_spec_that_takes_long_to_check_keeps_no_question_waiting(
+    serving: Serve, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def checked(*_: Any) -> Any:
+        begun.set()
+        assert goes_on.wait(60)
+        raise SpecError("form", [Problem("study", "it took long")])
+
+    monkeypatch.setattr(launch, "_read_and_checked", checked)
+    with httpx.Client(base_url=serving(url, threads=1), timeout=30) as http, ThreadPoolExecutor() as pool:
+        sent = {"csrf": _csrf(http), "study": "long", "action": "check"}
+        try:
+            answer = pool.submit(http.post, "/launch", data=sent, headers={"Accept": "text/html"})
+            assert begun.wait(30)
+            assert http.get("/api/v1/studies", timeout=25).status_code == 200
+        finally:
+            goes_on.set()
+        assert "it took long" in answer.result(30).text
+
+
+class _Heard(logging.Handler):
+    """Keeps what was logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def test_requests_that_anybody_can_send_do_not_fill_the_log(http: httpx.Client) -> None:
+    log, heard = logging.getLogger("uvicorn.error"), _Heard()
+    # Other tests may have had the same lines.
+    running._REPEATS._said.clear()
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    log.addHandler(heard)
+    try:
+        for sent in (b"no request\r\n\r\n", upgrade) * 3:
+            with _half_request(str(http.base_url), sent) as opened:
+                assert opened.recv(100).startswith(b"HTTP/1.1 ")
+    finally:
+        log.removeHandler(heard)
+    assert len(heard.lines) == len(set(heard.lines))
+    assert {"Invalid HTTP request received.", "Unsupported upgrade request."} <= set(heard.lines)
 
 
 def test_the_stream_of_a_revoked_token_ends(serving: Serve, url: str) -> None:

@@ -75,7 +75,7 @@ async def sent(request: Request, service: Answers, csrf: Annotated[str, Form(max
     except (TunerError, StorageError) as error:
         # Bound to another name, which outlives the block.
         refused = error
-        shown = await service.reads.run(lambda: _told(service, typed, refused))
+        shown = await service.checking(lambda: _told(service, typed, refused))
         return await _form(request, service, typed, shown)
 
 
@@ -86,7 +86,7 @@ async def _acted(request: Request, service: Service, typed: dict[str, str]) -> R
     action = typed.get("action", "check")
     if action == "fields":
         return await _form(request, service, typed, _Shown())
-    raw, text = await service.reads.run(lambda: _read_and_checked(service, typed))
+    raw, text = await service.checking(lambda: _read_and_checked(service, typed))
     if action == "yaml":
         return await _form(request, service, typed | {WHOLE: text}, _Shown())
     if action != "launch":
@@ -108,7 +108,7 @@ async def _browsed(request: Request, service: Service, typed: dict[str, str]) ->
     picked = [(name.removeprefix("pick."), path) for name, path in typed.items() if name.startswith("pick.")]
     typed = typed | dict(picked)
     key = picked[0][0] if picked else typed["browse"]
-    found = await service.reads.run(lambda: listing(service.settings.data_roots, typed.get(key, "")))
+    found = await service.checking(lambda: listing(service.settings.data_roots, typed.get(key, "")))
     return await _form(request, service, typed, _Shown(listings={key: found}))
 
 
@@ -187,7 +187,7 @@ async def _standing(service: Service, checked: str | None) -> int | None:
     """How many standing workers would take the study; None while the database is away."""
     if checked is None:
         return None
-    study = (await service.reads.run(lambda: parse_yaml(checked, "form")))["study"]
+    study = (await service.checking(lambda: parse_yaml(checked, "form")))["study"]
     with suppress(StorageError):
         pools = await service.found(queries.list_pools)
         return sum(each.serves(study) for each in pools)
