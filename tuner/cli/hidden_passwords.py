@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from storage.urls import mask_password
 from tuner.study.locations import STORAGE_VARIABLE
 
 # By option, the variable that it stands before.
 _VARIABLES = {"--storage": STORAGE_VARIABLE, "--mlflow": "MLFLOW_TRACKING_URI"}
+_SET = "--set"
+_STORAGE_KEY = "storage="
+# Values of the spec are YAML.
+_QUOTES = " '\""
 
 
 def hide_passwords() -> None:
@@ -18,25 +22,33 @@ def hide_passwords() -> None:
 
     Until then, for as long as Python takes to start, the arguments are there to be seen.
     """
-    arguments, variables = without_passwords(sys.argv[1:])
-    if variables:
+    arguments, variables = without_passwords(sys.argv[1:], os.environ)
+    if arguments != sys.argv[1:]:
         program = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
         os.execve(sys.executable, [*program, *arguments], os.environ | variables)
 
 
-def without_passwords(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The arguments without options whose URL has a password, and the variables that say the same."""
+def without_passwords(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The arguments without options whose URL has a password, and the variables that say the same.
+
+    Args:
+        environment: its variables come before a spec's keys, which ``--set`` overrides, but behind other options.
+    """
     left: list[str] = []
-    variables: dict[str, str] = {}
+    options: dict[str, str] = {}
+    keys: dict[str, str] = {}
     given = iter(arguments)
     for argument in given:
-        option, equals, url = argument.partition("=")
-        if option not in _VARIABLES:
+        option, equals, value = argument.partition("=")
+        if option not in (*_VARIABLES, _SET):
             left.append(argument)
             continue
-        words = [argument] if equals else [argument, *([url] if (url := next(given, "")) else [])]
-        if mask_password(url) == url:
+        words = [argument] if equals else [argument, *([value] if (value := next(given, "")) else [])]
+        url = value.removeprefix(_STORAGE_KEY).strip(_QUOTES) if option == _SET else value
+        if mask_password(url) == url or (option == _SET and not value.startswith(_STORAGE_KEY)):
             left += words
+        elif option == _SET:
+            keys[STORAGE_VARIABLE] = url
         else:
-            variables[_VARIABLES[option]] = url
-    return left, variables
+            options[_VARIABLES[option]] = url
+    return left, {name: url for name, url in keys.items() if not environment.get(name)} | options

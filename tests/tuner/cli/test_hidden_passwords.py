@@ -22,10 +22,20 @@ from tuner.cli.hidden_passwords import without_passwords
         ("champions register x --mlflow http://u:pw@h", "champions register x", {"MLFLOW_TRACKING_URI": "http://u:pw@h"}),
         ("status x --storage sqlite:///tuner.db", "status x --storage sqlite:///tuner.db", {}),
         ("status x --storage", "status x --storage", {}),
+        ("launch s --set storage=mysql://u:pw@h/d -y", "launch s -y", {"TUNER_STORAGE": "mysql://u:pw@h/d"}),
+        ("launch s --set=storage='mysql://u:pw@h/d'", "launch s", {"TUNER_STORAGE": "mysql://u:pw@h/d"}),
+        ("launch s --set storage=sqlite:///a.db --set", "launch s --set storage=sqlite:///a.db --set", {}),
+        ("launch s --set study=mysql://u:pw@h/d", "launch s --set study=mysql://u:pw@h/d", {}),
+        ("launch s --storage mysql://u:a@h/d --set storage=mysql://u:b@h/d", "launch s", {"TUNER_STORAGE": "mysql://u:a@h/d"}),
     ],
 )  # fmt: skip
 def test_urls_with_passwords_go_to_the_environment(given: str, left: str, variables: dict[str, str]) -> None:
-    assert without_passwords(given.split()) == (left.split(), variables)
+    assert without_passwords(given.split(), {}) == (left.split(), variables)
+
+
+def test_the_environment_comes_before_a_key_of_the_spec() -> None:
+    given = ["launch", "s", "--set", "storage=mysql://u:pw@h/d"]
+    assert without_passwords(given, {"TUNER_STORAGE": "sqlite:///tuner.db"}) == (["launch", "s"], {})
 
 
 def test_a_running_command_does_not_show_one() -> None:
