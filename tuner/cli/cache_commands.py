@@ -31,10 +31,11 @@ def list_(style: Style = Format.TABLE) -> None:
 def clear() -> None:
     """Remove the prepared data that no process uses. It is prepared again when it is needed."""
     root = default_cache_root()
-    before = {each.name: each for each in cache_contents.contents(root)}
-    gone = cache_contents.clear(root)
-    left = f"; {len(before) - len(gone)} in use" if len(gone) < len(before) else ""
-    say(f"{len(gone)} removed from {root}, {_size(sum(before[name].bytes for name in gone))}{left}")
+    cleared = cache_contents.clear(root)
+    removed = cleared.removed
+    left = f"; {cleared.in_use} in use" if cleared.in_use else ""
+    left += f"; {cleared.failed} could not be removed: do its files belong to somebody else?" if cleared.failed else ""
+    say(f"{len(removed)} removed from {root}, {_size(sum(each.bytes for each in removed))}{left}")
 
 
 def _size(count: int) -> str:

@@ -13,11 +13,13 @@ import re
 import shutil
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -48,6 +50,21 @@ class CachedData:
     bytes: int
     used_at: datetime
     in_use: bool
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """What became of a cache that was cleared.
+
+    Attributes:
+        removed: what went.
+        in_use: how much stays since a process has it open or makes it.
+        failed: how much could not be removed for another reason, such as a folder that is somebody else's.
+    """
+
+    removed: tuple[CachedData, ...]
+    in_use: int
+    failed: int
 
 
 def keep_open(folder: Path) -> None:
@@ -91,10 +108,11 @@ def make_room(root: Path, keep: Path) -> list[str]:
     return _remove(root, [each for each in found if each.name != keep.name], sum(each.bytes for each in found) - most)
 
 
-def clear(root: Path) -> list[str]:
-    """Removes all data that no process has open; gives the names of what went."""
-    found = contents(root)
-    return _remove(root, found, sum(each.bytes for each in found))
+def clear(root: Path) -> Cleared:
+    """Removes all data that no process has open."""
+    ends = [(each, _remove_unless_used(root / each.name)) for each in reversed(contents(root))]
+    kept = Counter(end for _, end in ends)
+    return Cleared(tuple(each for each, end in ends if end == "removed"), kept["in use"], kept["failed"])
 
 
 def _remove(root: Path, candidates: Sequence[CachedData], too_many: int) -> list[str]:
@@ -102,24 +120,28 @@ def _remove(root: Path, candidates: Sequence[CachedData], too_many: int) -> list
     for each in reversed(candidates):
         if too_many <= 0:
             break
-        if _remove_unless_used(root / each.name):
+        if _remove_unless_used(root / each.name) == "removed":
             gone.append(each.name)
             too_many -= each.bytes
     return gone
 
 
-def _remove_unless_used(folder: Path) -> bool:
-    """Whether nobody has it open or is making it, and it is gone."""
+def _remove_unless_used(folder: Path) -> Literal["removed", "in use", "gone", "failed"]:
+    """Removes what nobody has open or is making; what another process removed meanwhile is gone."""
     try:
         with FileLock(folder.with_name(f"{folder.name}.lock"), timeout=0), _exclusive(folder) as is_free:
             if not is_free:
-                return False
+                return "in use"
             trash = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
             os.replace(folder, trash)
-    except (Timeout, OSError):
-        return False
+    except Timeout:
+        return "in use"
+    except FileNotFoundError:
+        return "gone"
+    except OSError:
+        return "failed"
     shutil.rmtree(trash, ignore_errors=True)
-    return True
+    return "removed"
 
 
 @contextmanager

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from tuner.cli import app
+from tuner.data import cache_contents
 from tuner.data.cache_contents import clear, contents, limit, make_room
 from tuner.errors import DataError
 
@@ -90,7 +92,8 @@ def test_what_is_in_use_is_never_removed_and_counts_as_used_now(
     found = contents(root)
     assert (found[0].name, found[0].in_use) == (_named("texts"), True)
     assert make_room(root, keep=root / _named("rows")) == [_named("images")]
-    assert clear(root) == [_named("rows")]
+    cleared = clear(root)
+    assert ([each.name for each in cleared.removed], cleared.in_use) == ([_named("rows")], 1)
     assert [each.name for each in contents(root)] == [_named("texts")]
 
 
@@ -114,3 +117,37 @@ def test_the_command_lists_and_clears(root: Path, in_use: Callable[[str], None])
     assert f"2 removed from {root}, 2.1 MB; 1 in use" in cleared.stderr
     assert [each.name for each in contents(root)] == [_named("images")]
     assert _others(root) == ["preflight.log", "rows-of-mine", "studies", "thesis"]
+
+
+def test_what_cannot_be_removed_is_not_said_to_be_in_use(
+    root: Path, in_use: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_use("images")
+    replace = os.replace
+
+    def refused(source: Path, target: Path) -> None:
+        # As root everything can be removed.
+        if source.name == _named("texts"):
+            raise PermissionError(1, "Operation not permitted", str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(cache_contents.os, "replace", refused)
+    said = CliRunner().invoke(app, ["cache", "clear"]).stderr
+    assert f"1 removed from {root}, 1.05 MB; 1 in use; 1 could not be removed" in said
+
+
+def test_data_that_another_process_removed_or_made_meanwhile_is_no_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = cache_contents.contents
+
+    def meanwhile(folder: Path) -> list[cache_contents.CachedData]:
+        found = listed(folder)
+        with suppress(FileNotFoundError):
+            (folder / _named("images")).rename(folder / _named("npz"))
+        return found
+
+    monkeypatch.setattr(cache_contents, "contents", meanwhile)
+    result = CliRunner().invoke(app, ["cache", "clear"])
+    assert f"2 removed from {root}, 2.1 MB\n" in result.stderr
+    assert [each.name for each in listed(root)] == [_named("npz")]
