@@ -41,15 +41,14 @@ class BucketStore:
 
     def put(self, key: str, write: Callable[[Path], None]) -> Artifact:
         """As ``ArtifactStore.put``."""
-        with _scratch_file(key) as file:
+        with self._scratch_file(key) as file:
             try:
                 write(file)
                 artifact = as_written(key, file)
             except OSError as error:
                 if not is_of_file_system(error):
                     raise
-                reason = f"the folder for temporary files on this machine: {_one_line(error)}"
-                raise ArtifactsUnavailable(self.place, reason) from error
+                raise self._no_scratch(error) from error
             with self._translating(artifact.key):
                 self._client.upload_file(
                     str(file), self._bucket, self._prefix + artifact.key, ExtraArgs={"ChecksumAlgorithm": "SHA256"}
@@ -59,7 +58,7 @@ class BucketStore:
     @contextmanager
     def fetched(self, key: str) -> Iterator[Path]:
         """As ``ArtifactStore.fetched``; a copy that is gone after the block."""
-        with _scratch_file(key) as file:
+        with self._scratch_file(key) as file:
             with self._translating(key):
                 self._client.download_file(self._bucket, self._prefix + key, str(file))
             yield file
@@ -78,6 +77,18 @@ class BucketStore:
                 for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix)
                 for found in page.get("Contents", ())
             ]
+
+    @contextmanager
+    def _scratch_file(self, key: str) -> Iterator[Path]:
+        try:
+            made = scratch_folder()
+        except OSError as error:
+            raise self._no_scratch(error) from error
+        with made as folder:
+            yield Path(folder, f"artifact{PurePosixPath(key).suffix}")
+
+    def _no_scratch(self, error: OSError) -> ArtifactsUnavailable:
+        return ArtifactsUnavailable(self.place, f"the folder for temporary files on this machine: {_one_line(error)}")
 
     @contextmanager
     def _translating(self, key: str) -> Iterator[None]:
@@ -110,12 +121,6 @@ def _client(place: str) -> Any:
         return boto3.client("s3", config=settings)
     except (BotoCoreError, ValueError) as error:
         raise ArtifactsUnavailable(place, _one_line(error)) from error
-
-
-@contextmanager
-def _scratch_file(key: str) -> Iterator[Path]:
-    with scratch_folder() as folder:
-        yield Path(folder, f"artifact{PurePosixPath(key).suffix}")
 
 
 def _one_line(error: Exception) -> str:

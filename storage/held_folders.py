@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,21 +24,16 @@ _SCRATCH = re.compile(r"tuner-[0-9a-f]{16}")
 class HeldFolder:
     """A new folder of this process, gone with ``cleanup``, with the block, or with the process.
 
+    Args:
+        new_path: gives another path each time.
+
     Raises:
         OSError: it cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
-        while True:
-            path.mkdir(mode=0o700)
-            descriptor = hold(path)
-            if path.exists():
-                break
-            # Somebody who swept found it before it was held.
-            if descriptor is not None:
-                os.close(descriptor)
-        self.path = path
-        self._finalizer = weakref.finalize(self, _remove, path, descriptor)
+    def __init__(self, new_path: Callable[[], Path]) -> None:
+        self.path, descriptor = _made(new_path)
+        self._finalizer = weakref.finalize(self, _remove, self.path, descriptor)
 
     @property
     def name(self) -> str:
@@ -65,7 +60,12 @@ def scratch_folder() -> HeldFolder:
     root = Path(tempfile.gettempdir())
     with suppress(OSError):
         sweep(each for each in root.iterdir() if _SCRATCH.fullmatch(each.name))
-    return HeldFolder(root / f"tuner-{uuid.uuid4().hex[:16]}")
+    return HeldFolder(lambda: root / f"tuner-{uuid.uuid4().hex[:16]}")
+
+
+def no_scratch(error: OSError) -> str:
+    """Says that ``scratch_folder`` could not make one, and what helps."""
+    return f"no folder for temporary files can be made: {error.strerror}; free space there, or name another in TMPDIR"
 
 
 def sweep(folders: Iterable[Path]) -> None:
@@ -78,16 +78,40 @@ def sweep(folders: Iterable[Path]) -> None:
 
 def hold(folder: Path) -> int | None:
     """Holds a folder of this user until the descriptor is closed; None where somebody has it, or it cannot be held."""
-    descriptor = None
+    with suppress(OSError):
+        return _locked(folder)
+    return None
+
+
+def _made(new_path: Callable[[], Path]) -> tuple[Path, int | None]:
+    """A new folder that nobody sweeps, and what holds it; None where the file system has no locks."""
+    while True:
+        path = new_path()
+        path.mkdir(mode=0o700)
+        try:
+            descriptor = _locked(path)
+        except (BlockingIOError, FileNotFoundError):
+            # Somebody who swept found it before it was held, and removes it.
+            continue
+        except OSError:
+            descriptor = None
+        if path.exists():
+            return path, descriptor
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """None for another user's. Raises OSError: BlockingIOError if somebody has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         if os.fstat(descriptor).st_uid == os.geteuid():
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return descriptor
     except OSError:
-        pass
-    if descriptor is not None:
         os.close(descriptor)
+        raise
+    os.close(descriptor)
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.held_folders import scratch_folder
+from storage.held_folders import hold, scratch_folder
 
 
 @pytest.fixture
@@ -44,3 +44,25 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(system_folder: Pat
         assert Path(mine).is_dir()
     assert {path.name for path in system_folder.iterdir()} == kept
     assert elsewhere.read_text() == "precious"
+
+
+def test_a_folder_that_somebody_sweeps_before_it_is_held_is_left_to_them(
+    system_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, swept = Path.mkdir, []
+
+    def made_and_found(path: Path, mode: int = 0o777) -> None:
+        make(path, mode)
+        if not swept:
+            descriptor = hold(path)
+            assert descriptor is not None
+            swept.append((path, descriptor))
+
+    monkeypatch.setattr(Path, "mkdir", made_and_found)
+    with scratch_folder() as mine:
+        ((path, descriptor),) = swept
+        assert mine != str(path)
+        path.rmdir()
+        os.close(descriptor)
+        with scratch_folder():
+            assert Path(mine).is_dir()

@@ -50,7 +50,7 @@ def staging(to: Path) -> Iterator[Path]:
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         _end_what_was_broken_off(to)
-        with HeldFolder(_beside(to)) as temporary:
+        with HeldFolder(lambda: _beside(to)) as temporary:
             yield Path(temporary)
     except OSError as error:
         raise _unwritable(to, error) from error

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +16,9 @@ import psutil
 from filelock import FileLock
 
 from tuner.data.bad_files import printable
-from tuner.data.cache_contents import limit, make_room
+from tuner.data.cache_contents import free_up, limit, make_room
 from tuner.data.prepared import PreparedData, Split, open_prepared, write_meta
-from tuner.data.prepared_size import check_prepared_size
+from tuner.data.prepared_size import check_bytes, prepared_bytes
 from tuner.data.source import DataSource, Progress
 from tuner.data.sources import find_source
 from tuner.data.splits import TRAIN
@@ -54,21 +54,32 @@ def prepare(data: DataSpec, cache_root: Path, progress: Progress | None = None) 
             with FileLock(folder.with_name(f"{folder.name}.lock")):
                 prepared = _reusable(folder)
                 if prepared is None:
-                    _check_room(data, root)
+                    _check_room(data, folder)
                     _build(source, folder, progress)
                     prepared = open_prepared(folder)
-                    for name in make_room(root, folder):
-                        _log.info("%s made room in the data cache", name)
+                    _say_gone(make_room(root, folder))
                 return _as_found(source, prepared)
     except OSError as error:
         raise _unwritable(root, error) from error
 
 
-def _check_room(data: DataSpec, root: Path) -> None:
+def _check_room(data: DataSpec, folder: Path) -> None:
+    """Raises DataError unless the disk has room for the data, be it in place of what nobody uses."""
     # Of tables only a bound is known, far above what most take.
-    if not isinstance(data, Csv):
+    if isinstance(data, Csv):
+        return
+    root = folder.parent
+    free = shutil.disk_usage(root).free
+    taken = prepared_bytes(data, free)
+    if taken is not None and taken > free:
+        _say_gone(free_up(root, folder, taken - free))
         free = shutil.disk_usage(root).free
-        check_prepared_size(data, free, f"the disk of the data cache in {printable(str(root))} has")
+    check_bytes(data, taken, free, f"the disk of the data cache in {printable(str(root))} has")
+
+
+def _say_gone(names: Iterable[str]) -> None:
+    for name in names:
+        _log.info("%s made room in the data cache", name)
 
 
 @contextmanager

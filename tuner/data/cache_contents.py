@@ -108,6 +108,18 @@ def make_room(root: Path, keep: Path) -> list[str]:
     return _remove(root, [each for each in found if each.name != keep.name], sum(each.bytes for each in found) - most)
 
 
+def free_up(root: Path, keep: Path, missing: int) -> list[str]:
+    """Removes data until so many bytes more are free; gives the names of what went.
+
+    Nothing goes where all that no process has open would not be enough.
+
+    Args:
+        keep: what is needed now.
+    """
+    unused = [each for each in contents(root) if each.name != keep.name and not each.in_use]
+    return _remove(root, unused, missing) if sum(each.bytes for each in unused) >= missing else []
+
+
 def clear(root: Path) -> Cleared:
     """Removes all data that no process has open."""
     ends = [(each, _remove_unless_used(root / each.name)) for each in reversed(contents(root))]

@@ -275,16 +275,18 @@ def rows_path(folder: Path, split: str) -> Path:
     return folder / f"{split}-rows.npy"
 
 
-def open_prepared(folder: Path, *, whole: bool = False) -> PreparedData:
+def open_prepared(folder: Path, *, whole: bool = False, hold: bool = True) -> PreparedData:
     """Opens prepared data, without TensorFlow.
 
     Args:
         whole: holds every byte to what was written; else a sample of large data.
+        hold: keeps it in the node's cache for as long as this process lives, which is for those who train on it.
 
     Raises:
         DataError: nothing is there, or it is not what was written.
     """
-    keep_open(folder)
+    if hold:
+        keep_open(folder)
     try:
         meta = read_checked(folder / META)
         check_hashes(folder, meta["hashes"], whole=whole)

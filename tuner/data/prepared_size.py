@@ -37,7 +37,11 @@ def check_prepared_size(data: DataSpec, most: int, whose: str) -> None:
     Raises:
         DataError: it would, or its files cannot be read.
     """
-    taken = prepared_bytes(data, most)
+    check_bytes(data, prepared_bytes(data, most), most, whose)
+
+
+def check_bytes(data: DataSpec, taken: int | None, most: int, whose: str) -> None:
+    """As ``check_prepared_size``, of data of which ``prepared_bytes`` is known. Raises DataError."""
     if taken is None or taken <= most:
         return
     smaller = "choose a smaller data.image_size" if isinstance(data, ImageDirectory) else "use less of it"

@@ -204,7 +204,8 @@ def _create(
         presets = warm.presets if warm else []
         if spec.sampler.name == "grid":
             make_sampler(spec, 0, found.grid)
-        data = open_prepared(Path(found.folder))
+        # A service launches many, and lives long.
+        data = open_prepared(Path(found.folder), hold=False)
         splits = json.dumps({name: data.split_record(name) for name in data.splits})
         record = studies.create_study(
             database,

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -133,7 +134,11 @@ def _run(
     with _messages_of_own_process(first) as lines:
         found = _heard(lines, first, on_decode)
     rest = request.model_copy(update={"data": Path(found["folder"])})
-    return Preflight(**found | _heard(worker.preflight(rest), rest, on_decode))
+    lines = worker.preflight(rest)
+    found |= _heard(lines, rest, on_decode)
+    # Until its process has ended: a worker that is told anything before takes it that its launcher has gone.
+    deque(lines, maxlen=0)
+    return Preflight(**found)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _SIZE = f"this is larger than {MOST_BYTES // 2**20} MiB, and no more is read"
 _VALUES = f"there may be at most {MOST_VALUES:,} values, aliases written out"
-_DEPTH = f"it may be at most {DEEPEST} levels deep"
+_DEPTH = f"this is nested more than {DEEPEST} levels deep"
 
 
 class TooMuch(ValueError):
@@ -42,17 +42,16 @@ class Counted:
     def add(self, count: int, depth: int) -> None:
         """Raises TooMuch."""
         self.values += count
-        where = "" if self.line is None else f"; this one has more in line {self.line}"
         if self.values > MOST_VALUES:
-            raise TooMuch(_VALUES + where)
+            raise TooMuch(_VALUES + ("" if self.line is None else f"; this one has more in line {self.line}"))
         if depth > DEEPEST:
-            raise TooMuch(_DEPTH + where)
+            raise TooMuch(_DEPTH + ("" if self.line is None else f", in line {self.line}"))
 
 
-def check_size(text: str) -> None:
+def check_size(text: str | bytes) -> None:
     """Raises TooMuch."""
     # Each character has one byte at least.
-    if len(text) > MOST_BYTES or len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
+    if len(text) > MOST_BYTES or (isinstance(text, str) and len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES):
         raise TooMuch(_SIZE)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuner.errors import Problem, SpecError
-from tuner.spec.bounds import MOST_BYTES, out_of_bounds
+from tuner.spec.bounds import MOST_BYTES, TooMuch, check_size, out_of_bounds
 from tuner.spec.data import DATA_KINDS
 from tuner.spec.problems import SpecModel, leave_out, problems_of
 from tuner.spec.search_spec import SearchSpec
@@ -114,9 +114,13 @@ def _read_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             # One byte more than is read: of a device there may be no end.
-            text = file.read(MOST_BYTES + 1).decode("utf-8")
+            found = file.read(MOST_BYTES + 1)
+        check_size(found)
+        text = found.decode("utf-8")
     except OSError as error:
         raise SpecError(str(path), [Problem("", f"the file cannot be read: {error.strerror}")]) from None
+    except TooMuch as error:
+        raise SpecError(str(path), [Problem("", str(error))]) from None
     except UnicodeDecodeError as error:
         raise SpecError(
             str(path), [Problem("", f"the file is not UTF-8 text: {error.reason} at byte {error.start}")]

@@ -54,6 +54,25 @@ def _tail(log: Path) -> str:
         return ""
 
 
+class KernelKills:
+    """Whether the kernel has killed a process for memory since this was made.
+
+    It counts, and names nobody: each kill is taken once, for a process that was seen to end.
+    """
+
+    _taken = 0
+
+    def __init__(self) -> None:
+        self._before = kernel_kills() - KernelKills._taken
+
+    def take_one(self) -> bool:
+        """Whether there was one that is not taken for another process."""
+        if kernel_kills() - KernelKills._taken <= self._before:
+            return False
+        KernelKills._taken += 1
+        return True
+
+
 def kernel_kills() -> int:
     """How many processes the kernel has killed for memory: of this one's control group, or of the node without one."""
     found = [_oom_kills(each) for each in (*_control_group(), Path("/proc/vmstat"))]

@@ -10,7 +10,7 @@ from multiprocessing import util
 
 from storage.connecting import connect
 from storage.errors import StorageError
-from storage.held_folders import HeldFolder, scratch_folder
+from storage.held_folders import HeldFolder, no_scratch, scratch_folder
 from tuner.errors import TunerError
 from tuner.processes.parents import end_with_parent, outlive_parent
 from tuner.trial.process import use_scratch
@@ -30,7 +30,11 @@ def main() -> int:
     # What a full disk has no room for is lost, without a traceback for each line.
     logging.raiseExceptions = False
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stdout)
-    scratch = _own_scratch()
+    try:
+        scratch = _own_scratch()
+    except OSError as error:
+        print(f"{ERROR_PREFIX}{no_scratch(error)}", flush=True)
+        return 1
     settings = WorkerSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     if settings.follow_stdin:
         # Until it begins it has nothing to bring to an end.

@@ -10,10 +10,13 @@ from tuner.trial.messages import Finished
 from tuner.trial.outcome import Outcome
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
+from tuner.worker.search.optuna_trials import LiveTrial
 
 _log = logging.getLogger(__name__)
 # Of the time after which a trial counts as stuck, so much passes before `tuner status` speaks of it.
 _SAID_SHARE = 0.2
+# How a note begins that speaks of an attempt under way.
+_SILENT = "no "
 
 
 class HangWatch:
@@ -29,11 +32,16 @@ class HangWatch:
         self._grace = grace
         self._patiently = patiently
 
-    def look(self, running: RunningTrial, *, is_stopping: bool) -> Finished | None:
+    def look(self, running: RunningTrial, *, is_stopping: bool, waits_for_store: bool) -> Finished | None:
         """The end of an attempt that hangs; None for one that does not. Also says in the database what is seen.
 
         Raises LeaseLost.
         """
+        if waits_for_store:
+            running.signs.note()
+            if is_stopping:
+                # It may have ended its last epoch, and no verdict tells it.
+                running.ask_to_leave()
         patience = self._grace if is_stopping else self._timeout
         if patience is None:
             return None
@@ -47,7 +55,7 @@ class HangWatch:
         if signs.silent_seconds > _SAID_SHARE * signs.allowed(patience):
             if not running.is_noted_silent:
                 since = datetime.now(UTC) - timedelta(seconds=signs.silent_seconds)
-                self._note(running, f"no {signs.what_is_missing()} since {since:%H:%M:%S} UTC")
+                self._note(running, f"{_SILENT}{signs.what_is_missing()} since {since:%H:%M:%S} UTC")
                 running.is_noted_silent = True
         elif running.is_noted_silent:
             self._note(running, None)
@@ -56,3 +64,9 @@ class HangWatch:
 
     def _note(self, running: RunningTrial, text: str | None) -> None:
         self._patiently(running.live.remember, NOTE_ATTRIBUTE, text)
+
+
+def forget_silence(live: LiveTrial) -> None:
+    """Removes what was said of an attempt that has gone since; that one hung and was ended stays. Raises LeaseLost."""
+    if str(live.recall(NOTE_ATTRIBUTE)).startswith(_SILENT):
+        live.remember(NOTE_ATTRIBUTE, None)

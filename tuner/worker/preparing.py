@@ -6,6 +6,8 @@ import logging
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from storage.files import is_of_file_system
+from storage.held_folders import no_scratch
 from tuner.data.cache_contents import keep_open
 from tuner.errors import DataError
 from tuner.spec.search_spec import SearchSpec
@@ -23,7 +25,7 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
     Raises:
         DataError: the data cannot be read here.
     """
-    process = IsolatedProcess(prepare_main, spec.model_dump_json(), str(cache), str(log))
+    process = _begun(spec.model_dump_json(), str(cache), str(log))
     try:
         while True:
             for ready in wait([process.connection, *leaving.sources]):
@@ -47,3 +49,12 @@ def prepare_on_node(spec: SearchSpec, cache: Path, log: Path, leaving: Leaving) 
         process.end(grace_seconds=5.0)
     _log.info("the data is ready in %s", message.folder)
     return message
+
+
+def _begun(*orders: str) -> IsolatedProcess:
+    try:
+        return IsolatedProcess(prepare_main, *orders)
+    except OSError as error:
+        if not is_of_file_system(error):
+            raise
+        raise DataError(f"the data cannot be prepared: {no_scratch(error)}") from error

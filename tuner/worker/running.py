@@ -8,6 +8,7 @@ from pathlib import Path
 
 from storage.leases import Lease
 from tuner.trial.assignment import Assignment
+from tuner.trial.messages import Stop
 from tuner.worker.node.devices import SlotPlan
 from tuner.worker.search.optuna_trials import LiveTrial
 from tuner.worker.signs_of_life import SignsOfLife
@@ -57,6 +58,12 @@ class RunningTrial:
     def has_progressed(self) -> bool:
         """Whether this attempt has brought an epoch that no earlier one had."""
         return self.epochs > self.assignment.recorded
+
+    def ask_to_leave(self) -> None:
+        """Has the process write its checkpoint and go; without effect once it was asked."""
+        if not self.stop_sent:
+            self.stop_sent = True
+            self.process.send(Stop())
 
     def overdue(self) -> bool:
         timeout = self.assignment.spec.training.trial_timeout

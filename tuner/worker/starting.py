@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storage import leases
+from storage.files import is_of_file_system
 from storage.leases import Lease
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
 from tuner.worker.closing import TrialCloser
+from tuner.worker.hanging import forget_silence
 from tuner.worker.node.devices import SlotPlan
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
@@ -19,6 +21,7 @@ from tuner.worker.search.comparing import PROMOTED
 from tuner.worker.search.optuna_trials import OUTCOME_ATTRIBUTE, OptunaTrials
 from tuner.worker.search.sampling import ENUMERATING
 from tuner.worker.signs_of_life import SignsOfLife
+from tuner.worker.store_watch import scratch_unavailable
 from tuner.worker.taking_up import fruitless_attempts, resume_keys, what_was_found
 from tuner.worker.trial_process import TrialProcess
 
@@ -51,6 +54,7 @@ class TrialStarter:
 
         Raises:
             LeaseLost: another worker has taken it over.
+            ArtifactsUnavailable: they are away, or this machine's folder for temporary files is.
         """
         is_new = lease.trial_id is None
         lease = self._patiently(leases.start_trial, self._study.database, lease)
@@ -59,6 +63,7 @@ class TrialStarter:
         live = self._patiently(self._trials.open, lease)
         if lease.attempts > 1:
             self._patiently(self._closer.note_silent, lease, live)
+            self._patiently(forget_silence, live)
         recorded = 0 if is_new else self._patiently(leases.stored_epochs, self._study.database, lease.trial_id)
         fruitless = fruitless_attempts(lease, recorded)
         if fruitless > self._max_attempts:
@@ -73,7 +78,12 @@ class TrialStarter:
             self._patiently(live.remember, OUTCOME_ATTRIBUTE, PROMOTED)
         why = ", since it is promoted" if lease.promoted else ""
         _log.info("trial %d: attempt %d starts%s", lease.number, lease.attempts, why)
-        process = TrialProcess(assignment.model_dump_json())
+        try:
+            process = TrialProcess(assignment.model_dump_json())
+        except OSError as error:
+            if not is_of_file_system(error):
+                raise
+            raise scratch_unavailable(self._study.artifacts, error) from error
         signs = SignsOfLife(process.pid, process.pulse)
         return RunningTrial(lease, live, process, assignment, signs, fruitless=fruitless)
 

@@ -1,6 +1,7 @@
-"""The worker: one light, single-threaded process per node that gives leases to trial processes and records their words.
+"""The worker: one light process per node that gives leases to trial processes and records their words.
 
-It never imports TensorFlow. Everything that must not be lost is in the database before the next thing happens.
+It never imports TensorFlow, and one thread does its work. Everything that must not be lost is in the database before
+the next thing happens.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from storage.leases import Lease
 from storage.spending import is_used_up
 from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
 from tuner.study.open_study import OpenStudy
-from tuner.trial.messages import Finished, Stop, StoreState
+from tuner.trial.messages import Finished, StoreState
 from tuner.trial.outcome import POLICIES, Outcome
 from tuner.worker.allowance import allowance_of, why_used_up
 from tuner.worker.answering import Answerer
@@ -235,7 +236,8 @@ class Supervisor:
                 except ArtifactsUnavailable as error:
                     # Nothing could be kept of the trial, and nothing is known of what is kept of it.
                     self._store.refused(error)
-                    self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
+                    with suppress(LeaseLost):
+                        self._patiently(leases.release, self._study.database, lease, spend_attempt=False)
                     return
 
     def _acquired(self) -> Lease | None:
@@ -332,10 +334,9 @@ class Supervisor:
         for slot in self._slots:
             if (running := slot.running) is None:
                 continue
-            if self._store.is_waited_for_by(running.number):
-                running.signs.note()
+            waits = self._store.is_waited_for_by(running.number)
             try:
-                finished = self._hangs.look(running, is_stopping=self._is_stopping())
+                finished = self._hangs.look(running, is_stopping=self._is_stopping(), waits_for_store=waits)
             except LeaseLost:
                 self._abandon(slot, running)
             else:
@@ -358,8 +359,7 @@ class Supervisor:
         deadline = time.monotonic() + self._settings.grace_seconds
         for slot in self._slots:
             if slot.running:
-                slot.running.stop_sent = True
-                slot.running.process.send(Stop())
+                slot.running.ask_to_leave()
         while self._busy() and (left := deadline - time.monotonic()) > 0:
             for ready in wait(self._connections(), timeout=left):
                 with suppress(DatabaseUnavailable):

@@ -76,7 +76,7 @@ class TrialProcess(IsolatedProcess):
     """One attempt at one trial."""
 
     def __init__(self, assignment_json: str) -> None:
-        self._kernel_kills = out_of_memory.kernel_kills()
+        self._kills = out_of_memory.KernelKills()
         super().__init__(trial_main, assignment_json)
         self.pulse = pulse_in(self._scratch.name)
 
@@ -99,7 +99,7 @@ class TrialProcess(IsolatedProcess):
         name = signal.Signals(-exit_code).name if exit_code < 0 else f"exit code {exit_code}"
         told = f"killed by {name}" if exit_code < 0 else f"ended with {name} and no result"
         killed = exit_code == -signal.SIGKILL
-        by_kernel = killed and out_of_memory.kernel_kills() > self._kernel_kills
+        by_kernel = killed and self._kills.take_one()
         if by_kernel or out_of_memory.log_speaks_of_memory(log, killed=killed):
             outcome, cause = Outcome.OUT_OF_MEMORY, out_of_memory.CAUSE
             return Finished(outcome=outcome, cause=cause, reason=out_of_memory.reason(told))

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tuner.data.cache import open_or_mend, open_prepared, prepare
+from tuner.data.cache_contents import _is_used
 from tuner.data.hashes import check_hashes, write_hashes
 from tuner.data.summary import summary_of
 from tuner.errors import DataError
@@ -378,3 +380,21 @@ def test_real_images(spec, cache):
     for row in range(0, len(split), 60):
         expected = np.asarray(Image.open(CIFAR / split.origin.files[row]))
         assert np.abs(split.inputs[0].values[row].astype(int) - expected).mean() < 3
+
+
+def test_data_that_nobody_uses_makes_room_on_a_full_disk_before_other_data_is_written(
+    make_folder, spec, cache, monkeypatch
+):
+    old = cache / f"images-{'0123456789abcdef' * 2}-layout-7"
+    old.mkdir(parents=True)
+    (old / "train-x0.bin").write_bytes(bytes(1 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0 if old.exists() else 1 << 30))
+    prepared = prepare(spec(make_folder()), cache)
+    assert not old.exists()
+    held = prepared.folder.with_name("copy")
+    shutil.copytree(prepared.folder, held)
+    # Whoever launches looks at it for a moment.
+    open_prepared(held, hold=False)
+    assert not _is_used(held)
+    open_prepared(held)
+    assert _is_used(held)

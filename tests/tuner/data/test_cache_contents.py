@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tuner.cli import app
 from tuner.data import cache_contents
-from tuner.data.cache_contents import clear, contents, limit, make_room
+from tuner.data.cache_contents import clear, contents, free_up, limit, make_room
 from tuner.errors import DataError
 
 _HOLDER = """
@@ -75,6 +75,13 @@ def test_what_was_used_longest_ago_makes_room(root: Path, monkeypatch: pytest.Mo
     assert make_room(root, keep=root / _named("texts")) == [_named("images"), _named("rows")]
     assert [each.name for each in contents(root)] == [_named("texts")]
     assert _others(root) == ["preflight.log", "rows-of-mine", "studies", "thesis"]
+
+
+def test_what_is_missing_is_freed_unless_nothing_is_enough(root: Path, in_use: Callable[[str], None]) -> None:
+    in_use("texts")
+    assert free_up(root, root / _named("rows"), 3 << 20) == []
+    assert free_up(root, root / _named("rows"), 1 << 20) == [_named("images")]
+    assert {each.name for each in contents(root)} == {_named("rows"), _named("texts")}
 
 
 def test_within_its_limit_everything_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,7 @@ def test_the_stream_of_a_revoked_token_ends(serving: Serve, url: str) -> None:
         (LAUGHS, "at most 50,000 values, aliases written out; this one has more in line 5"),
         ("a: &a [*a]", "the alias *a stands for nothing, or for what it is in"),
         ("[" * 5000, "nesting depth"),
-        ("[" * 60 + "]" * 60, "at most 50 levels deep"),
+        ("[" * 60 + "]" * 60, "nested more than 50 levels deep, in line 1"),
         ("study: {{name}}", "found unhashable key"),
         ("seed: 1\nstudy: 2026-02-30", "day is out of range for month"),
         ("study: !!bool x", "this is no bool"),

@@ -13,6 +13,7 @@ from tuner.errors import PreflightError
 from tuner.launch.local.worker import LocalWorker
 from tuner.launch.preflight import preflight
 from tuner.launch.working import worker_orders
+from tuner.trial.messages import Listed
 from tuner.trial.preflight import Request
 
 
@@ -50,3 +51,15 @@ def test_a_preflight_ends_with_its_worker_and_its_launcher(
     gone(worker)
     assert worker.wait(60)
     process.wait(60)
+
+
+def test_a_preflight_has_ended_before_its_worker_is_told_anything(make_spec, cache, tmp_path):
+    ended = []
+
+    class Standing:
+        def preflight(self, request: Request) -> Iterator[bytes]:
+            yield Listed(hyperparameters=[], portfolio=[], kind=None).model_dump_json().encode()
+            ended.append(request)
+
+    preflight(make_spec(), cache, tmp_path / "preflight.log", check=False, worker=Standing())
+    assert len(ended) == 1

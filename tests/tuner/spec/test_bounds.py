@@ -33,6 +33,10 @@ def test_a_file_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
         load_spec(tmp_path / "spec.yaml")
     with pytest.raises(SpecError, match="larger than 1 MiB"):
         load_spec(Path("/dev/zero"))
+    # Where no more is read, a character may be cut.
+    (tmp_path / "spec.yaml").write_text("#" * MOST_BYTES + "é", encoding="utf-8")
+    with pytest.raises(SpecError, match="larger than 1 MiB"):
+        load_spec(tmp_path / "spec.yaml")
 
 
 @pytest.mark.parametrize("key", ["ignore", "columns"])

@@ -81,3 +81,17 @@ def test_only_the_end_of_a_log_counts_and_bytes_that_are_no_text_are_passed_over
 def test_an_error_that_has_no_words_is_told_as_one_that_has() -> None:
     told = describe(MemoryError())
     assert (told.outcome, told.reason) == (Outcome.OUT_OF_MEMORY, "out of memory (MemoryError)")
+
+
+def test_a_kill_of_the_kernel_is_taken_for_one_process_only(monkeypatch):
+    killed = [3]
+    monkeypatch.setattr(out_of_memory, "kernel_kills", lambda: killed[0])
+    one, other = out_of_memory.KernelKills(), out_of_memory.KernelKills()
+    assert not one.take_one()
+    killed[0] += 1
+    assert one.take_one() and not one.take_one()
+    # Long after, by somebody's hand.
+    assert not other.take_one()
+    killed[0] += 2
+    assert out_of_memory.KernelKills().take_one() is False
+    assert one.take_one() and other.take_one()

@@ -8,14 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import optuna
 import psutil
 import pytest
 
 from storage import leaderboard, progress, studies
+from storage.progress import NOTE_ATTRIBUTE
 from tests.tuner.worker.test_survival import trial_processes
 from tuner.trial.pulse import PulseKeeper
 from tuner.trial.pulse_file import Pulse, PulseFile
 from tuner.worker import signs_of_life
+from tuner.worker.hanging import forget_silence
+from tuner.worker.search.optuna_trials import live_trial
 from tuner.worker.signs_of_life import SignsOfLife
 
 
@@ -163,3 +167,19 @@ def test_a_pulse_knows_steps_from_what_is_around_them(tmp_path):
     assert [each.in_step for each in seen] == [False, False, False, True, False, False, True, False]
     assert len({each.batches for each in seen}) == len(seen)
     assert seen[-1].step_seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("note", "stays"),
+    [
+        ("no batch since 12:00:00 UTC", None),
+        ("attempt 1: it hung: no batch for 300 s", "attempt 1: it hung: no batch for 300 s"),
+    ],
+)
+def test_a_new_attempt_is_not_called_silent_for_the_last_one(note, stays):
+    study = optuna.create_study(study_name="s")
+    trial = study.ask()
+    live = live_trial("s", study._storage, trial._trial_id, study.sampler, study.pruner)
+    live.remember(NOTE_ATTRIBUTE, note)
+    forget_silence(live)
+    assert live.recall(NOTE_ATTRIBUTE) == stays

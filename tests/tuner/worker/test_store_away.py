@@ -5,13 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from storage import leaderboard, progress
+from storage import held_folders, leaderboard, progress
 from storage.artifacts import StudyArtifacts
-from tuner.trial.messages import StoreState
+from storage.errors import ArtifactsUnavailable
+from tuner.errors import DataError
+from tuner.trial.messages import Stop, StoreState
+from tuner.worker import entry, preparing, store_watch
+from tuner.worker.hanging import HangWatch
+from tuner.worker.patience import Patience
+from tuner.worker.running import RunningTrial
 from tuner.worker.store_watch import StoreWatch
 
 
@@ -84,3 +92,59 @@ def test_each_outage_is_said_once_and_no_trial_begins_while_one_waits(artifacts,
     monkeypatch.setattr(os, "fsync", full)
     assert watch.has_failed_now()
     assert not watch.seems_there()
+
+
+def test_a_store_that_stalls_keeps_the_worker_from_nothing(artifacts, monkeypatch):
+    begun, there = threading.Event(), threading.Event()
+    probes = []
+
+    def stalls():
+        probes.append(threading.current_thread())
+        begun.set()
+        there.wait()
+
+    monkeypatch.setattr(artifacts, "check_writable", stalls)
+    monkeypatch.setattr(store_watch, "_ANSWER_SECONDS", 0.01)
+    watch = StoreWatch(artifacts)
+    with pytest.raises(ArtifactsUnavailable, match=r"no answer within 0.01 s") as away:
+        watch.check()
+    watch.refused(away.value)
+    assert begun.wait(60)
+    assert watch.has_failed_now() and not watch.seems_there()
+    assert len(probes) == 1
+    there.set()
+    probes[0].join()
+    monkeypatch.setattr(store_watch, "_LOOK_SECONDS", 0.0)
+    # The late answer.
+    assert watch.seems_there()
+    assert len(probes) == 1
+
+
+def test_no_trial_begins_without_temporary_files(artifacts, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(held_folders.Path, "mkdir", full)
+    said = "the folder for temporary files on this machine: No space left on device"
+    with pytest.raises(ArtifactsUnavailable, match=said):
+        StoreWatch(artifacts).check()
+    with pytest.raises(DataError, match="no folder for temporary files can be made: No space left on device; free"):
+        preparing._begun("spec", "cache", "log")
+    monkeypatch.setattr(entry.logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr(entry.logging, "raiseExceptions", True)
+    assert entry.main() == 1
+
+
+def test_a_trial_that_waits_for_the_store_is_alive_and_hears_once_that_the_study_stops():
+    said, signs = [], SimpleNamespace(note=lambda: None, are_missing=lambda _: False, silent_seconds=0, allowed=float)
+    running = RunningTrial(None, None, SimpleNamespace(send=said.append), None, signs)
+    watch = HangWatch(300.0, 8.0, Patience(threading.Event()))
+    for is_stopping, waits, heard in (
+        (False, True, []),
+        (True, False, []),
+        (True, True, [Stop()]),
+        (True, True, [Stop()]),
+    ):
+        assert watch.look(running, is_stopping=is_stopping, waits_for_store=waits) is None
+        assert said == heard
+    assert running.stop_sent
