@@ -13,14 +13,15 @@ import pytest
 
 from storage import held_folders, leaderboard, progress
 from storage.artifacts import StudyArtifacts
-from storage.errors import ArtifactsUnavailable
+from storage.errors import ArtifactsUnavailable, LeaseLost
 from tuner.errors import DataError
 from tuner.trial.messages import Stop, StoreState
 from tuner.worker import entry, preparing, store_watch
 from tuner.worker.hanging import HangWatch
 from tuner.worker.patience import Patience
-from tuner.worker.running import RunningTrial
+from tuner.worker.running import RunningTrial, Slot
 from tuner.worker.store_watch import StoreWatch
+from tuner.worker.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -148,3 +149,21 @@ def test_a_trial_that_waits_for_the_store_is_alive_and_hears_once_that_the_study
         assert watch.look(running, is_stopping=is_stopping, waits_for_store=waits) is None
         assert said == heard
     assert running.stop_sent
+
+
+def test_a_lease_that_was_lost_meanwhile_need_not_be_released(artifacts, monkeypatch):
+    def away():
+        raise ArtifactsUnavailable(artifacts.place, "it stalls")
+
+    def lost(*_, **__):
+        raise LeaseLost(3)
+
+    refused = []
+    supervisor = Supervisor.__new__(Supervisor)
+    supervisor._slots = [Slot(None)]
+    supervisor._store = SimpleNamespace(check=away, refused=refused.append)
+    supervisor._study, supervisor._patiently = SimpleNamespace(database=None), lost
+    monkeypatch.setattr(supervisor, "_may_start", lambda: True)
+    monkeypatch.setattr(supervisor, "_acquired", lambda: SimpleNamespace(ordinal=3))
+    supervisor._fill_slots()
+    assert len(refused) == 1
