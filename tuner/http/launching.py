@@ -35,7 +35,9 @@ def launched(
     Raises:
         SpecError: of the spec, the engine or the number of workers. Else as ``tuner.api.create_study``.
     """
-    spec = _examined(service, raw, on=on, workers=workers).launchable()
+    examined = _examined(service, raw, on=on, workers=workers)
+    # That a name is taken is said by the launch, in its order, and then no data is looked at.
+    spec = examined.usable() if examined.is_taken() else examined.launchable()
     settings = service.settings
     return api.create_study(spec, storage=settings.storage, on=on, workers=workers, engines=settings.engines)
 
