@@ -20,11 +20,13 @@ _QUOTES = " '\""
 def hide_passwords() -> None:
     """Begins this command anew, in the same process, with what has passwords in its environment.
 
-    Until then, for as long as Python takes to start, the arguments are there to be seen.
+    Until then, for as long as Python takes to start, the arguments are there to be seen. A program that gives others in
+    place of its own shows them to nobody, and must not be replaced.
     """
     arguments, variables = without_passwords(sys.argv[1:], os.environ)
-    if arguments != sys.argv[1:]:
-        program = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+    place = len(sys.orig_argv) - len(sys.argv) + 1
+    program, own = sys.orig_argv[:place], sys.orig_argv[place:]
+    if arguments != sys.argv[1:] == own:
         os.execve(sys.executable, [*program, *arguments], os.environ | variables)
 
 

@@ -44,7 +44,7 @@ def test_a_launch_says_what_several_objectives_mean(searched):
     assert second.code == 3
     # Of the front, 12 units are more than the other space has.
     assert re.search(
-        r"Warm start: the configurations of trial \d of study several are tried first; 1 of 6 values fit; "
+        r"Warm start: the configuration of trial \d of study several is tried first; 1 of 6 values fit; "
         r"not diverges, units, waste",
         second.err,
     )
