@@ -9,21 +9,11 @@ from sqlalchemy.orm import Session
 from storage.database import Database, retried
 from storage.errors import StudyInUse
 from storage.summaries import find_study
-from storage.tables import (
-    AliasChangeRow,
-    AliasRow,
-    ChampionRow,
-    EpochRow,
-    LaunchRow,
-    LeaseRow,
-    StudyRow,
-    TrialRow,
-    WorkerRow,
-)
+from storage.tables import AliasChangeRow, AliasRow, Base, ChampionRow, EpochRow, StudyRow
 from storage.workers import workers_in
 
-# Results refer to leases, and leases to the study.
-_OURS = (TrialRow, LeaseRow, WorkerRow, LaunchRow, ChampionRow, StudyRow)
+# Those that refer to others come first: results refer to leases, and leases to the study.
+_OURS = [each for each in reversed(Base.metadata.sorted_tables) if "study_id" in each.columns]
 
 
 @retried
@@ -43,10 +33,12 @@ def delete_study(db: Database, name: str) -> None:
         if live:
             raise StudyInUse(name, live)
         trials = select(TrialModel.trial_id).where(TrialModel.study_id == study_id)
+        # By their key: they have no index by study.
         session.execute(delete(EpochRow).where(EpochRow.trial_id.in_(trials)))
         _forget_aliases(session, study_id)
-        for model in _OURS:
-            session.execute(delete(model).where(model.study_id == study_id))
+        for table in _OURS:
+            if table is not EpochRow.__table__:
+                session.execute(delete(table).where(table.c.study_id == study_id))
         # Those that refer to others come first.
         for table in reversed(BaseModel.metadata.sorted_tables):
             _delete_of_optuna(session, table, study_id)

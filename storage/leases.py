@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, func, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.binding import LEASE_ATTRIBUTE, bind, find_trial_of_lease, start_trial
@@ -33,7 +33,7 @@ from storage.results import (
     trained,
     untold,
 )
-from storage.spending import Allowance
+from storage.spending import Allowance, locked_allowance
 from storage.tables import EpochRow, LeaseRow
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "stored_epochs",
     "trained",
     "untold",
+    "used_up",
 ]
 
 _CANDIDATES = 16
@@ -87,30 +88,44 @@ def acquire(
     worker_id: str,
     seconds: float,
     rule: RungRule | None = None,
-    allowance: Allowance | None = None,
 ) -> Lease | None:
     """The next lease to work on, held for ``seconds`` by the database's clock; None if there is none now.
 
     Trials that wait to be gone on with come first (expired leases, then released ones), then paused ones that are
-    promoted, then presets, then the lowest ordinal. None does not mean that the study is done: see ``counts``.
+    promoted, then presets, then the lowest ordinal. None does not mean that the study is done: see ``counts``. Of a
+    study's budget of epochs or time the trial's next epoch is put aside; what it does not admit is passed over.
 
     Args:
         rule: by which paused trials are promoted; None leaves them paused.
-        allowance: of which the next epoch is put aside; a trial for which nothing is left is passed over.
     """
     with db.writing() as session:
-        if allowance is not None:
-            allowance.lock(session, study_id)
+        allowance = locked_allowance(session, study_id)
         for _ in range(_ROUNDS):
             candidates = _candidates(session, db, study_id, rule)
             for candidate in candidates:
                 row = _claim(session, db, candidate)
-                if row is not None and (allowance is None or allowance.put_aside(session, row)):
-                    return _held_by(session, db, row, worker_id, seconds)
+                if row is None or (allowance is not None and not allowance.admits(session, row)):
+                    continue
+                if allowance is not None:
+                    allowance.put_aside(session, row)
+                return _held_by(session, db, row, worker_id, seconds)
             # Who has locked the study meets nobody who is faster: nothing is left for any of them.
             if not candidates or allowance is not None:
                 return None
     return None
+
+
+@retried
+def used_up(db: Database, study_id: int, rule: RungRule | None = None) -> Allowance | None:
+    """The study's budget of epochs or time, if nobody holds a lease and ``acquire`` would find none; else None."""
+    with db.writing() as session:
+        allowance = locked_allowance(session, study_id)
+        held = exists().where(LeaseRow.study_id == study_id, LeaseRow.state == "held", LeaseRow.expires_at > db.now())
+        if allowance is None or session.scalar(select(held)):
+            return None
+        waiting = (session.get(LeaseRow, each.id) for each in _candidates(session, db, study_id, rule))
+        admitted = any(row is not None and allowance.admits(session, row) for row in waiting)
+        return None if admitted else allowance
 
 
 class _Candidate(NamedTuple):

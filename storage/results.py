@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from storage.database import Database, retried
 from storage.ranking import Standing, losses, ranked
-from storage.tables import EpochRow, TrialRow
+from storage.tables import EpochRow, LeaseRow, TrialRow
 
 # Outcomes that show that the search space and the data can train.
 SUCCESSES = ("complete", "pruned")
@@ -108,10 +108,11 @@ def recent_failures(db: Database, study_id: int, n: int) -> list[tuple[str, str 
 
 
 def any_success(db: Database, study_id: int) -> bool:
-    """Whether any closed trial trained as it should: complete or pruned."""
+    """Whether any trial trained as it should: complete, pruned or paused."""
     success = exists().where(TrialRow.study_id == study_id, TrialRow.outcome.in_(SUCCESSES))
+    paused = exists().where(LeaseRow.study_id == study_id, LeaseRow.state == "paused")
     with db.reading() as session:
-        return bool(session.scalar(select(success)))
+        return bool(session.scalar(select(success | paused)))
 
 
 def untold(db: Database, study_id: int) -> list[TrialResult]:

@@ -12,7 +12,7 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.storages._rdb.models import StudySystemAttributeModel, TrialModel
 from optuna.study import StudyDirection
 from optuna.study.study import _SYSTEM_ATTR_METRIC_NAMES as METRIC_NAMES
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -288,6 +288,22 @@ def raise_budget(db: Database, study_id: int, budget: int, spec: Mapping[str, An
         if added and spec is not None:
             session.execute(update(StudyRow).where(StudyRow.study_id == study_id).values(spec=dict(spec)))
         return added
+
+
+@retried
+def withdraw_unbegun(db: Database, study_id: int) -> int:
+    """Takes the trials that have not begun away from a study; says how many. ``raise_budget`` adds them again.
+
+    Those whose configuration somebody has asked for stay.
+    """
+    unbegun = and_(LeaseRow.state == "open", LeaseRow.trial_id.is_(None), LeaseRow.rank == 2)
+    with db.writing() as session:
+        _locked(session, study_id)
+        # The others keep the ordinals from 0 on, so that those that are added again come behind them.
+        last = session.scalar(select(func.max(LeaseRow.ordinal)).where(LeaseRow.study_id == study_id, ~unbegun))
+        behind = LeaseRow.ordinal > (-1 if last is None else last)
+        gone = session.connection().execute(delete(LeaseRow).where(LeaseRow.study_id == study_id, unbegun, behind))
+        return int(gone.rowcount)
 
 
 def _raised(session: Session, study_id: int, budget: int) -> int:

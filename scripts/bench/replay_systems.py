@@ -16,8 +16,9 @@ from replay_race import Running, Search, Verdict
 from storage.promotion.rule import Arrival, RungRule, Rungs
 from tuner.spec.reading import validate_spec
 from tuner.spec.search_spec import SearchSpec
+from tuner.trial.outcome import OUTCOME_ATTRIBUTE
 from tuner.worker.search.comparing import PAUSED, PROMOTED
-from tuner.worker.search.optuna_trials import OUTCOME_ATTRIBUTE, LiveTrial, live_trial
+from tuner.worker.search.optuna_trials import LiveTrial, live_trial
 from tuner.worker.search.rungs import Promote
 from tuner.worker.search.sampling import comparison_for, make_pruner, make_sampler
 

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import exists, select
 
-from storage import leaderboard, leases, progress, studies
+from storage import champions, leaderboard, leases, progress, studies
 from storage.connecting import connect
 from storage.database import Database
+from storage.deletion import delete_study
 from storage.errors import LeaseLost
 from storage.leases import Lease, LeaseCounts, TrialResult
 from storage.promotion.counts import RungCount
 from storage.promotion.rows import any_paused, arrive, end_paused, pause
 from storage.promotion.rule import RungRule
 from storage.studies import StudyRecord
+from storage.tables import Base
 
 NewStudy = Callable[..., StudyRecord]
 Race = Callable[..., list[Any]]
@@ -61,7 +64,7 @@ def test_a_paused_trial_is_held_by_nobody_and_spends_no_attempt(database: Databa
     assert not lay_aside(database, lease, 0.5)
     pause(database, lease, TrialResult(lease.trial_id or 0, 0, "pruned"))
     assert leases.counts(database, study.study_id) == LeaseCounts(open=2, held=0, closed=0, paused=1)
-    assert any_paused(database, study.study_id)
+    assert any_paused(database, study.study_id) and leases.any_success(database, study.study_id)
     assert [each.state for each in leaderboard.trials(database, study.name)] == ["paused"]
     assert not studies.finish_if_done(database, study.study_id)
     for late in (
@@ -77,6 +80,24 @@ def test_a_paused_trial_is_held_by_nobody_and_spends_no_attempt(database: Databa
     assert [lay_aside(database, other, 0.1 + place) for place, other in enumerate(others)] == [False, False]
     promoted = leases.acquire(database, study.study_id, "w2", 60, RULE)
     assert promoted is not None and promoted.number == others[0].number
+
+
+def test_nothing_of_a_deleted_study_stays(database: Database, halted: StudyRecord, new_study: NewStudy) -> None:
+    other = new_study("other")
+    for study in (halted, other):
+        champions.register(database, study.study_id, 0, path="/out", value=0.5, verification={})
+    leases.record_epoch(database, begin(database, halted), 1, {"val_loss": 1.0}, 1.0)
+    kept = [each for each in Base.metadata.sorted_tables if "study_id" in each.columns]
+
+    def filled(study_id: int) -> set[str]:
+        with database.reading() as session:
+            held = {each.name: select(exists().where(each.c.study_id == study_id)) for each in kept}
+            return {name for name, asked in held.items() if session.scalar(asked)}
+
+    before = filled(other.study_id)
+    assert filled(halted.study_id) >= {"tuner_rungs", "tuner_epochs", "tuner_leases", "tuner_champions"}
+    delete_study(database, halted.name)
+    assert (filled(halted.study_id), filled(other.study_id)) == (set(), before)
 
 
 def test_a_trial_that_was_promoted_has_all_it_had(database: Database, new_study: NewStudy) -> None:
@@ -138,6 +159,18 @@ def test_a_trial_is_promoted_or_ended_never_both(
     counts = leases.counts(database, halted.study_id)
     assert counts.paused == 0
     assert counts.closed == sum(1 for each in got if each < 0)
+
+
+def test_trials_that_have_not_begun_are_withdrawn_unless_asked_for(database: Database, new_study: NewStudy) -> None:
+    study = new_study(budget=9, presets=[{"units": units} for units in (4, 8, 16, 32)])
+    left = begin(database, study)
+    for loss in (0.1, 0.2):
+        lay_aside(database, begin(database, study), loss)
+    leases.release(database, left, spend_attempt=False)
+    assert studies.withdraw_unbegun(database, study.study_id) == 5
+    assert leases.counts(database, study.study_id) == LeaseCounts(open=2, held=0, closed=0, paused=2)
+    assert studies.withdraw_unbegun(database, study.study_id) == 0
+    assert studies.raise_budget(database, study.study_id, 11) == 7, "whoever asks for more gets them"
 
 
 def test_who_adopts_a_trial_in_the_middle_of_its_pause_pauses_it(database: Database, new_study: NewStudy) -> None:

@@ -164,7 +164,9 @@ class SearchSpec(Section):
     def _as_many_as_there_is_time_for(cls, written: Any) -> Any:
         if not isinstance(written, Mapping) or "trials" in written:
             return written
-        limited = written.get("timeout") is not None or written.get("budget") not in (None, {}, Budget())
+        budget = written.get("budget")
+        limits = dict(budget).values() if isinstance(budget, Mapping | Budget) else ()
+        limited = written.get("timeout") is not None or any(each is not None for each in limits)
         return {**written, "trials": MOST_IN_TIME} if limited else written
 
     @field_validator("study")

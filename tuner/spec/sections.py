@@ -57,6 +57,10 @@ class Budget(Section):
         examples=["2h"],
     )
 
+    @property
+    def is_limited(self) -> bool:
+        return self.epochs is not None or self.trial_time is not None
+
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if self.epochs is not None and self.trial_time is not None:

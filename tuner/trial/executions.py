@@ -111,7 +111,7 @@ def execute(
         ).run()
         recorder.conclude(result)
         if recorder.decision == "pause":
-            attempt.writer.write()
+            attempt.writer.write_surely(attempt.channel)
     except Interrupted:
         attempt.writer.write()
         raise

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from optuna.trial import TrialState
 
+# The user attribute of Optuna's trials that shows other tools how a trial has ended.
+OUTCOME_ATTRIBUTE = "outcome"
+
 
 class Outcome(StrEnum):
     COMPLETE = "complete"

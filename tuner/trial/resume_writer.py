@@ -7,6 +7,8 @@ import time
 from storage.artifacts import ResumeFile, StudyArtifacts
 from storage.errors import ArtifactsUnavailable
 from tuner.trial import resume
+from tuner.trial.channel import Channel
+from tuner.trial.keeping import when_the_store_is_there
 from tuner.trial.resume import Snapshot
 from tuner.trial.store_news import StoreNews
 
@@ -49,23 +51,35 @@ class ResumeWriter:
 
         A store that is away, or full, costs the checkpoint and not the trial.
         """
-        if self._is_written or self._latest is None:
-            return
-        snapshot, started = self._latest, time.monotonic()
         try:
-            file = self._artifacts.put_resume(
-                self._number, self._run, snapshot.progress.epoch, lambda path: resume.write(path, snapshot)
-            )
+            if self._put():
+                self._news.there()
         except ArtifactsUnavailable as error:
             self._since = time.monotonic()
             self._news.away(error, "training continues without new resume checkpoints")
-            return
+
+    def write_surely(self, channel: Channel) -> None:
+        """As ``write``, but a store that is away is waited for: without this checkpoint the trial would begin anew.
+
+        Raises:
+            Interrupted: the worker wants the slot back.
+        """
+        when_the_store_is_there(channel, self._news, self._put)
+
+    def _put(self) -> bool:
+        """Whether there was anything to write. Raises ArtifactsUnavailable."""
+        if self._is_written or self._latest is None:
+            return False
+        snapshot, started = self._latest, time.monotonic()
+        file = self._artifacts.put_resume(
+            self._number, self._run, snapshot.progress.epoch, lambda path: resume.write(path, snapshot)
+        )
         self._is_written = True
-        self._news.there()
         self._files.append(file)
         self._since = time.monotonic()
         self._cost = self._since - started
         self._forget()
+        return True
 
     def acknowledge(self, epoch: int) -> None:
         """Notes that the database has everything up to this epoch: at that time, the lease was this attempt's."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from storage import leases
-from storage.spending import Allowance, may_go_on
+from storage.spending import may_go_on
 from tuner.spec.constraints import broken
 from tuner.spec.objective import EXECUTION
 from tuner.study.open_study import OpenStudy
@@ -39,7 +39,6 @@ class Answerer:
         remaining: RemainingTime,
         metrics: WorkerMetrics,
         promotion: Promotion,
-        allowance: Allowance | None,
     ) -> None:
         self._study = study
         self._patiently = patiently
@@ -47,7 +46,6 @@ class Answerer:
         self._remaining = remaining
         self._metrics = metrics
         self._promotion = promotion
-        self._allowance = allowance
 
     def answer(self, running: RunningTrial, message: Building | Suggest | Built | EpochDone) -> None:
         """Raises LeaseLost when another worker has the trial."""
@@ -120,9 +118,10 @@ class Answerer:
 
     def _is_allowed(self, running: RunningTrial, done: EpochDone) -> bool:
         """Whether the study's budget has another epoch for the trial, if it needs one."""
-        if self._allowance is None or self._is_whole(done):
+        # What is stored already, and is trained once more, counts once.
+        if self._is_whole(done) or done.epoch < running.assignment.recorded:
             return True
-        return self._patiently(may_go_on, self._study.database, running.lease, self._allowance)
+        return self._patiently(may_go_on, self._study.database, running.lease)
 
     def _reaches_target(self, running: RunningTrial, done: EpochDone) -> bool:
         """Whether training can end here: a model beyond a bound may yet come within it."""

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from storage import leaderboard, leases, studies
 from storage.errors import ArtifactsUnavailable
 from storage.leases import Lease, TrialResult
-from storage.promotion.rows import any_paused, end_paused, pause
+from storage.promotion.rows import end_paused, pause
 from storage.promotion.rule import RungRule
 from tuner.spec.constraints import total_violation, violations
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished
-from tuner.trial.outcome import POLICIES, Outcome
+from tuner.trial.outcome import OUTCOME_ATTRIBUTE, POLICIES, Outcome
 from tuner.worker.metrics import WorkerMetrics
 from tuner.worker.running import RunningTrial
-from tuner.worker.search.optuna_trials import ATTEMPTS_ATTRIBUTE, OUTCOME_ATTRIBUTE, LiveTrial, OptunaTrials
+from tuner.worker.search.optuna_trials import ATTEMPTS_ATTRIBUTE, LiveTrial, OptunaTrials
 
 _log = logging.getLogger(__name__)
 SAME_CAUSE_LIMIT = 5
@@ -66,6 +66,8 @@ class TrialCloser:
         # First, since nothing may be written to it when another worker has promoted it.
         running.live.remember(OUTCOME_ATTRIBUTE, finished.outcome.value)
         pause(self._study.database, running.lease, self._result(running.lease, finished, running))
+        if running.live.exhausted:
+            self._end_tried()
         _log.info("trial %d: paused after epoch %d", running.number, running.epochs)
 
     def end_paused(self, trials: OptunaTrials, rule: RungRule | None) -> None:
@@ -75,11 +77,10 @@ class TrialCloser:
             rule: says which; None for a study that has ended.
         """
         for result in end_paused(self._study.database, self._study.id, rule):
-            live = trials.open_closed(result.trial_id, result.number)
-            self._tell(live, result)
-            self._tidy(result)
             self._metrics.ended(result.outcome)
-            self._judge_study(live, result)
+        # Not only of those: this may be repeated, and by whom they were ended first may have died since.
+        self.tell_untold(trials)
+        self.end_if_all_closed()
 
     def _keep_log(self, running: RunningTrial) -> None:
         try:
@@ -101,7 +102,7 @@ class TrialCloser:
         self._metrics.ended(result.outcome)
 
     def tell_untold(self, trials: OptunaTrials) -> None:
-        """Tells Optuna of the trials whose leases were closed by a worker that died before it could."""
+        """Tells Optuna of the trials whose leases were closed by a worker that could not, or has not yet."""
         for result in leases.untold(self._study.database, self._study.id):
             live = trials.open_closed(result.trial_id, result.number)
             self._tell(live, result)
@@ -117,7 +118,7 @@ class TrialCloser:
     def _tell(self, live: LiveTrial, result: TrialResult) -> None:
         state = POLICIES[Outcome(result.outcome)].told
         assert state is not None
-        live.describe({"outcome": result.outcome, "reason": result.reason, "metrics": result.metrics})
+        live.describe({OUTCOME_ATTRIBUTE: result.outcome, "reason": result.reason, "metrics": result.metrics})
         live.tell(state, self._values(result), violations(self._study.spec.limits, result.measures or {}))
         _log.info(
             "trial %d: %s%s",
@@ -212,16 +213,22 @@ class TrialCloser:
 
     def _judge_study(self, live: LiveTrial, result: TrialResult) -> None:
         outcome = Outcome(result.outcome)
-        # What is paused is tried already, and may yet be promoted.
-        if live.exhausted and not any_paused(self._study.database, self._study.id):
-            self._end("finished", "every configuration of the search space has been tried")
-        elif outcome is Outcome.COMPLETE and _is_target(self._study.spec, result):
+        if live.exhausted:
+            self._end_tried()
+        if outcome is Outcome.COMPLETE and _is_target(self._study.spec, result):
             self._end("finished", f"target {self._study.spec.target:g} reached by trial {result.number}")
         elif POLICIES[outcome].blames_setup:
             self._stop_if_broken()
         elif outcome in (Outcome.COMPLETE, Outcome.PRUNED):
             self._stop_if_no_better()
         self.end_if_all_closed()
+
+    def _end_tried(self) -> None:
+        """Ends a study of which every configuration has been tried, or lets its paused trials come to their ends."""
+        if self._study.spec.pruner.name != "promote":
+            self._end("finished", "every configuration of the search space has been tried")
+        elif withdrawn := studies.withdraw_unbegun(self._study.database, self._study.id):
+            _log.info("every configuration of the search space has been tried: %d trials do not begin", withdrawn)
 
     def _stop_if_broken(self) -> None:
         recent = leases.recent_failures(self._study.database, self._study.id, SAME_CAUSE_LIMIT)

@@ -12,20 +12,21 @@ from storage.leases import Lease
 from tuner.spec.search_spec import SearchSpec
 from tuner.study.open_study import OpenStudy
 from tuner.trial.assignment import Assignment
+from tuner.trial.outcome import OUTCOME_ATTRIBUTE
 from tuner.worker.closing import TrialCloser
 from tuner.worker.hanging import forget_silence
 from tuner.worker.node.devices import SlotPlan
 from tuner.worker.patience import Patience
 from tuner.worker.running import RunningTrial
 from tuner.worker.search.comparing import PROMOTED
-from tuner.worker.search.optuna_trials import OUTCOME_ATTRIBUTE, OptunaTrials
+from tuner.worker.search.optuna_trials import OptunaTrials
 from tuner.worker.search.sampling import ENUMERATING
 from tuner.worker.signs_of_life import SignsOfLife
 from tuner.worker.store_watch import scratch_unavailable
 from tuner.worker.taking_up import fruitless_attempts, resume_keys, what_was_found
 from tuner.worker.trial_process import TrialProcess
 
-# Of a budget of epochs none may be trained that nobody has put aside.
+# Of a budget no epoch may be trained that nobody has put aside.
 _UNTIL_IT_COMES = 1e9
 _log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class TrialStarter:
             devices=plan.devices,
             share_device=plan.share_device,
             threads=plan.threads,
-            **({} if self._study.spec.budget.epochs is None else {"answer_seconds": _UNTIL_IT_COMES}),
+            **({"answer_seconds": _UNTIL_IT_COMES} if self._study.spec.budget.is_limited else {}),
         )
 
 

@@ -22,12 +22,11 @@ from storage import leases, studies, workers
 from storage.database import Database
 from storage.errors import ArtifactsUnavailable, DatabaseUnavailable, LeaseLost
 from storage.leases import Lease
-from storage.spending import is_used_up
 from tuner.processes.versions import DATA, differences, refuse_drift, versions_here
 from tuner.study.open_study import OpenStudy
 from tuner.trial.messages import Finished, StoreState
 from tuner.trial.outcome import POLICIES, Outcome
-from tuner.worker.allowance import allowance_of, why_used_up
+from tuner.worker.allowance import why_used_up
 from tuner.worker.answering import Answerer
 from tuner.worker.closing import TrialCloser
 from tuner.worker.hanging import HangWatch
@@ -78,7 +77,6 @@ class Supervisor:
         self._metrics.describe(settings.study, self._id, self._versions["keras-champion"], self._gpus)
         self._metrics.watch_slots(len(self._slots), self._number_busy)
         self._trials = OptunaTrials(self._study)
-        self._allowance = allowance_of(self._study.spec)
         self._promotion = Promotion(self._study, self._trials.pruner)
         self._closer = TrialCloser(self._study, settings.max_attempts, self._metrics)
         self._remaining = RemainingTime()
@@ -89,7 +87,6 @@ class Supervisor:
             self._remaining,
             self._metrics,
             self._promotion,
-            self._allowance,
         )
         self._state: str = self._study.record.state
         self._polled = -math.inf
@@ -183,11 +180,7 @@ class Supervisor:
         left = None if record.deadline is None else self._patiently(self._seconds_until, record.deadline)
         self._remaining.look(left)
         if self._state == "running" and not self._busy() and not self._remaining.suffices():
-            why = self._remaining.why_over()
-            self._patiently(
-                studies.set_state, self._study.database, self._study.id, "finished", why, only_from=("running",)
-            )
-            self._state = "finished"
+            self._finish(self._remaining.why_over())
 
     def _seconds_until(self, deadline: datetime) -> float:
         return (deadline - self._study.database.clock()).total_seconds()
@@ -195,18 +188,21 @@ class Supervisor:
     def _nothing_to_do(self) -> bool:
         if self._state != "running" or self._leaving.draining.is_set():
             return True
+        self._end_hopeless()
         if self._patiently(leases.counts, self._study.database, self._study.id).all_closed:
             return True
         return self._has_ended_with_its_budget()
 
     def _has_ended_with_its_budget(self) -> bool:
-        study, allowance = self._study, self._allowance
-        if allowance is None or not self._patiently(is_used_up, study.database, study.id, allowance):
-            return False
-        why = why_used_up(study.spec)
-        self._patiently(studies.set_state, study.database, study.id, "finished", why, only_from=("running",))
-        self._state = "finished"
-        return True
+        allowance = self._patiently(leases.used_up, self._study.database, self._study.id, self._promotion.rule)
+        return allowance is not None and self._finish(why_used_up(allowance))
+
+    def _finish(self, why: str | None) -> bool:
+        """Ends the study, unless somebody else has said otherwise meanwhile; says whether it did."""
+        database, study_id = self._study.database, self._study.id
+        done = self._patiently(studies.set_state, database, study_id, "finished", why, only_from=("running",))
+        self._state = self._patiently(studies.load_study, database, self._settings.study).state
+        return done or self._state == "finished"
 
     def _is_stopping(self) -> bool:
         return self._state in ("stopping", "stopped")
@@ -241,13 +237,17 @@ class Supervisor:
                     return
 
     def _acquired(self) -> Lease | None:
-        order = (self._id, self._settings.lease_seconds, self._promotion.rule, self._allowance)
+        order = (self._id, self._settings.lease_seconds, self._promotion.rule)
         return self._patiently(leases.acquire, self._study.database, self._study.id, *order)
 
     def _may_start(self) -> bool:
         leaving = self._leaving.requested.is_set() or self._leaving.draining.is_set()
         is_worked_on = self._state == "running" and not leaving and self._remaining.suffices()
         return is_worked_on and self._store.seems_there()
+
+    def _end_hopeless(self) -> None:
+        if self._promotion.rule is not None:
+            self._patiently(self._closer.end_paused, self._trials, self._promotion.rule)
 
     def _end_paused_of_an_ended_study(self) -> None:
         if self._promotion.rule is not None and self._state == "finished":
@@ -297,8 +297,7 @@ class Supervisor:
         if POLICIES[finished.outcome].retried and not running.stop_sent:
             running.excused = self._store.has_failed_now()
         self._patiently(self._closer.conclude, running, finished)
-        if self._promotion.rule is not None:
-            self._patiently(self._closer.end_paused, self._trials, self._promotion.rule)
+        self._end_hopeless()
         # What was concluded may have ended the study, and no trial starts after that.
         self._polled = -math.inf
 

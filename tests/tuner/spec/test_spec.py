@@ -6,8 +6,28 @@ import pytest
 
 from tuner.errors import SpecError
 from tuner.spec.reading import load_spec
+from tuner.spec.search_spec import MOST_IN_TIME
 
 BASE = "study: s\ndata: {kind: image_directory, path: .}\nspace: image\nobjective: val_accuracy\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "most"),
+    [
+        ("", 30),
+        ("budget: {epochs: null}", 30),
+        ("budget: {epochs: null, trial_time: null}", 30),
+        ("budget: {epochs: 5}", MOST_IN_TIME),
+        ("budget: {trial_time: 2h}", MOST_IN_TIME),
+        ("timeout: 2h", MOST_IN_TIME),
+        ("timeout: null", 30),
+    ],
+)
+def test_there_are_as_many_trials_as_there_is_time_for_only_where_time_is_limited(lines, most, tmp_path):
+    (tmp_path / "spec.yaml").write_text(BASE + lines)
+    spec = load_spec(tmp_path / "spec.yaml")
+    assert spec.trials == most
+    assert spec.budget.is_limited == ("5" in lines or "trial_time: 2h" in lines)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import pytest
 
 from storage.artifacts import StudyArtifacts
 from storage.errors import ArtifactsUnavailable
+from tests.attempts import Desk
 from tuner.trial import resume, resume_writer
+from tuner.trial.channel import Channel
+from tuner.trial.failure import Interrupted
 from tuner.trial.resume import Epoch, Progress, Snapshot
 from tuner.trial.resume_writer import ResumeWriter
 from tuner.trial.state import ModelState, OptimizerState, assign
@@ -175,6 +178,21 @@ def test_a_full_disk_costs_checkpoints_and_is_said_once(artifacts, clock, monkey
     assert [state.away is None for state in told] == [False, True]
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 and "No space left on device; training continues" in said[0]
+
+
+def test_a_checkpoint_that_the_trial_cannot_do_without_waits_for_the_disk(artifacts, monkeypatch):
+    told = []
+    writer, channel = ResumeWriter(artifacts, 0, 1, StoreNews(told.append)), Channel(Desk(lambda epoch: "pause").theirs)
+    # Its worker leaves meanwhile.
+    channel.stop_requested.set()
+    with monkeypatch.context() as full:
+        full.setattr(resume, "write", _no_space)
+        writer.offer(snapshot(2, 2), epoch_seconds=0.1)
+        with pytest.raises(Interrupted):
+            writer.write_surely(channel)
+    assert epochs_kept(artifacts) == []
+    writer.write_surely(channel)
+    assert epochs_kept(artifacts) == [2]
 
 
 def _no_space(file, taken):

@@ -9,7 +9,13 @@ import pytest
 from optuna.trial import TrialState
 
 from storage import leaderboard, leases, progress, studies
+from storage.leases import TrialResult
+from storage.promotion.rows import arrive, end_paused, pause
 from tuner.presentation.views import status_facts
+from tuner.study.open_study import OpenStudy
+from tuner.worker.closing import TrialCloser
+from tuner.worker.metrics import WorkerMetrics
+from tuner.worker.search.optuna_trials import OptunaTrials
 
 HALVING = {"name": "promote", "min_resource": 1, "reduction_factor": 2}
 
@@ -74,6 +80,23 @@ def test_a_budget_of_epochs_is_spent_to_the_last_one(create_study, run_worker, m
     assert (counts.held, counts.paused, counts.closed) == (0, 0, len(trials))
 
 
+def test_trials_that_were_ended_and_not_told_are_told_by_whoever_comes_next(create_study, make_spec, database):
+    spec = make_spec("Fast", trials=2, sampler="random", pruner=HALVING, training={"epochs": 4})
+    study = OpenStudy(database, create_study(spec))
+    trials = OptunaTrials(study)
+    for loss in (0.1, 0.2):
+        lease = leases.start_trial(database, leases.acquire(database, study.id, "w", 60))
+        assert not arrive(database, lease, trials.pruner.rule, 1, None, [loss])
+        pause(database, lease, TrialResult(lease.trial_id, lease.number, "pruned", value=-loss, best_epoch=1))
+    # Then the database is away, or the worker dies.
+    assert len(end_paused(database, study.id, None)) == 2
+    for _ in range(2):
+        TrialCloser(study, 3, WorkerMetrics()).end_paused(trials, trials.pruner.rule)
+    told = optuna.load_study(study_name=study.name, storage=database.optuna).get_trials()
+    assert [each.state for each in told] == [TrialState.PRUNED] * 2
+    assert studies.load_study(database, study.name).state == "finished"
+
+
 def test_trials_with_several_objectives_are_paused_and_promoted_by_their_fronts(
     create_study, run_worker, make_spec, database
 ):
@@ -83,11 +106,13 @@ def test_trials_with_several_objectives_are_paused_and_promoted_by_their_fronts(
     training = {"epochs": 2, "batch_size": 16, "early_stopping": None}
     # The better one comes first and is paused: when the other one ends, every point of the grid has been tried.
     searched = {"objective": objective, "sampler": "grid", "seed": 1, "pruner": HALVING}
-    spec = make_spec("Sized", trials=2, training=training, **searched)
+    # More trials than the grid has points: the others do not begin.
+    spec = make_spec("Sized", trials=5, training=training, **searched)
     record = create_study(spec, grid=grid)
     run_worker(spec)
     trials = leaderboard.trials(database, spec.study)
     ended = {each.params["waste"]: (each.outcome, each.epochs) for each in trials}
     assert ended == {0: ("complete", 2), 8: ("pruned", 1)}
+    assert studies.load_study(database, spec.study).state == "finished"
     best = leaderboard.best(database, record.name, None)
     assert best[0].params["waste"] == 0

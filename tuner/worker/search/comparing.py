@@ -20,6 +20,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tuner.trial.outcome import OUTCOME_ATTRIBUTE, Outcome
 from tuner.worker.search.seen_study import seen_as
 from tuner.worker.search.wrapped_sampler import WrappedSampler
 
@@ -27,7 +28,7 @@ Curve = tuple[float, ...]
 # One of so many trials that are shown is among the best.
 _BEST = 5
 # The outcome of a trial that has not ended: it was paused, and may go on by now.
-PAUSED, PROMOTED = "paused", "promoted"
+PAUSED, PROMOTED = Outcome.PAUSED.value, "promoted"
 
 
 class Comparison:
@@ -66,7 +67,7 @@ class Comparison:
 
     def _learn(self, place: int, trial: FrozenTrial, maximize: bool) -> None:
         (self._open.discard if trial.state.is_finished() else self._open.add)(place)
-        (self._halted.add if _is_halted(trial) else self._halted.discard)(place)
+        (self._halted.add if is_halted(trial) else self._halted.discard)(place)
         if trial.state is not TrialState.COMPLETE and place not in self._halted:
             self._last[place] = math.nan
             return
@@ -108,16 +109,16 @@ class Comparison:
         return sorted([*best, *latest[-(self._most - len(best)) :]])
 
 
-def _is_halted(trial: FrozenTrial) -> bool:
+def is_halted(trial: FrozenTrial) -> bool:
     """Whether it was pruned, or has been paused: an end that is known for now."""
-    paused = trial.state is TrialState.RUNNING and trial.user_attrs.get("outcome") in (PAUSED, PROMOTED)
+    paused = trial.state is TrialState.RUNNING and trial.user_attrs.get(OUTCOME_ATTRIBUTE) in (PAUSED, PROMOTED)
     return trial.state is TrialState.PRUNED or paused
 
 
 def _best_so_far(trial: FrozenTrial, maximize: bool) -> Curve:
     """The best value until each epoch; empty for a trial that diverged, which no epoch before that excuses."""
     values = [value for _, value in sorted(trial.intermediate_values.items())]
-    if trial.user_attrs.get("outcome") == "diverged" or not all(map(math.isfinite, values)):
+    if trial.user_attrs.get(OUTCOME_ATTRIBUTE) == Outcome.DIVERGED or not all(map(math.isfinite, values)):
         return ()
     best = max if maximize else min
     found: list[float] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -13,8 +14,9 @@ from optuna.distributions import (
     IntDistribution,
     json_to_distribution,
 )
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GridSampler
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY as CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -23,13 +25,12 @@ from storage.fencing import Lease, trial_of
 from storage.parameter_variants import is_compatible, is_variant, takes, variant
 from storage.translation import optuna_errors
 from tuner.study.open_study import OpenStudy
+from tuner.worker.search.comparing import is_halted
 from tuner.worker.search.kinds import WithinKinds
 from tuner.worker.search.sampling import comparison_for, make_pruner, make_sampler
 from tuner.worker.search.untried import is_used_up
 
 ATTEMPTS_ATTRIBUTE = "tuner:attempts"
-# What other tools show of how a trial ended.
-OUTCOME_ATTRIBUTE = "outcome"
 
 
 class _Study(optuna.Study):
@@ -60,12 +61,16 @@ class LiveTrial:
         """Whether everything has been tried; known once the trial is told."""
         if self._study.exhausted:
             return True
-        trials = self._study._storage.get_all_trials(self._study._study_id, deepcopy=False)
-        finished = [each for each in trials if each.state.is_finished()]
+        with optuna_errors():
+            trials = self._study._storage.get_all_trials(self._study._study_id, deepcopy=False)
+        # What is paused is tried already, and may yet go on.
+        tried = [each for each in trials if each.state.is_finished() or is_halted(each)]
+        if isinstance(sampler := self._study.sampler, GridSampler):
+            return len({each.system_attrs.get("grid_id") for each in tried} - {None}) >= sampler._n_min_trials
         # Where code makes what one name takes depend on other values, trials show it only as far as they have gone.
         # Asked last, since it looks at every value of every trial.
-        return is_used_up(finished) and not any(
-            is_variant(*known) for each in finished for known in each.distributions.items()
+        return is_used_up(tried) and not any(
+            is_variant(*known) for each in tried for known in each.distributions.items()
         )
 
     def suggest(self, name: str, distribution_json: str, value: Any = None) -> Any:
@@ -134,7 +139,8 @@ class LiveTrial:
 
     def describe(self, told: Mapping[str, Any]) -> None:
         """Notes what Optuna's other tools show beside a trial that was not told yet; nothing of what is empty."""
-        with optuna_errors():
+        # Another worker that has found it untold may be the first.
+        with optuna_errors(), suppress(UpdateFinishedTrialError):
             stored = self.frozen()
             for key, value in told.items():
                 if value and stored.user_attrs.get(key) != value and not stored.state.is_finished():
@@ -154,7 +160,7 @@ class LiveTrial:
             values: of the objectives; they count only for a complete trial.
             violations: of the constraints by name, above 0 where one is violated.
         """
-        with optuna_errors():
+        with optuna_errors(), suppress(UpdateFinishedTrialError):
             stored = self.frozen()
             if stored.state.is_finished():
                 return

@@ -198,13 +198,12 @@ def _pruner(key: str, pruner: Pruner, epochs: int) -> pruners.BasePruner:
 def _build_pruner(key: str, name: str, epochs: int, options: dict[str, Any]) -> pruners.BasePruner:
     if name == "none":
         return _made(pruners.NopPruner, options)
+    # A quarter passes a sixteenth of the epochs, and a quarter of those a quarter: docs/decisions/0014.
+    halving = {"min_resource": max(1, epochs // 16), "reduction_factor": 4}
     if name == "asha":
-        # A quarter passes a sixteenth of the epochs, and a quarter of those a quarter: docs/decisions/0014.
-        defaults = {"min_resource": max(1, epochs // 16), "reduction_factor": 4}
-        return _made(pruners.SuccessiveHalvingPruner, defaults | options)
+        return _made(pruners.SuccessiveHalvingPruner, halving | options)
     if name == "promote":
-        defaults = {"min_resource": max(1, epochs // 16), "reduction_factor": 4}
-        return _made(Promote, defaults | options, epochs=epochs)
+        return _made(Promote, halving | options, epochs=epochs)
     if name == "hyperband":
         return _made(pruners.HyperbandPruner, {"min_resource": 1, "max_resource": epochs} | options)
     if name == "median":

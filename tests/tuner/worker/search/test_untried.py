@@ -20,6 +20,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from storage import leaderboard, progress
+from tuner.trial.outcome import OUTCOME_ATTRIBUTE
 from tuner.worker.search.comparing import Comparison
 from tuner.worker.search.optuna_trials import LiveTrial, live_trial
 from tuner.worker.search.sampling import make_sampler
@@ -36,14 +37,14 @@ Begin = Callable[[], LiveTrial]
 def beginning(make_spec) -> Callable[..., Begin]:
     """Makes a study in memory, and gives what begins its trials."""
 
-    def make(sampler: Any = "random") -> Begin:
+    def make(sampler: Any = "random", grid: Any = None) -> Begin:
         storage, spec, comparison = InMemoryStorage(), make_spec(sampler=sampler), Comparison()
         study = optuna.create_study(storage=storage, study_name="tried", direction="maximize")
         numbers: Iterator[int] = count()
 
         def begin() -> LiveTrial:
             trial_id = storage.create_new_trial(study._study_id)
-            sampler = make_sampler(spec, next(numbers), comparison=comparison)
+            sampler = make_sampler(spec, next(numbers), grid, comparison)
             return live_trial("tried", storage, trial_id, sampler, NopPruner())
 
         return begin
@@ -122,6 +123,22 @@ def test_a_space_without_hyperparameters_may_be_trained_as_often_as_the_spec_say
     trial = beginning()()
     trial.tell(TrialState.COMPLETE, [0.5], {})
     assert not trial.exhausted
+
+
+@pytest.mark.parametrize("sampler", ["random", "brute_force", "grid"])
+def test_what_is_paused_has_been_tried(beginning, sampler):
+    begin = beginning(sampler, {"colour": ["red", "green", "blue"], "size": [1, 2]} if sampler == "grid" else None)
+    trials, seen = [], set()
+    for left in reversed(range(6)):
+        trials.append(begin())
+        seen.add((ask(trials[-1], "colour", COLOURS), ask(trials[-1], "size", SIZES)))
+        assert not trials[-1].exhausted, "it has not come to anything"
+        trials[-1].remember(OUTCOME_ATTRIBUTE, "promoted" if left == 3 else "paused")
+        assert trials[-1].exhausted == (left == 0)
+    assert len(seen) == 6
+    trials[0].tell(TrialState.PRUNED, [], {})
+    trials[0].tell(TrialState.PRUNED, [], {})
+    assert trials[0].exhausted
 
 
 def test_a_study_ends_when_its_space_is_used_up(create_study, run_worker, make_spec, database):
