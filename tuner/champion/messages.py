@@ -180,10 +180,10 @@ class CompareOutputs(Message):
 
 
 class Compared(Message):
-    """The largest absolute difference."""
+    """The largest absolute difference of each output."""
 
     type: Literal["compared"] = "compared"
-    difference: float
+    differences: tuple[float, ...]
 
 
 class DecodeImages(Message):

@@ -138,8 +138,8 @@ class Exporter:
     def score(self, outputs: Sequence[Path]) -> Scored:
         return self._process.ask(ScoreOutputs(outputs=tuple(outputs)), Scored, _CALLED)
 
-    def compare(self, outputs: Sequence[Path]) -> float:
-        return self._process.ask(CompareOutputs(outputs=tuple(outputs)), Compared, _CALLED).difference
+    def compare(self, outputs: Sequence[Path]) -> tuple[float, ...]:
+        return self._process.ask(CompareOutputs(outputs=tuple(outputs)), Compared, _CALLED).differences
 
     def decode(self, files: Sequence[str], stem: Path) -> int:
         return self._process.ask(DecodeImages(files=tuple(files), stem=stem), Decoded, _CALLED).images

@@ -46,7 +46,7 @@ class WrittenExport:
             case ScoreOutputs():
                 return self._export.score(_opened(question.outputs))
             case CompareOutputs():
-                return Compared(difference=self._export.compare(_opened(question.outputs)))
+                return Compared(differences=self._export.compare(_opened(question.outputs)))
             case DecodeImages():
                 return Decoded(images=_decoded(question.files, question.stem))
 
@@ -128,11 +128,11 @@ class _Export:
             traceback.print_exc()
             return Scored(metrics={}, failed=named_reason(error))
 
-    def compare(self, outputs: Sequence[Any]) -> float:
-        """The largest difference between outputs and what the model gives for what training saw."""
-        from tuner.champion.model.metrics import largest_difference
+    def compare(self, outputs: Sequence[Any]) -> tuple[float, ...]:
+        """The largest difference of each output from what the model gives for what training saw."""
+        from tuner.champion.model.metrics import largest_differences
 
-        return largest_difference(self._loaded.model, self._loaded.inputs(self._request.evaluation_batch), outputs)
+        return largest_differences(self._loaded.model, self._loaded.inputs(self._request.evaluation_batch), outputs)
 
 
 def _written(drawn: Sequence[Any], workspace: Path) -> tuple[Path, ...]:

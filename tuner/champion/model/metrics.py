@@ -63,17 +63,18 @@ def with_own(evaluation: Iterable[Any], own: OwnArrays, data: PreparedData, form
         start = stop
 
 
-def largest_difference(model: keras.Model, inputs: Iterable[Any], outputs: Sequence[Any]) -> float:
-    """The largest absolute difference between a model's outputs and those that are given, (examples, ...) each."""
-    largest, start = 0.0, 0
+def largest_differences(model: keras.Model, inputs: Iterable[Any], outputs: Sequence[Any]) -> tuple[float, ...]:
+    """The largest absolute difference of each of a model's outputs from those that are given, (examples, ...) each."""
+    largest, start = [0.0] * len(outputs), 0
     for x in inputs:
         stop = start + len(keras.tree.flatten(x)[0])
         given = keras.tree.flatten(model.predict_on_batch(x))
-        for mine, kept in zip(given, outputs, strict=True):
+        for place, (mine, kept) in enumerate(zip(given, outputs, strict=True)):
             difference = np.abs(np.asarray(mine, np.float64) - np.asarray(kept[start:stop], np.float64))
-            largest = max(largest, float(difference.max(initial=0)))
+            # Not max, which may pass over what is no number.
+            largest[place] = float(np.maximum(largest[place], difference.max(initial=0)))
         start = stop
-    return largest
+    return tuple(largest)
 
 
 def compiled_metrics(

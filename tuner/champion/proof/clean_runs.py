@@ -204,26 +204,28 @@ def blocks(values: npt.NDArray[Any]) -> Any:
     return (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
 
 
-def largest(outputs: CleanOutputs, tensors: Sequence[str]) -> float:
+def largest(values: npt.NDArray[Any]) -> float:
     """The largest absolute value."""
-    arrays = [outputs.arrays[tensor] for tensor in tensors]
-    return max(float(np.abs(wide(block)).max(initial=0)) for each in arrays for block in blocks(each))
+    return max((float(np.abs(wide(block)).max(initial=0)) for block in blocks(values)), default=0.0)
 
 
-def difference(one: CleanOutputs, other: CleanOutputs, tensors: Sequence[str]) -> float:
-    """The largest absolute difference between two files' outputs of the same examples.
+def differences(one: CleanOutputs, other: CleanOutputs, tensors: Sequence[str]) -> tuple[float, ...]:
+    """The largest absolute difference of each tensor between two files' outputs of the same examples.
 
     Raises:
         ExportError: they are not of the same shape.
     """
-    found = 0.0
     for tensor in tensors:
-        mine, theirs = one.arrays[tensor], other.arrays[tensor]
-        if mine.shape != theirs.shape:
-            raise ExportError(f"{tensor} is of shape {mine.shape} in one file and {theirs.shape} in another")
-        for some, others in zip(blocks(mine), blocks(theirs), strict=True):
-            found = max(found, float(np.abs(wide(some) - wide(others)).max(initial=0)))
-    return found
+        mine, theirs = one.arrays[tensor].shape, other.arrays[tensor].shape
+        if mine != theirs:
+            raise ExportError(f"{tensor} is of shape {mine} in one file and {theirs} in another")
+    return tuple(furthest(one.arrays[tensor], other.arrays[tensor]) for tensor in tensors)
+
+
+def furthest(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """The largest absolute difference of two arrays of one shape."""
+    pairs = zip(blocks(one), blocks(other), strict=True)
+    return max((float(np.abs(wide(a) - wide(b)).max(initial=0)) for a, b in pairs), default=0.0)
 
 
 def wide(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

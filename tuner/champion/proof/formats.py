@@ -18,7 +18,7 @@ from tuner.champion.proof.clean_runs import (
     CleanOutputs,
     CleanRun,
     NotRun,
-    difference,
+    differences,
     largest,
     run_clean,
     serving,
@@ -163,14 +163,11 @@ class FormatProof:
         if isinstance(outputs, NotRun):
             return self._removed(file, f"its runtime cannot run it: {outputs.reason}")
         try:
-            furthest = difference(self.proof.saved_model, outputs, self._compared)
+            found = differences(self.proof.saved_model, outputs, self._compared)
         except ExportError as error:
             return self._removed(file, str(error))
-        allowed = self._allowed()
-        if not (file.quantised or furthest <= allowed):
-            return self._removed(
-                file, f"its outputs differ from the SavedModel's by {furthest:.3g} (at most {allowed:.3g} is rounding)"
-            )
+        if not file.quantised and (reason := self._other_than_rounding(found)):
+            return self._removed(file, reason)
         value = self.exported.score(outputs).value
         near = value is not None and self._is_near(value, outputs.examples)
         if value is not None and not (file.quantised or near):
@@ -185,17 +182,24 @@ class FormatProof:
             value=value,
             verified=near,
             cost=self._cost(value) if file.quantised else None,
-            max_difference=furthest,
+            max_difference=max(found),
             latency_ms=outputs.timing.latency_ms,
             per_second=outputs.timing.per_second,
         )
 
-    def _allowed(self) -> float:
+    def _other_than_rounding(self, found: Sequence[float]) -> str | None:
+        for tensor, each in zip(self._compared, found, strict=True):
+            allowed = self._allowed(tensor)
+            if not each <= allowed:
+                return f"its outputs differ from the SavedModel's by {each:.3g} (at most {allowed:.3g} is rounding)"
+        return None
+
+    def _allowed(self, tensor: str) -> float:
         proven = self.proof.saved_model
-        most = _MAX_DIFFERENCE * max(1.0, largest(proven, self._compared))
+        most = _MAX_DIFFERENCE * max(1.0, largest(proven.arrays[tensor]))
         if isinstance(self.exported.written.input, ImageInput):
             return most
-        return min(most, _COMPUTATIONS * self.exported.rounding(proven, self._compared))
+        return min(most, _COMPUTATIONS * self.exported.rounding(proven, tensor))
 
     def _removed(self, file: ConvertedFile, reason: str) -> FormatReport:
         assert file.file is not None

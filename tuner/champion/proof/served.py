@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tuner.champion.clean.keras_file import configuration
 from tuner.champion.messages import Written
 from tuner.champion.model.tensors import LABEL, PIXELS, PROBABILITIES, SERVING
-from tuner.champion.proof.clean_runs import CleanOutputs, blocks, kept_as, wide
+from tuner.champion.proof.clean_runs import CleanOutputs, blocks, furthest, kept_as, largest, wide
+from tuner.champion.records.arithmetic import allowed_of_meaning
 from tuner.champion.records.champion_json import ImageInput
 from tuner.data.prepared import TargetFacts
 from tuner.errors import ExportError
@@ -39,15 +40,12 @@ def everything_served(written: Written) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys((*raw, *served)))
 
 
-def check_served(
-    written: Written, targets: Sequence[TargetFacts], outputs: CleanOutputs, allowed: float, loss: str | None
-) -> None:
+def check_served(written: Written, targets: Sequence[TargetFacts], outputs: CleanOutputs, loss: str | None) -> None:
     """Holds a SavedModel's outputs to each other, to what is recorded of them, and to the classes of the data.
 
     Args:
         targets: of the data.
         outputs: of ``everything_served``.
-        allowed: how far two computations of the same number may be apart.
         loss: Keras's, with which the model was trained; None for another one.
 
     Raises:
@@ -56,14 +54,14 @@ def check_served(
     _check_names(written, targets)
     _check_described(written, outputs)
     if isinstance(written.input, ImageInput):
-        _check_pixels(written, outputs, allowed)
+        _check_pixels(written, outputs)
     if written.outputs[0].tensor != PROBABILITIES:
         return
     probabilities = outputs.arrays[PROBABILITIES]
     exclusive = written.learned[0].task == "classification"
     _check_probabilities(probabilities)
     if written.raw_signature != SERVING:
-        _check_raw(probabilities, outputs.arrays[written.raw_tensors[0]], exclusive, allowed, loss)
+        _check_raw(probabilities, outputs.arrays[written.raw_tensors[0]], exclusive, loss)
     if LABEL in outputs.arrays:
         _check_labels(written.learned[0].class_names, outputs, "")
         if isinstance(written.input, ImageInput):
@@ -90,17 +88,17 @@ def _check_described(written: Written, outputs: CleanOutputs) -> None:
             )
 
 
-def _check_pixels(written: Written, outputs: CleanOutputs, allowed: float) -> None:
+def _check_pixels(written: Written, outputs: CleanOutputs) -> None:
     for each in written.outputs:
         if each.dtype == "string":
             continue
         by_files, by_pixels = outputs.arrays[each.tensor], outputs.arrays[kept_as(PIXELS, each.tensor)]
         if by_files.shape != by_pixels.shape:
             raise _contradiction(f"the signature {PIXELS} gives {each.tensor} of the shape {by_pixels.shape}")
-        furthest = _furthest(by_files, by_pixels)
-        if not furthest <= allowed:
+        found, allowed = furthest(by_files, by_pixels), written.arithmetic.allowed_alike(largest(by_files))
+        if not found <= allowed:
             raise _contradiction(
-                f"the signature {PIXELS} gives {each.tensor} that differs by {furthest:.3g} from what {SERVING} gives "
+                f"the signature {PIXELS} gives {each.tensor} that differs by {found:.3g} from what {SERVING} gives "
                 f"for the same images (at most {allowed:.3g} is rounding)"
             )
 
@@ -115,7 +113,7 @@ def _check_probabilities(values: _Numbers) -> None:
         )
 
 
-def _check_raw(probabilities: _Numbers, raw: _Numbers, exclusive: bool, allowed: float, loss: str | None) -> None:
+def _check_raw(probabilities: _Numbers, raw: _Numbers, exclusive: bool, loss: str | None) -> None:
     """The probabilities are what the outputs mean: logits, or the probability of the second of two classes."""
     is_second = exclusive and raw.shape[1] == 1
     meanings = [_sigmoid] if is_second or not exclusive or loss in _ELEMENTWISE else [_softmax]
@@ -124,23 +122,24 @@ def _check_raw(probabilities: _Numbers, raw: _Numbers, exclusive: bool, allowed:
     if is_second:
         low, high = float(raw.min(initial=0)), float(raw.max(initial=0))
         meanings += [_itself] if low >= 0 and high <= 1 else []
-    furthest = min(_furthest_of(meaning, probabilities, raw, is_second) for meaning in meanings)
-    if not furthest <= allowed:
+    found = min(_furthest_of(meaning, probabilities, raw, is_second) for meaning in meanings)
+    allowed = allowed_of_meaning(largest(raw))
+    if not found <= allowed:
         raise _contradiction(
-            f"its probabilities differ by {furthest:.3g} from what its outputs mean (at most {allowed:.3g} is rounding)"
+            f"its probabilities differ by {found:.3g} from what its outputs mean (at most {allowed:.3g} is rounding)"
         )
 
 
 def _furthest_of(meaning: Meaning, probabilities: _Numbers, raw: _Numbers, is_second: bool) -> float:
-    furthest = 0.0
+    found = 0.0
     for given, outputs in zip(blocks(probabilities), blocks(raw), strict=True):
         meant = meaning(wide(outputs))
         if is_second:
             meant = np.concatenate([1 - meant, meant], axis=1)
         if meant.shape != given.shape:
             return np.inf
-        furthest = max(furthest, float(np.abs(wide(given) - meant).max(initial=0)))
-    return furthest
+        found = max(found, float(np.abs(wide(given) - meant).max(initial=0)))
+    return found
 
 
 def _check_labels(names: Sequence[str], outputs: CleanOutputs, signature: str) -> None:
@@ -152,11 +151,6 @@ def _check_labels(names: Sequence[str], outputs: CleanOutputs, signature: str) -
         if len(wrong):
             said, meant = given.reshape(-1)[wrong[0]], expected[int(np.argmax(each[wrong[0]]))]
             raise _contradiction(f"its {LABEL} is {_word(said)!r} where {_word(meant)!r} is the most probable class")
-
-
-def _furthest(one: _Numbers, other: _Numbers) -> float:
-    pairs = zip(blocks(one), blocks(other), strict=True)
-    return max((float(np.abs(wide(a) - wide(b)).max(initial=0)) for a, b in pairs), default=0.0)
 
 
 def _softmax(values: _Numbers) -> _Numbers:

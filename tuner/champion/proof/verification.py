@@ -16,7 +16,7 @@ from tuner.champion.proof.clean_runs import (
     CleanRun,
     NotRun,
     Structure,
-    difference,
+    differences,
     largest,
     run_clean,
     serving,
@@ -46,8 +46,8 @@ class Scorer(Protocol):
     def score(self, outputs: list[Path]) -> Scored:
         """The model's own metrics on its outputs, .npy files."""
 
-    def compare(self, outputs: list[Path]) -> float:
-        """The largest difference between those outputs and what ``model.keras`` gives."""
+    def compare(self, outputs: list[Path]) -> tuple[float, ...]:
+        """The largest difference of each of those outputs from what ``model.keras`` gives."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,9 @@ class Exported:
         labels = np.load(self.data.folder / f"{target_stem(self.request.split, 0)}.npy")
         return Confusion.counted(learned.class_names, outputs.arrays[tensor], classes_of(learned, labels))
 
-    def rounding(self, outputs: CleanOutputs, tensors: Sequence[str]) -> float:
-        """How far another computation of these outputs may be from them, absolute."""
-        return self.written.arithmetic.allowed(outputs.device, largest(outputs, tensors))
+    def rounding(self, outputs: CleanOutputs, tensor: str) -> float:
+        """How far another computation of this output may be from it, absolute."""
+        return self.written.arithmetic.allowed(outputs.device, largest(outputs.arrays[tensor]))
 
     @property
     def tolerance(self) -> float:
@@ -151,8 +151,7 @@ def verify(exported: Exported, built: Path, workspace: Path, log: Path) -> Proof
     found = run_clean(runs, request.evaluation_batch, (), workspace, log)
     saved_model, keras = (_ran(found[name]) for name in (SAVED_MODEL, KERAS_MODEL))
     assert saved_model is not None
-    allowed = exported.rounding(saved_model, written.raw_tensors)
-    check_served(written, exported.data.targets, saved_model, allowed, loss_of(request.checkpoint))
+    check_served(written, exported.data.targets, saved_model, loss_of(request.checkpoint))
     furthest = _furthest(exported, saved_model, keras, examples)
     score = exported.score(saved_model)
     if score.value is not None and not abs(score.value - request.value) <= exported.tolerance:
@@ -217,15 +216,16 @@ def _furthest(
     if keras is None:
         found = exported.scorer.compare([saved_model.files[tensor] for tensor in tensors])
     else:
-        found = difference(saved_model, keras, tensors)
-    allowed = exported.rounding(saved_model, tensors)
-    if not found <= allowed:
-        raise ExportError(
-            f"the exported SavedModel and {KERAS_MODEL} disagree by {found:.3g} on "
-            f"{examples.source} (at most {allowed:.3g} is rounding); nothing was exported. "
-            "A model that draws random numbers when it is called cannot be proven"
-        )
-    return found
+        found = differences(saved_model, keras, tensors)
+    for tensor, each in zip(tensors, found, strict=True):
+        allowed = exported.rounding(saved_model, tensor)
+        if not each <= allowed:
+            raise ExportError(
+                f"the exported SavedModel and {KERAS_MODEL} disagree by {each:.3g} in {tensor} on "
+                f"{examples.source} (at most {allowed:.3g} is rounding); nothing was exported. "
+                "A model that draws random numbers when it is called cannot be proven"
+            )
+    return max(found)
 
 
 def _mismatch(request: ExportRequest, value: float, count: int, examples: RawExamples) -> ExportError:
