@@ -62,6 +62,11 @@ class Champion:
     created_at: datetime
     kept: KeptExport | None
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether the exported model reproduced the value."""
+        return self.verification.get("verified") is True
+
 
 @retried
 def register(

@@ -1,7 +1,7 @@
 """Puts a finished export in its place: all of it or nothing, whatever dies on the way.
 
 An earlier export makes room for a new one. It is known by its record, and only what that lists, with the same SHA-256,
-is ever removed: a folder with anything else in it is refused.
+and the record itself as it was written are ever removed: a folder with anything else in it is refused.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from storage.files import sha256_of
 from storage.held_folders import HeldFolder, hold, sweep
-from tuner.champion.records.champion_json import NEEDED, RECORD, files_under, is_inside
+from tuner.champion.records.champion_json import NEEDED, RECORD, files_under, is_inside, is_unchanged, raised
 from tuner.data.bad_files import printable
 from tuner.errors import ExportError
 
@@ -49,7 +50,7 @@ def staging(to: Path) -> Iterator[Path]:
     """
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
-        _end_what_was_broken_off(to)
+        _bring_back(to)
         with HeldFolder(lambda: _beside(to)) as temporary:
             yield Path(temporary)
     except OSError as error:
@@ -71,6 +72,10 @@ def put_in_place(built: Path, to: Path) -> None:
         with _put_aside(to) as aside:
             os.replace(built, to)
         _remove_export(aside)
+    for superseded in _put_aside_before(to):
+        with _held(superseded) as is_ours:
+            if is_ours:
+                _remove_export(superseded)
     _fsync(to.parent)
 
 
@@ -78,8 +83,7 @@ def put_in_place(built: Path, to: Path) -> None:
 def _put_aside(to: Path) -> Iterator[Path]:
     """An earlier export under another name; back again if the block fails."""
     aside = _beside(to, _REPLACED)
-    held = hold(to)
-    try:
+    with _held(to):
         os.replace(to, aside)
         try:
             # Whatever appeared since the last look has moved with the folder, and nothing finds its way here any more.
@@ -89,6 +93,14 @@ def _put_aside(to: Path) -> Iterator[Path]:
         except BaseException:
             os.replace(aside, to)
             raise
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[bool]:
+    """Holds a folder; whether nobody else has it."""
+    held = hold(folder)
+    try:
+        yield held is not None
     finally:
         if held is not None:
             os.close(held)
@@ -108,10 +120,10 @@ def _check_replaceable(folder: Path, called: Path) -> None:
     Args:
         called: where the user has the folder.
     """
-    listed = _listed(folder)
-    if listed is None:
+    record = _record(folder)
+    if record is None:
         raise ExportError(f"{called} is not empty and not an export (no {RECORD} of one): name another folder")
-    others = [name for name in _names_in(folder) if not _is_as_exported(folder, name, listed)]
+    others = [name for name in _names_in(folder) if not _is_as_exported(folder, name, record)]
     if others:
         more = f", and so {'are' if len(others) > 2 else 'is'} {len(others) - 1} more" if len(others) > 1 else ""
         raise ExportError(
@@ -120,8 +132,8 @@ def _check_replaceable(folder: Path, called: Path) -> None:
         )
 
 
-def _listed(folder: Path) -> Mapping[str, str] | None:
-    """The files that the record in a folder lists, whichever version wrote it; None if it is no export's record."""
+def _record(folder: Path) -> Mapping[str, Any] | None:
+    """The record in a folder, whichever version wrote it; None if it is no export's record."""
     try:
         record = json.loads((folder / RECORD).read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
@@ -133,59 +145,69 @@ def _listed(folder: Path) -> Mapping[str, str] | None:
         or not files.keys() >= {*NEEDED}
     ):
         return None
-    return files
+    return record
 
 
-def _is_as_exported(folder: Path, name: str, listed: Mapping[str, str]) -> bool:
+def _is_as_exported(folder: Path, name: str, record: Mapping[str, Any]) -> bool:
     path = folder / name
     if path.is_symlink() or not path.is_file():
         return False
-    return name == RECORD or (name in listed and is_inside(name) and sha256_of(path) == listed[name])
+    if name == RECORD:
+        return is_unchanged(record)
+    listed = record["files"]
+    return name in listed and is_inside(name) and bool(sha256_of(path) == listed[name])
 
 
 def _names_in(folder: Path) -> Iterator[str]:
     """Everything in a folder but folders, by relative POSIX path. A folder without anything in it is no loss."""
-    for parent, folders, files in os.walk(folder, onerror=_raise):
+    for parent, folders, files in os.walk(folder, onerror=raised):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for name in sorted([*files, *links]):
             yield Path(parent, name).relative_to(folder).as_posix()
 
 
-def _raise(error: OSError) -> None:
-    raise error
-
-
 def _remove_export(folder: Path) -> None:
     """Removes the files of an export and the folders that this leaves empty; anything else stays."""
     with contextlib.suppress(OSError):
-        listed = _listed(folder) or {}
+        record = _record(folder)
+        if record is None:
+            return
         for name in [*_names_in(folder)]:
-            if name != RECORD and _is_as_exported(folder, name, listed):
+            if name != RECORD and _is_as_exported(folder, name, record):
                 (folder / name).unlink()
         # Last, since it says what the others are.
-        if [*_names_in(folder)] == [RECORD]:
+        if [*_names_in(folder)] == [RECORD] and _is_as_exported(folder, RECORD, record):
             (folder / RECORD).unlink()
         for parent, _, _ in os.walk(folder, topdown=False):
             with contextlib.suppress(OSError):
                 Path(parent).rmdir()
 
 
-def _end_what_was_broken_off(to: Path) -> None:
+def _bring_back(to: Path) -> None:
     """Sees to what a process that was killed has left beside ``to``.
 
-    An export that it had put aside comes back, unless its successor is there.
+    An export that it had put aside comes back, unless something else is there by now. It is removed only once a
+    successor is in place: until then it may be the only one.
     """
+    aside = _put_aside_before(to)
+    sweep(folder for folder in _left_beside(to) if folder not in aside)
+    for folder in aside:
+        with _held(folder) as is_ours:
+            if is_ours and (not to.exists() or (to.is_dir() and not any(to.iterdir()))):
+                os.replace(folder, to)
+
+
+def _put_aside_before(to: Path) -> list[Path]:
+    """Earlier exports that made room for another one, by their names or, of an earlier version, by their records."""
+    return [each for each in _left_beside(to) if each.suffix == f".{_REPLACED}" or os.access(each / RECORD, os.F_OK)]
+
+
+def _left_beside(to: Path) -> list[Path]:
     ours = re.compile(rf"\.{re.escape(to.name)}\.[0-9a-f]{{32}}(\.{_REPLACED})?")
-    found = {each: ours.fullmatch(each.name) for each in to.parent.iterdir()}
-    sweep(folder for folder, match in found.items() if match and match[1] is None)
-    for folder in [folder for folder, match in found.items() if match and match[1]]:
-        if (held := hold(folder)) is None:
-            continue
-        if to.exists():
-            _remove_export(folder)
-        else:
-            os.replace(folder, to)
-        os.close(held)
+    # A folder may take files whose names it does not tell.
+    with contextlib.suppress(PermissionError):
+        return [each for each in to.parent.iterdir() if ours.fullmatch(each.name)]
+    return []
 
 
 def _fsync(path: Path) -> None:
@@ -201,4 +223,4 @@ def _beside(to: Path, *what: str) -> Path:
 
 
 def _unwritable(to: Path, error: OSError) -> ExportError:
-    return ExportError(f"cannot export to {to}: {error.strerror}; free space there or name another folder")
+    return ExportError(f"cannot export to {to}: {error.strerror or error}; free space there or name another folder")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import signal
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tuner.champion.placement import check_destination, put_in_place, staging
-from tuner.champion.records.champion_json import hash_files
+from tuner.champion.records.champion_json import content_of, hash_files
 from tuner.errors import ExportError
 
 
@@ -19,7 +21,8 @@ def _built(folder: Path, content: str) -> Path:
     (built / "model.keras").write_text("a model")
     (built / "saved_model" / "saved_model.pb").write_text(content)
     record = {"format": 2, "study": "digits", "trial": 3, "files": hash_files(built)}
-    (built / "champion.json").write_text(json.dumps(record))
+    checksum = hashlib.sha256(content_of(record)).hexdigest()
+    (built / "champion.json").write_text(json.dumps(record | {"checksum": checksum}, indent=2))
     return built
 
 
@@ -75,7 +78,13 @@ def _replaced_by_a_folder(to: Path) -> str:
     return "thesis.tex"
 
 
-@pytest.mark.parametrize("changed", [_added, _edited, _linked, _exchanged, _replaced_by_a_folder])
+def _annotated(to: Path) -> str:
+    record = json.loads((to / "champion.json").read_text())
+    (to / "champion.json").write_text(json.dumps(record | {"notes": "the one for the customer"}))
+    return "champion.json"
+
+
+@pytest.mark.parametrize("changed", [_added, _edited, _linked, _exchanged, _replaced_by_a_folder, _annotated])
 def test_what_an_export_does_not_list_is_never_lost(tmp_path: Path, changed) -> None:
     to = tmp_path / "digits"
     _place(to, "old")
@@ -122,17 +131,66 @@ def _die_while_putting_in_place(to: Path, where: str) -> None:
         put_in_place(built, to)
 
 
-@pytest.mark.parametrize(("where", "content"), [("before", "old"), ("after", "new")])
-def test_the_next_export_ends_what_a_killed_one_broke_off(tmp_path: Path, where: str, content: str) -> None:
-    to = tmp_path / "digits"
-    _place(to, "old")
+def _broken_off(to: Path, where: str) -> None:
     process = get_context("fork").Process(target=_die_while_putting_in_place, args=(to, where))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("where", "content"), [("before", "old"), ("after", "new")])
+def test_the_next_export_ends_what_a_killed_one_broke_off(tmp_path: Path, where: str, content: str) -> None:
+    to = tmp_path / "digits"
+    _place(to, "old")
+    _broken_off(to, where)
     with staging(to):
         assert (to / "saved_model" / "saved_model.pb").read_text() == content
+    _place(to, "newest")
     assert [path.name for path in tmp_path.iterdir()] == ["digits"]
+    assert (to / "saved_model" / "saved_model.pb").read_text() == "newest"
+
+
+def _as_an_older_version_put_it_aside(to: Path) -> None:
+    to.rename(to.with_name(f".{to.name}.{'0' * 32}"))
+
+
+@pytest.mark.parametrize("put_aside", [lambda to: _broken_off(to, "before"), _as_an_older_version_put_it_aside])
+def test_the_only_copy_of_an_export_is_never_swept(tmp_path: Path, put_aside) -> None:
+    to = tmp_path / "digits"
+    _place(to, "old")
+    put_aside(to)
+    # By a user who found nothing there.
+    to.mkdir()
+    with pytest.raises(RuntimeError), staging(to):
+        raise RuntimeError
+    assert (to / "saved_model" / "saved_model.pb").read_text() == "old"
+    put_aside(to)
+    to.mkdir()
+    (to / "thesis.tex").write_text("precious")
+    with staging(to):
+        pass
+    (aside,) = (each for each in tmp_path.iterdir() if each != to)
+    assert (aside / "saved_model" / "saved_model.pb").read_text() == "old"
+    assert (to / "thesis.tex").read_text() == "precious"
+
+
+def test_a_folder_that_does_not_tell_its_names_can_have_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As for anybody but root in a folder of the mode 0300.
+    def refused(self: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", refused)
+        _place(tmp_path / "digits", "new")
+    assert (tmp_path / "digits" / "champion.json").exists()
+
+
+def test_an_error_without_words_is_told_by_its_own(tmp_path: Path) -> None:
+    to = tmp_path / "digits"
+    with pytest.raises(ExportError, match="cannot export to .*: it ended; free space"), staging(to):
+        raise OSError("it ended")
 
 
 def test_an_export_that_is_under_way_is_left_alone(tmp_path: Path) -> None:

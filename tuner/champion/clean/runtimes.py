@@ -53,7 +53,8 @@ class _SavedModel:
 
     def __call__(self, columns: dict[str, Any]) -> Outputs:
         given = {tensor: self._tensor(tensor, values) for tensor, values in columns.items()}
-        found = {signature: self._outputs(signature, given, columns) for signature, _ in self._keep}
+        signatures = dict.fromkeys(signature for signature, _ in self._keep)
+        found = {signature: self._outputs(signature, given, columns) for signature in signatures}
         return [found[signature][tensor] for signature, tensor in self._keep]
 
     def served(self, columns: dict[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,8 @@ KERAS_MODEL = "model.keras"
 SAVED_MODEL = "saved_model"
 _FORMAT = 2
 NEEDED = (KERAS_MODEL, f"{SAVED_MODEL}/saved_model.pb")
+# Of the rest of the record.
+_COMPUTED = ("checksum", "signature")
 _DISTRUST = (
     "it is not as `tuner export` wrote it; export the model again, or fetch it again from where it is registered"
 )
@@ -173,6 +176,8 @@ class Champion(_Record):
         ensemble: of which trials it is an average; None for a single one. ``params`` are then the heaviest one's.
         single_because: why it is no average; None where none was asked for, or it is one.
         retraining: how the trial did when it was trained again.
+        checksum: SHA-256 of what else is in the record, by which a change of it is noticed before another export takes
+            its place; None in exports of an earlier version.
         signature: by which the study's database knows that it has proven this export; None without one.
     """
 
@@ -201,6 +206,7 @@ class Champion(_Record):
     ensemble: Ensemble | None = None
     single_because: str | None = None
     retraining: Retraining | None = None
+    checksum: str | None = None
     signature: str | None = None
 
 
@@ -226,11 +232,13 @@ def is_inside(name: str) -> bool:
 
 
 def write_record(champion: Champion, folder: Path) -> None:
-    """Writes champion.json under a temporary name and renames it.
+    """Writes champion.json, with its checksum, under a temporary name and renames it.
 
     Raises:
         OSError: the disk is full, for example.
     """
+    content = content_of(json.loads(champion.model_dump_json()))
+    champion = champion.model_copy(update={"checksum": hashlib.sha256(content).hexdigest()})
     temporary = folder / f".{RECORD}.writing"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(champion.model_dump_json(indent=2) + "\n")
@@ -239,8 +247,28 @@ def write_record(champion: Champion, folder: Path) -> None:
     os.replace(temporary, folder / RECORD)
 
 
+def content_of(written: Mapping[str, Any]) -> bytes:
+    """What a record says, as its file has it, but for what is computed from that: to be signed, or hashed."""
+    said = {name: value for name, value in written.items() if name not in _COMPUTED}
+    return json.dumps(said, sort_keys=True).encode()
+
+
+def is_unchanged(written: Mapping[str, Any]) -> bool:
+    """Whether a record says what it said when it was written. Those of earlier versions cannot tell."""
+    checksum = written.get("checksum")
+    return checksum is None or checksum == hashlib.sha256(content_of(written)).hexdigest()
+
+
 def read_champion(folder: Path) -> Champion:
+    """``read_as_written``, for the record alone."""
+    return read_as_written(folder)[0]
+
+
+def read_as_written(folder: Path) -> tuple[Champion, Mapping[str, Any]]:
     """Reads an export and checks that its files are those that were exported: all of them and no others.
+
+    Returns:
+        Its record, and the record's JSON as its file has it, whichever version wrote it.
 
     Raises:
         PredictError: it is not an export, or it is damaged: which file, and what to do.
@@ -253,13 +281,14 @@ def read_champion(folder: Path) -> Champion:
     except (OSError, UnicodeDecodeError) as error:
         raise PredictError(f"{folder / RECORD} cannot be read: {error}") from None
     try:
-        champion = Champion.model_validate(_current(json.loads(text), folder / RECORD))
+        written = json.loads(text)
+        champion = Champion.model_validate(_current(written, folder / RECORD))
     except ValidationError as error:
         raise PredictError(f"{folder / RECORD} is damaged: {_first(error)}; export again") from None
     except ValueError as error:
         raise PredictError(f"{folder / RECORD} is damaged: {error}; export again") from None
     _check_files(champion, folder)
-    return champion
+    return champion, written
 
 
 def _current(record: Any, file: Path) -> Any:
@@ -311,7 +340,7 @@ def _check_files(champion: Champion, folder: Path) -> None:
 
 def _refuse_links(folder: Path) -> None:
     """What a link leads to can change at any time; what is no regular file, such as a pipe, has no content to hash."""
-    for parent, folders, files in os.walk(folder, onerror=_raise):
+    for parent, folders, files in os.walk(folder, onerror=raised):
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink():
                 raise PredictError(
@@ -322,7 +351,8 @@ def _refuse_links(folder: Path) -> None:
                 raise PredictError(f"{_shown(path)} is neither a file nor a folder; remove it")
 
 
-def _raise(error: OSError) -> None:
+def raised(error: OSError) -> None:
+    """For ``os.walk``, which else passes over what it cannot read."""
     raise error
 
 

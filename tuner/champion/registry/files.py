@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from storage import champions
 from storage.artifacts import StudyArtifacts
@@ -15,7 +16,7 @@ from storage.champions import KeptExport
 from storage.errors import MissingArtifact
 from storage.files import sha256_of
 from tuner.champion.placement import check_destination, put_in_place, staging
-from tuner.champion.records.champion_json import RECORD, Champion, is_inside, read_champion
+from tuner.champion.records.champion_json import RECORD, Champion, is_inside, read_as_written
 from tuner.errors import RegistryError
 from tuner.study.open_study import OpenStudy
 
@@ -77,11 +78,21 @@ def digest_of(files: dict[str, str]) -> str:
 
 
 def fetch_export(artifacts: StudyArtifacts, kept: KeptExport, called: str, to: Path) -> Champion:
+    """``fetch_as_written``, for the record alone."""
+    return fetch_as_written(artifacts, kept, called, to)[0]
+
+
+def fetch_as_written(
+    artifacts: StudyArtifacts, kept: KeptExport, called: str, to: Path
+) -> tuple[Champion, Mapping[str, Any]]:
     """Writes a kept export to a folder, every file checked, all of it or nothing.
 
     Args:
         called: the champion, in words.
         to: the folder to make; an earlier export there is replaced in one step.
+
+    Returns:
+        Its record, as ``read_as_written`` gives it.
 
     Raises:
         RegistryError: a file is missing or is not what was registered, or what was registered is no export.
@@ -98,9 +109,9 @@ def fetch_export(artifacts: StudyArtifacts, kept: KeptExport, called: str, to: P
         built.mkdir()
         for name, sha256 in kept.files.items():
             _fetch(artifacts, name, sha256, called, built)
-        champion = read_champion(built)
+        read = read_as_written(built)
         put_in_place(built, to)
-    return champion
+    return read
 
 
 def _fetch(artifacts: StudyArtifacts, name: str, sha256: str, called: str, built: Path) -> None:

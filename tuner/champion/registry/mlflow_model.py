@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ def parameters(champion: Champion) -> dict[str, str]:
 def metrics(champion: Champion) -> dict[str, float]:
     """The best epoch's metrics, and the champion's own with their intervals, as ``champion.…``."""
     told = {_key(name): value for name, value in champion.metrics.items()}
-    told["champion.value"] = champion.value
+    if not math.isnan(champion.value):
+        told["champion.value"] = champion.value
     if champion.verification.value is not None:
         told["champion.verified_value"] = champion.verification.value
     for split, score in _scores(champion):

@@ -48,7 +48,7 @@ class Registration:
     Attributes:
         study, version: of the champion.
         digest: of its files: by it MLflow's version is recognised.
-        fetch: writes the export to a folder, every file checked.
+        fetch: writes the export to a folder, every file checked, and gives what is believed of its record.
         model: the registered model's name.
         alias: to point to it; None for none.
     """

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import aliases, champions, leaderboard, studies
+from storage import aliases, champions, studies
 from storage.aliases import AliasChange, Named
 from storage.artifacts import StudyArtifacts
 from storage.champions import Champion, KeptExport
@@ -240,16 +240,17 @@ def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredCham
     one, whatever it says of itself, is registered as not verified, with the value that the study has of its trial.
 
     Raises:
-        RegistryError: it is not of this database's study of that name.
+        RegistryError: it is not of this database's study of that name, or the study has no value of its trial.
         PredictError: it is not an export, or it is damaged.
         StorageError: there is no such study, or the database or the artifacts cannot be reached.
     """
-    from tuner.champion.records.champion_json import read_champion
+    from tuner.champion.records.champion_json import read_as_written
+    from tuner.champion.registry.belief import unproven
     from tuner.champion.registry.files import digest_of, files_of, register_export
     from tuner.champion.registry.signature import is_signed
 
     folder = Path(folder).resolve()
-    exported = read_champion(folder)
+    exported, written = read_as_written(folder)
     with open_storage(storage) as database:
         study = OpenStudy.load(database, exported.study)
         if study.record.fingerprint != exported.data_fingerprint:
@@ -259,20 +260,9 @@ def add_export(folder: Path | str, *, storage: Storage = None) -> RegisteredCham
         version = there.get(digest)
         if version is None:
             key = champions.known_export_key(database, study.id)
-            known = exported if is_signed(exported, key) else _unproven(study, exported)
+            known = exported if is_signed(written, key) else unproven(study, exported)
             version = register_export(study, folder, known)
         return _view(_find(database, f"{exported.study}@{version}"))
-
-
-def _unproven(study: OpenStudy, exported: ChampionRecord) -> ChampionRecord:
-    """What may be believed of a record that anybody may have written."""
-    from tuner.champion.choosing.candidates import own_score
-
-    summary = leaderboard.trial(study.database, study.name, exported.trial).summary
-    value = None if summary.value is None else own_score(summary, study.record.objectives[0]["metric"])
-    reason = "its record is not signed by an export of this study: export the trial again to have it verified"
-    verification = exported.verification.model_copy(update={"verified": False, "reason": reason, "value": None})
-    return exported.model_copy(update={"verification": verification, "value": value})
 
 
 def register_in_mlflow(
@@ -301,23 +291,31 @@ def register_in_mlflow(
             its files is missing or damaged.
         StorageError: there is no such champion, or the artifacts cannot be reached.
     """
-    from tuner.champion.registry.files import fetch_export
+    from tuner.champion.registry.belief import as_registered
+    from tuner.champion.registry.files import fetch_as_written
     from tuner.champion.registry.mlflow_registry import Registration, register_in_mlflow
     from tuner.champion.registry.mlflow_server import server_at
+    from tuner.champion.registry.signature import is_signed
 
     server = server_at(uri)
     with open_storage(storage) as database:
         found = _find(database, reference)
         opened = OpenStudy.load(database, found.study)
+        key = champions.known_export_key(database, opened.id)
     study, champion = found.study, found.champion
     called = f"champion {study}@{champion.version}"
     _check_verified(champion, called, unverified)
     kept = _kept(champion, called)
+
+    def fetch(folder: Path) -> ChampionRecord:
+        record, written = fetch_as_written(opened.artifacts, kept, called, folder)
+        return as_registered(record, champion, is_signed(written, key))
+
     wanted = Registration(
         study=study,
         version=champion.version,
         digest=kept.digest,
-        fetch=lambda folder: fetch_export(opened.artifacts, kept, called, folder),
+        fetch=fetch,
         model=study if name is None else name,
         alias=alias,
     )
@@ -350,7 +348,7 @@ def _view(named: Named) -> RegisteredChampion:
         trial=champion.number,
         metric=champion.verification.get("metric"),
         value=champion.value,
-        verified=_is_verified(champion.verification),
+        verified=champion.is_verified,
         aliases=named.aliases,
         created_at=champion.created_at,
         size=champion.kept.size if champion.kept else None,
@@ -359,12 +357,8 @@ def _view(named: Named) -> RegisteredChampion:
     )
 
 
-def _is_verified(verification: dict[str, object]) -> bool:
-    return verification.get("verified") is True
-
-
 def _check_verified(champion: Champion, called: str, unverified: bool) -> None:
-    if _is_verified(champion.verification) or unverified:
+    if champion.is_verified or unverified:
         return
     reason = champion.verification.get("reason") or "its value was not reproduced"
     raise RegistryError(f"{called} is not verified: {reason}; accept it anyway with `unverified` (--unverified)")
