@@ -192,7 +192,7 @@ class Disruptor:
             self._until(lambda: self._said_of_the_store(begin), "a worker says that the artifacts cannot be written")
             threading.Event().wait(disk.seconds)
         finally:
-            folder.unlink()
+            folder.unlink(missing_ok=True)
             away.rename(folder)
         self.diary.full_disks.append(Away("full", begin, time.time()))
         self._say("the artifacts can be written again")

@@ -93,9 +93,7 @@ class Feed:
         wanted = min(_MOST_TRIALS, count + status.running + len(before))
         newest = leaderboard.trials(database, self._study, descending=True, limit=wanted)
         running = {each.trial for each in status.running_trials}
-        ended = [
-            each for each in newest if each.state not in ("running", "waiting", "paused") and each.trial not in running
-        ]
+        ended = [each for each in newest if each.state not in _NOT_ENDED and each.trial not in running]
         # Those that ran at the last look ended for certain; of the others the newest did.
         ended.sort(key=lambda each: (each.trial not in before, -each.trial))
         return sorted(ended[:count], key=lambda each: each.trial)

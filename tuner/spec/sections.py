@@ -94,9 +94,9 @@ class Training(Section):
     hang_timeout: Duration | None = Field(
         default=300.0,
         description="The time after which a trial that does nothing is ended and continues from its last checkpoint, "
-        "as one whose process was killed. It does nothing if no batch follows for that long, and for ten times the "
-        "usual length of a step, or between epochs and in a `fit` without callbacks if it does not compute either. "
-        "With `null`, it may wait for ever.",
+        "as one whose process was killed. While batches are reported, a trial does nothing if no batch follows for "
+        "that long, and for ten times the usual length of a step. Between epochs, and in a `fit` without callbacks, "
+        "it does nothing if it does not compute for that long. With `null`, it may wait for ever.",
         examples=["20m"],
     )
     mixed_precision: bool = Field(
