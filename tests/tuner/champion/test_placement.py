@@ -189,7 +189,7 @@ def test_a_folder_that_does_not_tell_its_names_can_have_an_export(
 
 def test_an_error_without_words_is_told_by_its_own(tmp_path: Path) -> None:
     to = tmp_path / "digits"
-    with pytest.raises(ExportError, match="cannot export to .*: it ended; free space"), staging(to):
+    with pytest.raises(ExportError, match=r"cannot export to .*: it ended; free space"), staging(to):
         raise OSError("it ended")
 
 
