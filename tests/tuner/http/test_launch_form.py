@@ -67,7 +67,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def client(serving: Serve, url: str, images: Path) -> Iterator[httpx.Client]:
     allowed = {"spaces": (SPACE,), "data_roots": (images.parent,), "launchers": ("local",)}
-    with httpx.Client(base_url=serving(url, **allowed), headers={"Accept": "text/html"}) as made:
+    with httpx.Client(base_url=serving(url, **allowed), headers={"Accept": "text/html"}, timeout=30) as made:
         yield made
 
 
