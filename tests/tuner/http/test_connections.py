@@ -14,6 +14,7 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from tests import event_loops
 from tuner.http import connections, serving
 from tuner.http.connections import BoundedConnection
 
@@ -111,7 +112,7 @@ def test_an_answer_that_nobody_reads_is_given_up(looks: asyncio.Semaphore) -> No
             await sent.wait()
             return await _size(reader)
 
-    assert 0 < asyncio.run(given_up()) < sum(map(len, PIECES))
+    assert 0 < event_loops.run(given_up()) < sum(map(len, PIECES))
 
 
 def test_an_answer_that_is_read_slowly_comes_whole(looks: asyncio.Semaphore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +124,7 @@ def test_an_answer_that_is_read_slowly_comes_whole(looks: asyncio.Semaphore, mon
             await looks.acquire()
             return await _size(reader)
 
-    assert asyncio.run(read()) > sum(map(len, PIECES))
+    assert event_loops.run(read()) > sum(map(len, PIECES))
 
 
 @pytest.mark.parametrize(
@@ -177,4 +178,4 @@ def test_connections_of_proxies_do_not_take_each_others_place(proxies: list[str]
             BoundedConnection(config, ServerState(), {}).connection_made(each)
         return [each.aborted for each in peers]
 
-    assert asyncio.run(aborted())[:3] == ([False] * 3 if spared else [True, True, False])
+    assert event_loops.run(aborted())[:3] == ([False] * 3 if spared else [True, True, False])

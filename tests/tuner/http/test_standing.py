@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from storage import studies, tokens
 from storage.connecting import connect
 from storage.errors import DatabaseUnavailable
+from tests import event_loops
 from tuner.errors import Problem, SpecError
 from tuner.http import access, connections
 from tuner.http import serving as running
@@ -130,7 +131,7 @@ def test_equal_requests_share_an_answer_only_if_they_come_from_the_same_caller(u
         async with asyncio.timeout(10):
             return list(await asyncio.gather(ask(crowd, []), ask(crowd, [(b"x-forwarded-for", b"203.0.113.9")])))
 
-    assert asyncio.run(both_ways()) == [200, 401]
+    assert event_loops.run(both_ways()) == [200, 401]
     database.close()
 
 
@@ -153,7 +154,7 @@ def test_a_database_that_hangs_is_waited_for_once_by_a_request(monkeypatch: pyte
         monkeypatch.setattr(access, "_FAILED_SECONDS", -1.0)
         return [(await gate.identified(None)).name]
 
-    assert asyncio.run(ask()) == ["anonymous"] and len(asked) == 2
+    assert event_loops.run(ask()) == ["anonymous"] and len(asked) == 2
 
 
 def test_a_spec_that_takes_long_to_check_keeps_no_question_waiting(
