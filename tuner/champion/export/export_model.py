@@ -105,7 +105,7 @@ def export_model(
         champion = champion.model_copy(update={"files": hash_files(built)})
         if key is not None:
             champion = signed(champion, key)
-        write_record(champion, built)
+        champion = write_record(champion, built)
         put_in_place(built, to)
     return ExportReport(to, champion)
 

@@ -231,8 +231,8 @@ def is_inside(name: str) -> bool:
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
-def write_record(champion: Champion, folder: Path) -> None:
-    """Writes champion.json, with its checksum, under a temporary name and renames it.
+def write_record(champion: Champion, folder: Path) -> Champion:
+    """Writes champion.json, with its checksum, under a temporary name and renames it. Gives what it says.
 
     Raises:
         OSError: the disk is full, for example.
@@ -245,6 +245,7 @@ def write_record(champion: Champion, folder: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, folder / RECORD)
+    return champion
 
 
 def content_of(written: Mapping[str, Any]) -> bytes:
