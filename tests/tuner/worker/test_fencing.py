@@ -55,7 +55,7 @@ def test_no_hyperparameter_is_drawn_for_an_adopted_trial(database, record, trial
     patience = Patience(threading.Event())
     study = OpenStudy(database, record)
     promotion = Promotion(study, trials.pruner)
-    answerer = Answerer(study, patience, lambda: False, RemainingTime(), WorkerMetrics(), promotion, None)
+    answerer = Answerer(study, patience, lambda: False, RemainingTime(), WorkerMetrics(), promotion)
     with pytest.raises(LeaseLost):
         answerer.answer(held, Suggest(name="units", distribution=UNITS))
     assert trials.open(adopter).frozen().params == {}
