@@ -11,12 +11,14 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from write_digits import write_digits
 
+from disruption.pausing import run_pausing
 from disruption.plan import full_disruptions
 from disruption.run import Findings, run_disrupted, run_undisturbed
 from disruption.servers import NoServer, PostgresServer
@@ -69,8 +71,10 @@ def _run(folder: Path, options: argparse.Namespace) -> Findings:
         reference = run_undisturbed(place.named("undisturbed", f"sqlite:///{folder / 'undisturbed.db'}"))
         say(f"disrupted: the same with {scale.workers} workers on PostgreSQL, seed {options.seed}")
         findings = run_disrupted(place, server, reference, full_disruptions(), options.seed, say)
+        say("disrupted: its first trials again, paused at rungs, while workers pause and promote them")
+        paused = run_pausing(place, reference, options.seed, say)
         say("ended")
-        return findings
+        return replace(findings, promises=[*findings.promises, *paused])
 
 
 def _show(findings: Findings, seed: int) -> None:

@@ -16,7 +16,18 @@ import psutil
 from disruption.diary import Away, Diary, Frozen, Hung, Killed
 from disruption.evidence import outages_said, runs_of, stores_said
 from disruption.fleet import Fleet, Member, freeze, wake
-from disruption.plan import DamageCache, Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
+from disruption.plan import (
+    DamageCache,
+    Freeze,
+    FullDisk,
+    HangTrial,
+    KillAtRung,
+    KillTrial,
+    KillWorker,
+    Leave,
+    Outage,
+    Step,
+)
 from disruption.servers import Server
 from disruption.study import Place
 from disruption.waiting import PATIENCE_SECONDS, PlanFailed, until
@@ -90,6 +101,22 @@ class Disruptor:
         else:
             known = {(each.lease_id, each.token) for each in self._watch.holdings()}
             holding, member = self._target(lambda each: (each.lease_id, each.token) not in known)
+            self._wait_for_chance(_AT_START)
+        self._say(f"SIGKILL to {member.name}, {_of(holding)}; {kill.moment}")
+        self.diary.kills.append(Killed("worker", member.name, holding.number, time.time()))
+        self._fleet.kill(member)
+
+    @_do.register
+    def _kill_at_rung(self, kill: KillAtRung) -> None:
+        if kill.moment == "in the middle of a pause":
+            holding, member = self._target(lambda each: each.trial_id in self._watch.at_rungs("arrived"))
+        else:
+            known = {(each.lease_id, each.token) for each in self._watch.holdings()}
+            holding, member = self._target(
+                lambda each: (
+                    (each.lease_id, each.token) not in known and each.trial_id in self._watch.at_rungs("promoted")
+                )
+            )
             self._wait_for_chance(_AT_START)
         self._say(f"SIGKILL to {member.name}, {_of(holding)}; {kill.moment}")
         self.diary.kills.append(Killed("worker", member.name, holding.number, time.time()))

@@ -20,6 +20,13 @@ class KillWorker:
 
 
 @dataclass(frozen=True)
+class KillAtRung:
+    """SIGKILL of a worker while it pauses a trial, or after it has promoted one."""
+
+    moment: Literal["in the middle of a pause", "in the middle of a promotion"]
+
+
+@dataclass(frozen=True)
 class KillTrial:
     """SIGKILL of a trial process; its worker must go on with the trial at once."""
 
@@ -70,7 +77,7 @@ class DamageCache:
     """A column of the prepared data is replaced by one with another bit: the next trial process must mend it."""
 
 
-Disruption = KillWorker | KillTrial | HangTrial | Freeze | Outage | FullDisk | Leave | DamageCache
+Disruption = KillWorker | KillAtRung | KillTrial | HangTrial | Freeze | Outage | FullDisk | Leave | DamageCache
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,18 @@ from disruption.evidence import (
 from disruption.fleet import Fleet
 from disruption.ledger import Write, writes
 from disruption.models import same_weights
-from disruption.plan import DamageCache, Freeze, FullDisk, HangTrial, KillTrial, KillWorker, Leave, Outage, Step
+from disruption.plan import (
+    DamageCache,
+    Freeze,
+    FullDisk,
+    HangTrial,
+    KillAtRung,
+    KillTrial,
+    KillWorker,
+    Leave,
+    Outage,
+    Step,
+)
 from disruption.study import Place
 from storage.database import Database
 from storage.leaderboard import TrialDetail
@@ -107,38 +118,39 @@ class Evidence:
 
 def judge(evidence: Evidence) -> list[Promise]:
     return [
-        _judged("the plan was carried out", _plan_gaps(evidence), _plan_facts(evidence)),
-        _judged("exact budget", _budget_gaps(evidence), f"{evidence.record.budget} leases closed, a trial each"),
-        _judged("every trial complete, none failed", _incomplete(evidence), f"{len(evidence.trials)} complete"),
-        _judged("every epoch stored", _epoch_gaps(evidence), "1 to the last, of every trial"),
-        _judged(
+        judged("the plan was carried out", plan_gaps(evidence), _plan_facts(evidence)),
+        judged("exact budget", budget_gaps(evidence), f"{evidence.record.budget} leases closed, a trial each"),
+        judged("every trial complete, none failed", _incomplete(evidence), f"{len(evidence.trials)} complete"),
+        judged("every epoch stored", _epoch_gaps(evidence), "1 to the last, of every trial"),
+        judged(
             "equal to the undisturbed run", _unequal(evidence), f"{evidence.equal} of {evidence.record.budget} trials"
         ),
-        _judged("the best models kept, and equal", _model_gaps(evidence), "their weights compared"),
-        _judged("nothing repeated beyond a checkpoint", _resume_gaps(evidence), f"{evidence.repeated} epochs repeated"),
-        _judged(
+        judged("the best models kept, and equal", _model_gaps(evidence), "their weights compared"),
+        judged("nothing repeated beyond a checkpoint", resume_gaps(evidence), f"{evidence.repeated} epochs repeated"),
+        judged(
             "fencing", _fencing_gaps(evidence), f"{len(evidence.writes)} writes of epochs, each by the lease's holder"
         ),
-        _judged("outages said once", _outage_gaps(evidence), _outage_facts(evidence)),
-        _judged("full disk said once, hung trials ended", _store_gaps(evidence), _store_facts(evidence)),
-        _judged("nothing left running", evidence.fleet.orphans, "every process ended with its worker"),
-        _judged("workers end well, no traceback", _complaints(evidence), f"{len(evidence.fleet.members)} workers"),
+        judged("outages said once", _outage_gaps(evidence), _outage_facts(evidence)),
+        judged("full disk said once, hung trials ended", _store_gaps(evidence), _store_facts(evidence)),
+        judged("nothing left running", evidence.fleet.orphans, "every process ended with its worker"),
+        judged("workers end well, no traceback", complaints(evidence), f"{len(evidence.fleet.members)} workers"),
     ]
 
 
-def _judged(name: str, gaps: Iterator[str] | Sequence[str], facts: str) -> Promise:
+def judged(name: str, gaps: Iterator[str] | Sequence[str], facts: str) -> Promise:
     found = list(gaps)
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return Promise(name, not found, "; ".join(found[:_SHOWN]) + more if found else facts)
 
 
-def _plan_gaps(evidence: Evidence) -> Iterator[str]:
+def plan_gaps(evidence: Evidence) -> Iterator[str]:
     if evidence.failure:
         yield evidence.failure
     planned = Counter(type(step.disruption) for step in evidence.plan)
     diary = evidence.diary
     done = {
         KillWorker: diary.killed("worker"),
+        KillAtRung: diary.killed("worker"),
         KillTrial: diary.killed("trial process"),
         Freeze: len(diary.freezes),
         HangTrial: len(diary.hangs),
@@ -158,7 +170,7 @@ def _plan_facts(evidence: Evidence) -> str:
     return f"{len(evidence.plan)} disruptions, {evidence.adoptions} adoptions"
 
 
-def _budget_gaps(evidence: Evidence) -> Iterator[str]:
+def budget_gaps(evidence: Evidence) -> Iterator[str]:
     budget, leases = evidence.record.budget, lease_facts(evidence.database, evidence.record)
     optuna = evidence.database.optuna.get_all_trials(evidence.record.study_id, deepcopy=False)
     closed = sum(lease.state == "closed" for lease in leases)
@@ -233,7 +245,7 @@ def _model_gaps(evidence: Evidence) -> Iterator[str]:
             yield f"trial {number}: {error!r}"
 
 
-def _resume_gaps(evidence: Evidence) -> Iterator[str]:
+def resume_gaps(evidence: Evidence) -> Iterator[str]:
     # A trial process trains on while its worker stands still, or waits for the database longer than its lease lasts:
     # what it writes after the adoption is nobody's. Of a freeze it is known what was there before.
     abandoned = set().union(*(abandoned_in(member.log) for member in evidence.fleet.members))
@@ -266,6 +278,11 @@ def _fencing_gaps(evidence: Evidence) -> Iterator[str]:
             yield f"{frozen.worker}: trial {frozen.trial} was not adopted"
         if not frozen.stopped:
             yield f"{frozen.worker}: the process of trial {frozen.trial} went on"
+    yield from stray_writes(evidence)
+
+
+def stray_writes(evidence: Evidence) -> Iterator[str]:
+    """Epochs that another attempt wrote than the one that had the lease."""
     if not evidence.writes:
         yield "the ledger of writes is empty"
     numbers = {trial.trial_id: trial.number for trial in lease_facts(evidence.database, evidence.record)}
@@ -319,7 +336,7 @@ def _store_facts(evidence: Evidence) -> str:
     return f"{count} lines of {len(evidence.fleet.members)} workers; {len(evidence.diary.hangs)} hung trials ended"
 
 
-def _complaints(evidence: Evidence) -> Iterator[str]:
+def complaints(evidence: Evidence) -> Iterator[str]:
     for member in evidence.fleet.members:
         if member.error:
             yield f"{member.name}: {member.error}"

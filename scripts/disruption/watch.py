@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from storage import studies
 from storage.database import Database
 from storage.studies import StudyRecord
-from storage.tables import EpochRow, LeaseRow, WorkerRow
+from storage.tables import EpochRow, LeaseRow, RungRow, WorkerRow
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,13 @@ class Watch:
         with self._database.reading() as session:
             token = session.scalars(select(LeaseRow.token).where(LeaseRow.id == before.lease_id)).one()
         return token > before.token
+
+    def at_rungs(self, state: str) -> set[int]:
+        """Ids of the trials in this state at the highest rung that they reached: ``arrived`` is told to pause."""
+        rungs = select(RungRow).where(RungRow.study_id == self._record.study_id).order_by(RungRow.epoch)
+        with self._database.reading() as session:
+            highest = {row.trial_id: row.state for row in session.scalars(rungs)}
+        return {trial_id for trial_id, known in highest.items() if known == state}
 
     def closed(self, lease_id: int) -> bool:
         with self._database.reading() as session:
