@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +15,7 @@ from search_spaces.base import DataSummary
 from search_spaces.image import ImageSpace
 from search_spaces.images.config import Augmentation
 from search_spaces.images.hyperparameters import ask_framing, default_resolution, most_stages, resolutions
+from tests.search_spaces.drawing import drawn_configurations
 
 Summary = Callable[..., DataSummary]
 
@@ -179,18 +179,9 @@ def test_one_family(summary: Summary) -> None:
 
 def test_every_configuration_can_be_asked_for(summary: Summary) -> None:
     """Random values of every hyperparameter, as KerasTuner draws them, give a whole configuration."""
-    draw = random.Random(0)
     space = ImageSpace(summary((48, 64, 3)))
     families = set()
-    for _ in range(200):
-        hp = keras_tuner.HyperParameters()
-        space.configure(hp)
-        for each in list(hp.space):
-            if hp.is_active(each):
-                hp.values[each.name] = each.random_sample(draw.random())
-        again = keras_tuner.HyperParameters()
-        again.values = {name: hp.values[name] for name in hp.values}
-        config = space.configure(again)
+    for config in drawn_configurations(space, 200):
         families.add(config.family)
         assert config.network is not None
         assert config.optimization.momentum is None or config.optimization.optimizer == "sgd"

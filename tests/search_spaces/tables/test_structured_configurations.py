@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from search_spaces.structured import StructuredSpace
 from search_spaces.tables.columns import NumberColumn
 from search_spaces.tables.config import FAMILIES, PLAIN, Boosting, Numbers, StructuredConfig
 from search_spaces.tables.hyperparameters import batch_sizes
+from tests.search_spaces.drawing import drawn_configurations
 
 NUMBER = NumberStatistics(0, 1000, 0.0, 1.0, tuple(index / 100 for index in range(101)))
 
@@ -169,18 +169,9 @@ def test_what_cannot_be(changed: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize("vocabularies", [(), (3, 2000)])
 def test_every_configuration_can_be_asked_for(vocabularies: tuple[int, ...]) -> None:
     """Random values of every hyperparameter, as KerasTuner draws them, give a whole configuration."""
-    draw = random.Random(0)
     space = StructuredSpace(_summary(vocabularies=vocabularies, counts=(90, 10)), families=FAMILIES)
     families = set()
-    for _ in range(100):
-        hp = keras_tuner.HyperParameters()
-        space.configure(hp)
-        for each in list(hp.space):
-            if hp.is_active(each):
-                hp.values[each.name] = each.random_sample(draw.random())
-        again = keras_tuner.HyperParameters()
-        again.values = dict(hp.values)
-        config = space.configure(again)
+    for config in drawn_configurations(space, 100):
         families.add(config.family)
         assert (config.network is None) == (config.family in ("linear", "boosted"))
         assert (config.boosting is None) == (config.family != "boosted") == (config.optimization is not None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
@@ -17,6 +16,7 @@ from search_spaces.statistics import TargetStatistics, TextStatistics, TokenCoun
 from search_spaces.text import TextSpace
 from search_spaces.texts.config import BAGS, FAMILIES, Bag
 from search_spaces.texts.hyperparameters import lengths, vocabularies
+from tests.search_spaces.drawing import drawn_configurations
 
 Texts = Callable[..., DataSummary]
 
@@ -217,18 +217,9 @@ def test_one_family(texts: Texts) -> None:
 
 def test_every_configuration_can_be_asked_for(texts: Texts) -> None:
     """Random values of every hyperparameter, as KerasTuner draws them, give a whole configuration."""
-    draw = random.Random(0)
     space = TextSpace(texts())
     families = set()
-    for _ in range(200):
-        hp = keras_tuner.HyperParameters()
-        space.configure(hp)
-        for each in list(hp.space):
-            if hp.is_active(each):
-                hp.values[each.name] = each.random_sample(draw.random())
-        again = keras_tuner.HyperParameters()
-        again.values = {name: hp.values[name] for name in hp.values}
-        config = space.configure(again)
+    for config in drawn_configurations(space, 200):
         families.add(config.family)
         assert (config.bag is None) != (config.sequence is None)
         assert (config.body is None) == (config.family in ("linear", "bag", "pooling"))
