@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from optuna.distributions import (
@@ -19,6 +20,7 @@ from optuna.trial import TrialState
 from sqlalchemy import bindparam, func, select, update
 
 from storage import leases, studies, workers
+from storage.connecting import connect
 from storage.database import Database
 from storage.leases import Lease
 from storage.studies import StudyRecord
@@ -35,6 +37,18 @@ SPACE: dict[str, BaseDistribution] = {
 }
 _KINDS = {name: distribution_to_json(each) for name, each in SPACE.items()}
 _EPOCHS = 8
+
+
+def database_of_a_study(folder: Path) -> str:
+    """The URL of a new SQLite database with a study ``digits`` of three trials that have not begun."""
+    url = f"sqlite:///{folder}/tuner.db"
+    database = connect(url, create=True)
+    described: dict[str, Any] = {"spec": {}, "summary": {}, "versions": {}, "space": {"hyperparameters": []}}
+    studies.create_study(
+        database, "digits", objectives=[ACCURACY], fingerprint="f", artifacts="a", budget=3, **described
+    )
+    database.close()
+    return url
 
 
 def new_study(

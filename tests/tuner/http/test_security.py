@@ -19,27 +19,21 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from sqlalchemy.engine import make_url
 
-from storage import studies, tokens
+from storage import tokens
 from storage.connecting import connect
+from tests.tuner.http.seeding import database_of_a_study
 from tuner.client import Client
 from tuner.errors import NoAccess, ScopeTooSmall, ServiceError, SpecError, TooOften
 from tuner.http.serving import Serving
 from tuner.http.settings import ServiceSettings
 
 Serve = Callable[..., str]
-DESCRIBED: dict[str, Any] = {"spec": {}, "summary": {}, "versions": {}, "space": {"hyperparameters": []}, "budget": 3}
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with a study in it."""
-    folder = tmp_path_factory.mktemp("service")
-    found = f"sqlite:///{folder}/tuner.db"
-    database = connect(found, create=True)
-    objectives = [{"metric": "val_accuracy", "direction": "maximize"}]
-    studies.create_study(database, "digits", objectives=objectives, fingerprint="f", artifacts="a", **DESCRIBED)
-    database.close()
-    return found
+    return database_of_a_study(tmp_path_factory.mktemp("service"))
 
 
 @pytest.fixture

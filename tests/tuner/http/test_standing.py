@@ -20,10 +20,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from storage import studies, tokens
+from storage import tokens
 from storage.connecting import connect
 from storage.errors import DatabaseUnavailable
 from tests import event_loops
+from tests.tuner.http.seeding import database_of_a_study
 from tuner.errors import Problem, SpecError
 from tuner.http import access, connections
 from tuner.http import serving as running
@@ -34,7 +35,6 @@ from tuner.http.reads import Reads
 from tuner.http.settings import ServiceSettings
 
 Serve = Callable[..., str]
-DESCRIBED: dict[str, Any] = {"spec": {}, "summary": {}, "versions": {}, "space": {"hyperparameters": []}, "budget": 3}
 LAUGHS = "\n".join(
     ["a: &a [x, x, x, x, x, x, x, x, x]"]
     + [
@@ -46,12 +46,7 @@ LAUGHS = "\n".join(
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    found = f"sqlite:///{tmp_path}/tuner.db"
-    database = connect(found, create=True)
-    objectives = [{"metric": "val_accuracy", "direction": "maximize"}]
-    studies.create_study(database, "digits", objectives=objectives, fingerprint="f", artifacts="a", **DESCRIBED)
-    database.close()
-    return found
+    return database_of_a_study(tmp_path)
 
 
 @pytest.fixture
