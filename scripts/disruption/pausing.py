@@ -6,15 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from disruption.disruptor import Disruptor
-from disruption.fleet import Fleet
-from disruption.ledger import open_ledger
 from disruption.plan import KillAtRung, Step
 from disruption.promises import Evidence, Promise, budget_gaps, complaints, judged, plan_gaps, resume_gaps, stray_writes
+from disruption.run import disrupted
 from disruption.servers import SqliteFile
-from disruption.study import Place, create_study
-from disruption.waiting import PlanFailed
-from disruption.watch import Watch
+from disruption.study import Place
 from storage import progress
 from storage.leaderboard import TrialDetail
 from tuner.spec.choices import Pruner
@@ -38,22 +34,9 @@ def run_pausing(
     """
     with SqliteFile(place.folder / "pausing.db") as server:
         paused = _pausing(place, server.url)
-        database, record = create_study(paused)
-        try:
-            failure = None
-            open_ledger(database)
-            with Fleet(paused) as fleet:
-                disruptor = Disruptor(paused, server, fleet, Watch(database, record), seed, say)
-                try:
-                    disruptor.run(_PLAN)
-                except PlanFailed as error:
-                    failure = str(error)
-            known = {number: reference[number] for number in range(paused.scale.trials)}
-            return _judge(
-                Evidence(paused, database, record, known, _PLAN, disruptor.diary, fleet, server.noticed, failure)
-            )
-        finally:
-            database.close()
+        known = {number: reference[number] for number in range(paused.scale.trials)}
+        with disrupted(paused, server, known, _PLAN, seed, say) as evidence:
+            return _judge(evidence)
 
 
 def _pausing(place: Place, url: str) -> Place:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from disruption.disruptor import Disruptor
 from disruption.evidence import details, dump
 from disruption.fleet import Fleet
 from disruption.ledger import open_ledger
-from disruption.plan import Disruption, draw_plan
+from disruption.plan import Disruption, Step, draw_plan
 from disruption.promises import Evidence, Promise, judge
 from disruption.servers import Server
 from disruption.study import Place, create_study
@@ -68,9 +69,21 @@ def run_disrupted(
     Args:
         reference: the trials of the same study undisturbed.
     """
+    plan = draw_plan(disruptions, sum(len(trial.curve) for trial in reference.values()), seed)
+    with disrupted(place, server, reference, plan, seed, say) as evidence:
+        findings = Findings(evidence, _counts(evidence), judge(evidence))
+        if not findings.kept:
+            dump(evidence.database, place.folder / "database.json")
+        return findings
+
+
+@contextmanager
+def disrupted(
+    place: Place, server: Server, reference: dict[int, TrialDetail], plan: Sequence[Step], seed: int, say: Say
+) -> Iterator[Evidence]:
+    """Runs a study while a plan is carried out; the block has what it left behind, with its database open."""
     database, record = create_study(place)
     try:
-        plan = draw_plan(disruptions, sum(len(trial.curve) for trial in reference.values()), seed)
         failure = None
         open_ledger(database)
         with Fleet(place) as fleet:
@@ -79,11 +92,7 @@ def run_disrupted(
                 disruptor.run(plan)
             except PlanFailed as error:
                 failure = str(error)
-        evidence = Evidence(place, database, record, reference, plan, disruptor.diary, fleet, server.noticed, failure)
-        findings = Findings(evidence, _counts(evidence), judge(evidence))
-        if not findings.kept:
-            dump(database, place.folder / "database.json")
-        return findings
+        yield Evidence(place, database, record, reference, plan, disruptor.diary, fleet, server.noticed, failure)
     finally:
         database.close()
 
